@@ -1,0 +1,1 @@
+"""Adapters behind the Backend protocol of `rankdeck.backend`. One package a backend."""

@@ -1,0 +1,71 @@
+"""AgentOrder and AgentCommand: what a supervisor tells an agent.
+
+The agent reads both with the standard library alone (`rankdeck/agent`); these are the writer's
+typed forms. An order is written once per node and attempt, before the agent starts.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+ORDER_VERSION = 1
+
+
+class AgentOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an agent needs to run its node's part of one attempt."""
+
+    version: int = ORDER_VERSION
+    run_id: str
+    node: str
+    node_dir: str
+    """The agent's own directory: state, logs, inbox."""
+    attempt: int
+    node_rank: int
+    nnodes: int
+    nproc: int
+    first_rank: int
+    world_size: int
+    spawn: str
+    """A `rankdeck.plan.records.Spawn` value."""
+    launcher: str
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: str
+    python: str
+    requires_module: str | None = None
+    """A module the interpreter must have (`torch.distributed.run`), checked without importing it."""
+    entry: str | None = None
+    """A file that must exist and be readable before anything starts."""
+    output_dir: str | None = None
+    """Made, with its `tensorboard` and `checkpoint`, and checked to be writable."""
+    master_addr: str = "127.0.0.1"
+    master_port: int = 0
+    """0: choose a free one if `node_rank` is 0."""
+    wait_for_go: bool = False
+    """Prepare, say `ready`, and wait for a `go` command (runs of several nodes)."""
+    grace: float = 10.0
+    fail_fast: bool = True
+    """End this node's other ranks as soon as one has failed."""
+    hooks: bool = True
+
+
+class AgentCommandKind(str, Enum):
+    """What can be asked of a running agent."""
+
+    GO = "go"
+    STOP = "stop"
+    """TERM, the grace, KILL, verify."""
+    KILL = "kill"
+    """KILL now, verify."""
+
+
+class AgentCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file in a node's `control/`."""
+
+    command: AgentCommandKind
+    reason: str = ""
+    grace: float | None = None
+    master_addr: str | None = None
+    master_port: int | None = None

@@ -1,0 +1,1 @@
+"""What a job is: the spec, its file form and its validation."""

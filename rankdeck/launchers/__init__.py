@@ -1,0 +1,1 @@
+"""What runs on one node: torchrun, a train.sh, or the ranks themselves."""

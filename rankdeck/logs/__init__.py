@@ -1,0 +1,1 @@
+"""The log engine: index, tail, search, merge by time, sanitise."""

@@ -1,0 +1,1 @@
+"""Nodes and the inventories that list them."""

@@ -1,0 +1,21 @@
+"""Node: one host a run may use, as an inventory described it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A host. `name` is what the user reads; `address` is how it is reached."""
+
+    name: str
+    address: str = ""
+    """Host name or address; empty: the same as `name`."""
+    user: str = ""
+    port: int = 0
+    """SSH port; 0: the default."""
+    slots: int | None = None
+    """How many ranks the inventory allows here; None: it does not say."""
+    gpus: int = 0
+    cpus: int = 0
+    labels: tuple[str, ...] = ()

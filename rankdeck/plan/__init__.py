@@ -1,0 +1,1 @@
+"""Resolving a job onto nodes. Pure."""

@@ -1,0 +1,70 @@
+"""LaunchPlan: a job resolved onto nodes. What is shown, what is stored and what is executed."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+PLAN_VERSION = 1
+
+
+class Spawn(str, Enum):
+    """Who starts the ranks on a node."""
+
+    LAUNCHER = "launcher"
+    """`NodePlan.argv` is a launcher (torchrun, train.sh) that starts the ranks."""
+    RANKS = "ranks"
+    """`NodePlan.argv` is one rank's own command; the agent starts `nproc` of them."""
+
+
+class RunIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """The names a plan needs of the run it is for; a dry run uses the placeholders."""
+
+    id: str = "<run-id>"
+    dir: str = "<run-dir>"
+
+
+class NodePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one node executes."""
+
+    name: str
+    address: str
+    node_rank: int
+    nproc: int
+    first_rank: int
+    """Global rank of this node's local rank 0."""
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    """Set on top of the node's own environment. `MASTER_PORT` is absent when it is chosen late:
+    the agent then sets `MASTER_PORT` and `PET_MASTER_PORT` itself."""
+    cwd: str
+    python: str
+    """Interpreter of the ranks on this node; also runs the agent."""
+
+
+class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole run, node by node. Same spec, nodes and identity: the same bytes."""
+
+    version: int = PLAN_VERSION
+    run_id: str
+    name: str
+    backend: str
+    launcher: str
+    spawn: Spawn
+    world_size: int
+    nproc_per_node: int
+    """Of the first node; nodes may differ."""
+    master_addr: str
+    master_port: int
+    """0: chosen by the master node's agent."""
+    nodes: tuple[NodePlan, ...]
+    output_dir: str
+    grace: float
+    time_limit: float | None
+    max_restarts: int
+    hooks: bool
+    hyperparameters: dict[str, str]
+    redacted: tuple[str, ...] = ()
+    """Names of variables whose values are never displayed."""
+    backend_options: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)

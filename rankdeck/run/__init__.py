@@ -1,0 +1,1 @@
+"""How a run lives on disk: layout, events, state, supervisor, control, views."""

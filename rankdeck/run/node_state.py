@@ -1,0 +1,180 @@
+"""NodeState: what an agent says about its node in `nodes/<node>/state.json`.
+
+The agent writes these fields with the standard library alone; this is the reader's typed form.
+All times are Unix seconds of the node's own clock. Unknown is null, never a guess.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+
+class NodePhase(str, Enum):
+    """Where an agent is in its life."""
+
+    PREPARING = "preparing"
+    READY = "ready"
+    """Prepared, waits for `go` (multi-node runs)."""
+    RUNNING = "running"
+    STOPPING = "stopping"
+    DONE = "done"
+
+
+class RankState(str, Enum):
+    """The ladder of one rank; the last four are final."""
+
+    PENDING = "pending"
+    SPAWNED = "spawned"
+    RENDEZVOUS = "rendezvous"
+    OUTPUT = "output"
+    STEPPING = "stepping"
+    EXITED = "exited"
+    """Ended by itself with exit code 0."""
+    FAILED = "failed"
+    """Ended with a non-zero exit code or by a signal nobody of us sent."""
+    KILLED = "killed"
+    """Ended by a signal after a stop had begun, ours or the launcher's."""
+    LOST = "lost"
+    """Its end was not observed and it is no longer there, or its node is unreachable."""
+
+    @property
+    def final(self) -> bool:
+        """Whether the rank has ended."""
+        return self in _FINAL_RANK_STATES
+
+
+_FINAL_RANK_STATES = frozenset(
+    {RankState.EXITED, RankState.FAILED, RankState.KILLED, RankState.LOST}
+)
+
+
+class NodeOutcome(str, Enum):
+    """How a node's part of an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Unknown fields are ignored, so that a newer agent can be read."""
+
+
+class ProcessRef(_Record):
+    """A process that can be recognised again: pids are reused, start times are not."""
+
+    pid: int
+    starttime: int
+    """Field 22 of /proc/<pid>/stat (clock ticks since boot)."""
+    host: str = ""
+
+
+class NodeProblem(_Record):
+    """Why a node could not start or go on, in one sentence."""
+
+    category: str
+    """`no-torchrun`, `port-in-use`, `entry`, `output-dir`, `disk-full`, `spawn`, `agent` …"""
+    message: str
+    hint: str = ""
+    time: float = 0.0
+
+
+class LauncherState(_Record):
+    """The launcher process (torchrun, bash train.sh); absent when the agent starts the ranks."""
+
+    pid: int
+    started: float
+    ended: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+class RankError(_Record):
+    """The uncaught exception of a rank, from its error record."""
+
+    type: str
+    message: str
+    time: float
+
+
+class RankRecord(_Record):
+    """One rank as its agent sees it."""
+
+    rank: int
+    local_rank: int
+    state: RankState = RankState.PENDING
+    pid: int | None = None
+    starttime: int | None = None
+    times: dict[str, float] = msgspec.field(default_factory=dict)
+    """When each rung was first reached, by RankState value."""
+    exit_code: int | None = None
+    signal: int | None = None
+    core_dumped: bool = False
+    exit_source: str | None = None
+    """`kernel` (wait status seen in the kernel), `launcher` (its report) or null."""
+    log_bytes: int = 0
+    last_output: float | None = None
+    last_line: str = ""
+    """At most 200 characters, decoded with replacement; still hostile: sanitise before showing."""
+    step: int | None = None
+    total_steps: int | None = None
+    metrics: dict[str, float] = msgspec.field(default_factory=dict)
+    """Numbers found in the last progress line (`loss`, `lr`, `tok/s` …)."""
+    cpu_percent: float | None = None
+    """Of one core, so 200.0 is two busy cores."""
+    rss_bytes: int | None = None
+    threads: int | None = None
+    error: RankError | None = None
+
+
+class NodeLoad(_Record):
+    """Load of the whole node; the same fields with and without psutil."""
+
+    time: float
+    cpus: int
+    cpu_percent: float | None = None
+    """Of all cores: 0 to 100."""
+    load1: float | None = None
+    mem_total: int | None = None
+    mem_used: int | None = None
+
+
+class StopRecord(_Record):
+    """One stop, step by step."""
+
+    reason: str
+    requested: float
+    term: float | None = None
+    kill: float | None = None
+    verified: float | None = None
+    """When nothing that carries the run's id was left."""
+    left: tuple[int, ...] = ()
+    """Pids that could not be ended."""
+
+
+class NodeState(_Record):
+    """Everything one agent knows, written atomically at most a few times a second."""
+
+    version: int
+    run_id: str
+    node: str
+    attempt: int
+    phase: NodePhase
+    agent: ProcessRef
+    python: str
+    """Interpreter that runs the agent, with its version: `/usr/bin/python3 (3.11.7)`."""
+    time: float
+    """When this was written: the heartbeat, renewed at least every 2 s."""
+    seq: int
+    started: float
+    ended: float | None = None
+    master_port: int = 0
+    launcher: LauncherState | None = None
+    ranks: tuple[RankRecord, ...] = ()
+    load: NodeLoad | None = None
+    disk_free: int | None = None
+    problem: NodeProblem | None = None
+    stop: StopRecord | None = None
+    outcome: NodeOutcome | None = None
