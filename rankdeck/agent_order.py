@@ -35,7 +35,7 @@ class AgentOrder(msgspec.Struct, frozen=True, kw_only=True):
     cwd: str
     python: str
     requires_module: str | None = None
-    """A module the interpreter must have (`torch.distributed.run`), checked without importing it."""
+    """A module the interpreter must have (`torch.distributed.run`); looked for, not imported."""
     entry: str | None = None
     """A file that must exist and be readable before anything starts."""
     output_dir: str | None = None

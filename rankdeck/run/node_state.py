@@ -62,7 +62,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     """Unknown fields are ignored, so that a newer agent can be read."""
 
 
-class ProcessRef(_Record):
+class ProcessRef(_Record, frozen=True, kw_only=True):
     """A process that can be recognised again: pids are reused, start times are not."""
 
     pid: int
@@ -71,7 +71,7 @@ class ProcessRef(_Record):
     host: str = ""
 
 
-class NodeProblem(_Record):
+class NodeProblem(_Record, frozen=True, kw_only=True):
     """Why a node could not start or go on, in one sentence."""
 
     category: str
@@ -81,7 +81,7 @@ class NodeProblem(_Record):
     time: float = 0.0
 
 
-class LauncherState(_Record):
+class LauncherState(_Record, frozen=True, kw_only=True):
     """The launcher process (torchrun, bash train.sh); absent when the agent starts the ranks."""
 
     pid: int
@@ -91,7 +91,7 @@ class LauncherState(_Record):
     signal: int | None = None
 
 
-class RankError(_Record):
+class RankError(_Record, frozen=True, kw_only=True):
     """The uncaught exception of a rank, from its error record."""
 
     type: str
@@ -99,7 +99,7 @@ class RankError(_Record):
     time: float
 
 
-class RankRecord(_Record):
+class RankRecord(_Record, frozen=True, kw_only=True):
     """One rank as its agent sees it."""
 
     rank: int
@@ -129,7 +129,7 @@ class RankRecord(_Record):
     error: RankError | None = None
 
 
-class NodeLoad(_Record):
+class NodeLoad(_Record, frozen=True, kw_only=True):
     """Load of the whole node; the same fields with and without psutil."""
 
     time: float
@@ -141,7 +141,7 @@ class NodeLoad(_Record):
     mem_used: int | None = None
 
 
-class StopRecord(_Record):
+class StopRecord(_Record, frozen=True, kw_only=True):
     """One stop, step by step."""
 
     reason: str
@@ -154,7 +154,7 @@ class StopRecord(_Record):
     """Pids that could not be ended."""
 
 
-class NodeState(_Record):
+class NodeState(_Record, frozen=True, kw_only=True):
     """Everything one agent knows, written atomically at most a few times a second."""
 
     version: int
