@@ -1,0 +1,40 @@
+"""A busy training loop under the agent, beside the same loop by itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.harness import Goal, Report, interleave, ratio, wall
+from benchmarks.projects import LOOP, environment, rankdeck, write_program
+
+
+def measure(repeats: int) -> Report:
+    """One rank of pure computation that prints a progress line a step."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        program = str(write_program(root / "project", "loop.py", LOOP))
+        result = root / "result"
+        env = environment(root / "state", BENCH_RESULT=str(result))
+
+        def timed() -> float:
+            return float((root / "result.0").read_text())
+
+        def ours() -> float:
+            run = ("run", "-d", "--launcher", "direct", "--python", sys.executable, program)
+            wall(rankdeck(*run), env)
+            wall(rankdeck("wait", "last"), env)
+            return timed()
+
+        def plain() -> float:
+            subprocess.run(
+                [sys.executable, "-u", program], env=env, stdout=subprocess.DEVNULL, check=True
+            )
+            return timed()
+
+        samples = interleave({"under rankdeck": ours, "alone": plain}, repeats * 2)
+    slower = 100 * (ratio(samples, "under rankdeck", "alone") - 1)
+    goals = (Goal("slowdown of the loop", slower, 1.0, "%", note="within noise is the aim"),)
+    return Report("slowdown of a training loop", samples, "s", goals)

@@ -1,0 +1,150 @@
+"""`rankdeck show`: everything known about one run."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from rankdeck.cli.common import find_run, json_option, print_json, run_argument
+from rankdeck.cli.text import age, duration, paint, shown, size, state_label, table
+
+if TYPE_CHECKING:
+    from rankdeck.run.events import Event
+    from rankdeck.run.view import NodeView, RankView, RunSnapshot
+
+
+@click.command("show")
+@run_argument()
+@click.option("--events", is_flag=True, help="The run's history instead of its present.")
+@click.option("--plan", is_flag=True, help="The exact commands and environment of each node.")
+@json_option
+def show_command(ref: str, events: bool, plan: bool, as_json: bool) -> None:
+    """Show state, nodes, ranks and failure of RUN (an id, a prefix, a name, or `last`)."""
+    if events and plan:
+        raise click.UsageError("--events and --plan exclude each other")
+    run = find_run(ref)
+    if plan:
+        from rankdeck.plan.render import render_plan
+        from rankdeck.run.launch import read_plan
+
+        launch_plan = read_plan(run)
+        if as_json:
+            print_json(launch_plan)
+        else:
+            click.echo(render_plan(launch_plan))
+        return
+    if events:
+        from rankdeck.run.eventlog import read_events
+
+        history = read_events(run)
+        if as_json:
+            print_json({"id": run.id, "events": history})
+        else:
+            click.echo(table([_event_row(event) for event in history]))
+        return
+    from rankdeck.run.launch import ensure_supervised
+    from rankdeck.run.view import RunReader
+
+    reader = RunReader(run)
+    snapshot = reader.snapshot()
+    if not snapshot.run.state.final:
+        ensure_supervised(run)
+    if as_json:
+        from rankdeck.run.document import show_document
+
+        print_json(show_document(snapshot, run))
+    else:
+        click.echo(describe(snapshot, time.time()))
+
+
+def describe(snapshot: RunSnapshot, now: float) -> str:
+    """The run as a page of text."""
+    run = snapshot.run
+    elapsed = None if run.started is None else (run.ended or now) - run.started
+    facts = [
+        ("state", state_label(run.state) + (f"  {shown(run.reason)}" if run.reason else "")),
+        ("name", shown(run.name)),
+        ("run", run.id),
+        ("project", shown(run.project) or "–"),
+        ("where", f"{run.backend}, {run.launcher}, {run.nnodes} node(s), {run.world_size} rank(s)"),
+        ("elapsed", f"{duration(elapsed)}, created {age(now - run.created)} ago"),
+    ]
+    if run.max_restarts:
+        facts.append(("attempt", f"{run.attempt + 1} of at most {run.max_restarts + 1}"))
+    if run.progress is not None and run.progress.step is not None:
+        total = f"/{run.progress.total_steps}" if run.progress.total_steps else ""
+        numbers = "  ".join(
+            f"{shown(k)} {v:.6g}" for k, v in list(run.progress.metrics.items())[:6]
+        )
+        facts.append(("step", f"{run.progress.step}{total}  {numbers}".rstrip()))
+    parts = [table([(paint(key, "cyan"), value) for key, value in facts])]
+    if run.failure is not None:
+        parts.append(paint(f"first failure: {shown(run.failure.summary)}", "red", bold=True))
+    parts.append(table([_NODE_HEAD, *(_node_row(node, now) for node in snapshot.nodes)]))
+    parts.append(
+        table(
+            [_RANK_HEAD, *(_rank_row(rank, now, run.state.final) for rank in snapshot.ranks)],
+            right=frozenset({0, 4}),
+        )
+    )
+    return "\n\n".join(parts)
+
+
+_NODE_HEAD = ("NODE", "STATE", "CPU", "MEMORY", "LOAD", "SEEN", "")
+_RANK_HEAD = ("RANK", "NODE", "STATE", "EXIT", "PID", "STEP", "CPU", "MEMORY", "LAST OUTPUT", "")
+
+
+def _node_row(node: NodeView, now: float) -> tuple[str, ...]:
+    load = node.load
+    cpu = f"{load.cpu_percent:.0f}%" if load and load.cpu_percent is not None else "–"
+    memory = f"{size(load.mem_used)}/{size(load.mem_total)}" if load and load.mem_total else "–"
+    load1 = f"{load.load1:.1f}" if load and load.load1 is not None else "–"
+    seen = "–" if node.heartbeat is None else f"{age(now - node.heartbeat)} ago"
+    problem = shown(node.problem.message) if node.problem else ""
+    return (shown(node.name), node.state, cpu, memory, load1, seen, problem)
+
+
+def _rank_row(rank: RankView, now: float, ended: bool) -> tuple[str, ...]:
+    exit_text = "–"
+    if rank.signal is not None:
+        from rankdeck.run.signals import signal_name
+
+        exit_text = signal_name(rank.signal)
+    elif rank.exit_code is not None:
+        exit_text = str(rank.exit_code)
+    cpu = "–" if rank.cpu_percent is None or ended else f"{rank.cpu_percent:.0f}%"
+    memory = "–" if ended else size(rank.rss_bytes)
+    last = "–" if rank.last_output is None else f"{age(now - rank.last_output)} ago"
+    return (
+        str(rank.rank),
+        shown(rank.node),
+        rank.state.value,
+        exit_text,
+        str(rank.pid or "–"),
+        "–" if rank.step is None else str(rank.step),
+        cpu,
+        memory,
+        last,
+        shown(rank.last_line, 60),
+    )
+
+
+def _event_row(event: Event) -> tuple[str, ...]:
+    when = time.strftime("%H:%M:%S", time.localtime(event.t)) + f".{int(event.t % 1 * 1000):03}"
+    subject = event.node or ""
+    if event.rank is not None:
+        subject = f"rank {event.rank}"
+    details = []
+    if event.exit_code is not None:
+        details.append(f"exit code {event.exit_code}")
+    if event.signal is not None:
+        from rankdeck.run.signals import signal_name
+
+        details.append(signal_name(event.signal))
+    if event.command:
+        details.append(f"{event.command} {event.outcome or ''}".strip())
+    if event.message:
+        details.append(shown(event.message))
+    return (when, event.kind.value, shown(subject), event.state or "", "; ".join(details))
