@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from pathlib import Path
+
 
 from rankdeck import __version__
 from rankdeck.errors import UserError
@@ -20,7 +20,7 @@ def record_crash(error: Exception) -> UserError:
     folder = rankdeck_home() / "crash"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path: Path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+        path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
         path.write_text(head + text, encoding="utf-8")
         where = f"the details are in {path}; please report them"
     except OSError:

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rankdeck.errors import UserError
+from rankdeck.job.draft import JobDraft
+
+if TYPE_CHECKING:
+    from rankdeck.plan.records import LaunchPlan
 
 
 @click.command("export")
 @click.argument("target", metavar="RUN|PROJECT|JOB.yaml")
-@click.option(
-    "--script",
-    "as_script",
-    is_flag=True,
-    default=True,
-    help="A shell script that runs one node's part by hand (the default).",
-)
+@click.option("--script", is_flag=True, help="A shell script (the default, and the only form yet).")
 @click.option("--node", default=0, type=click.IntRange(min=0), help="Which node's part (0).")
-def export_command(target: str, as_script: bool, node: int) -> None:
+def export_command(target: str, script: bool, node: int) -> None:
     """Print what a run or job executes as a script to run by hand.
 
-    Values of variables that look like secrets are left out and must be set in the environment.
+    Values of variables that look like secrets are left out; set them in the environment.
     """
     from rankdeck.plan.render import command_scripts
 
     plan = _plan_of(target)
+    scripts = command_scripts(plan)
     if node >= len(plan.nodes):
         raise UserError(f"there is no node {node}: the plan has {len(plan.nodes)} node(s)")
-    scripts = command_scripts(plan)
-    wanted = (
-        sorted(scripts)[0]
-        if len(scripts) == 1
-        else next(name for name in sorted(scripts) if name.startswith(f"node-{node}"))
-    )
-    click.echo(scripts[wanted], nl=False)
+    click.echo(list(scripts.values())[node], nl=False)
 
 
-def _plan_of(target: str):  # type: ignore[no-untyped-def]
-    return (target, os, Path)
+def _plan_of(target: str) -> LaunchPlan:
+    if Path(target).exists():
+        from rankdeck.cli.run import resolve
+        from rankdeck.run.launch import plan_job
+
+        return plan_job(resolve(target, JobDraft()))
+    from rankdeck.cli.common import find_run
+    from rankdeck.run.stored import read_plan
+
+    return read_plan(find_run(target))

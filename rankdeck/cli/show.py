@@ -27,7 +27,7 @@ def show_command(ref: str, events: bool, plan: bool, as_json: bool) -> None:
     run = find_run(ref)
     if plan:
         from rankdeck.plan.render import render_plan
-        from rankdeck.run.launch import read_plan
+        from rankdeck.run.stored import read_plan
 
         launch_plan = read_plan(run)
         if as_json:

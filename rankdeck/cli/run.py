@@ -1,0 +1,87 @@
+"""`rankdeck run`: start a run, and follow it unless told to let go."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rankdeck.cli.common import json_option, open_store, print_json
+from rankdeck.cli.job_options import draft_from, job_options, split_at_target
+
+if TYPE_CHECKING:
+    from rankdeck.job.spec import JobSpec
+
+
+class RunCommandParser(click.Command):
+    """Reads `run` lines as torchrun and `colossalai run` users write them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Separate our options from the script's before click looks at them."""
+        return super().parse_args(ctx, split_at_target(self, args))
+
+
+@click.command("run", cls=RunCommandParser)
+@click.argument("target", metavar="[PROJECT|JOB.yaml|SCRIPT]", required=False)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]")
+@job_options
+@click.option("-d", "--detach", is_flag=True, help="Start it and return; print the run's id.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print exactly what would be executed, start nothing."
+)
+@json_option
+def run_command(
+    target: str | None,
+    args: tuple[str, ...],
+    detach: bool,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run a project folder (the current one by default), a job file, or a script.
+
+    Attached, every line is printed with its rank, and the exit code is 0 only if the run
+    succeeded. Ctrl-C stops the run, a second one kills it; a closed terminal leaves it running.
+    Everything after SCRIPT, or after `--`, goes to the script.
+    """
+    spec = resolve(target, draft_from(options, args))
+    start(spec, detach=detach, dry_run=dry_run, as_json=as_json)
+
+
+def resolve(target: str | None, draft: Any) -> JobSpec:
+    """The complete job; raises InvalidJobError with everything that is wrong."""
+    from rankdeck.job.resolve import resolve_job
+
+    return resolve_job(target, draft, Path.cwd(), dict(os.environ))
+
+
+def start(spec: JobSpec, *, detach: bool, dry_run: bool, as_json: bool) -> None:
+    """Start (or only plan) a resolved job, and exit with its code if attached."""
+    if dry_run:
+        from rankdeck.run.launch import plan_job
+
+        plan = plan_job(spec)
+        if as_json:
+            print_json(plan)
+        else:
+            from rankdeck.plan.render import render_plan
+
+            click.echo(render_plan(plan))
+        return
+    if as_json and not detach:
+        raise click.UsageError("--json goes with --dry-run or --detach")
+    from rankdeck.run.launch import submit
+
+    run = submit(spec, open_store(), cwd=Path.cwd(), environ=dict(os.environ))
+    if detach:
+        if as_json:
+            print_json({"id": run.id, "path": str(run.path)})
+        else:
+            click.echo(run.id)
+        return
+    from rankdeck.cli.follow import follow_run
+
+    sys.exit(follow_run(run, owns_run=True))
