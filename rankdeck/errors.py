@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 
 class ExitCode(IntEnum):
@@ -40,6 +40,13 @@ class UserError(Exception):
         self.exit_code = exit_code
 
 
+class Severity(str, Enum):
+    """Whether a problem keeps the job from running."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with a job description; validation collects all of them."""
@@ -51,6 +58,9 @@ class Problem:
     key: str = ""
     """The key, option or field concerned, as the user wrote it (`nproc_per_node`)."""
     hint: str = ""
+    field: str = ""
+    """The JobSpec field it is about (`nproc_per_node`, `hyperparameters.lr`); empty: the job."""
+    severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""

@@ -65,6 +65,11 @@ class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
     max_restarts: int
     hooks: bool
     hyperparameters: dict[str, str]
+    project: str = ""
+    entry: str = ""
+    """The file or program the job runs; a path when it contains a `/`."""
+    requires_module: str | None = None
+    """A Python module the interpreter of the ranks must have."""
     redacted: tuple[str, ...] = ()
     """Names of variables whose values are never displayed."""
     backend_options: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)

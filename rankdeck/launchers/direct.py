@@ -1,0 +1,62 @@
+"""direct: no launcher. The agent starts the ranks itself and sets torch.distributed's variables."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rankdeck.launchers.base import NodeCommand
+from rankdeck.launchers.entry import check_file, check_line_ends, problem
+from rankdeck.plan.records import Spawn
+
+if TYPE_CHECKING:
+    from rankdeck.errors import Problem
+    from rankdeck.job.spec import JobSpec
+    from rankdeck.launchers.base import NodeContext
+
+
+class DirectLauncher:
+    """Runs any program, once per rank."""
+
+    name = "direct"
+    title = "any program, started once per rank"
+    spawn = Spawn.RANKS
+    requires_module: str | None = None
+
+    def check(self, spec: JobSpec) -> tuple[Problem, ...]:
+        """The entry is a file that can be run, or the name of a program on `$PATH`."""
+        entry = spec.entry
+        if "/" not in entry:
+            return _check_on_path(spec)
+        if problems := check_file(entry):
+            return problems
+        if entry.endswith(".py"):
+            return ()
+        if _is_shell(entry):
+            return check_line_ends(entry)
+        if not os.access(entry, os.X_OK):
+            return (problem(f"{entry} is not executable", f"chmod +x {entry}"),)
+        return ()
+
+    def command(self, spec: JobSpec, node: NodeContext) -> NodeCommand:
+        """One rank's own command: Python files and shell scripts need not be executable."""
+        program: tuple[str, ...] = (spec.entry,)
+        if "/" in spec.entry and spec.entry.endswith(".py"):
+            program = (node.python, "-u", spec.entry)
+        elif "/" in spec.entry and _is_shell(spec.entry):
+            program = ("bash", spec.entry)
+        return NodeCommand(argv=(*program, *spec.args), env={})
+
+
+def _is_shell(entry: str) -> bool:
+    return entry.endswith((".sh", ".bash"))
+
+
+def _check_on_path(spec: JobSpec) -> tuple[Problem, ...]:
+    # imported late: most entries are files
+    from shutil import which
+
+    if which(spec.entry, path=spec.env.get("PATH")) is None:
+        hint = "give a path relative to the project, or the program's full path"
+        return (problem(f"there is no program {spec.entry!r} on PATH or in the project", hint),)
+    return ()

@@ -1,0 +1,131 @@
+"""A plan as text: for people (`--dry-run`), and as scripts that do the same by hand.
+
+Values of secrets appear in neither. Pure.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from rankdeck.job.values import duration_text
+from rankdeck.plan.records import Spawn
+from rankdeck.project.secrets import HIDDEN
+
+if TYPE_CHECKING:
+    from rankdeck.plan.records import LaunchPlan, NodePlan
+
+_HAND_PORT = "29500"
+
+
+def render_plan(plan: LaunchPlan) -> str:
+    """Exactly what would be executed, node by node; text for a terminal, not for a shell."""
+    port = str(plan.master_port) if plan.master_port else "a free port, chosen at start"
+    facts = [
+        ("run", plan.name),
+        ("backend", plan.backend),
+        ("launcher", plan.launcher),
+        ("ranks", f"{plan.world_size} on {_count(len(plan.nodes), 'node')}"),
+        ("master", f"{plan.master_addr}, {port}"),
+        ("output", plan.output_dir),
+        ("time limit", duration_text(plan.time_limit) if plan.time_limit else "none"),
+        ("restarts", str(plan.max_restarts)),
+        ("grace", duration_text(plan.grace)),
+    ]
+    lines = [f"{label + ':':<12}{_printable(value)}" for label, value in facts]
+    for node in plan.nodes:
+        lines += ["", *_node_lines(plan, node)]
+    return "\n".join(lines)
+
+
+def command_scripts(plan: LaunchPlan) -> dict[str, str]:
+    """One bash script per node, by file name, that runs the node's part by hand.
+
+    Secrets must be in the environment of whoever runs them; a port that was to be chosen at start
+    is `$MASTER_PORT`, else 29500.
+    """
+    return {script_name(node): _script(plan, node) for node in plan.nodes}
+
+
+def script_name(node: NodePlan) -> str:
+    """The file name of a node's script in `commands/`."""
+    return f"node-{node.node_rank}.sh"
+
+
+def _node_lines(plan: LaunchPlan, node: NodePlan) -> list[str]:
+    last = node.first_rank + node.nproc - 1
+    ranks = f"rank {last}" if node.nproc == 1 else f"ranks {node.first_rank}-{last}"
+    hidden = _hidden_values(plan, node)
+    words = [HIDDEN if word in hidden else shlex.quote(word) for word in node.argv]
+    lines = [f"node {node.node_rank}: {_printable(node.name)} ({ranks})"]
+    lines.append(f"  cwd   {_printable(node.cwd)}")
+    for name, value in node.env.items():
+        shown = HIDDEN if name in plan.redacted else shlex.quote(value)
+        lines.append(f"  env   {name}={_printable(shown)}")
+    if not plan.master_port:
+        lines.append("  env   MASTER_PORT=<chosen at start>")
+    times = f"  (x{node.nproc}, once per rank)" if plan.spawn is Spawn.RANKS else ""
+    lines.append(f"  run   {_printable(' '.join(words))}{times}")
+    return lines
+
+
+def _script(plan: LaunchPlan, node: NodePlan) -> str:
+    title = f"Node {node.node_rank} of {len(plan.nodes)} of run {plan.run_id}"
+    lines = ["#!/usr/bin/env bash", f"# {_printable(title)}: {_printable(node.name)}", "set -eu"]
+    shown = {name: value for name, value in node.env.items() if name not in plan.redacted}
+    for name in plan.redacted:
+        lines.append(f': "${{{name}?its value is not kept here: set it first}}"')
+        if name in node.env:
+            lines.append(f"export {name}")
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in shown.items()]
+    if not plan.master_port:
+        lines.append(f'export MASTER_PORT="${{MASTER_PORT:-{_HAND_PORT}}}"')
+        lines.append('export PET_MASTER_PORT="$MASTER_PORT"')
+    lines.append("export PYTHONUNBUFFERED=1")
+    lines.append(f"cd -- {shlex.quote(node.cwd)}")
+    command = " ".join(_script_words(plan, node))
+    if plan.spawn is Spawn.LAUNCHER:
+        lines.append(f"exec {command}")
+    else:
+        lines += _rank_loop(plan, node, command)
+    return "\n".join(lines) + "\n"
+
+
+def _rank_loop(plan: LaunchPlan, node: NodePlan, command: str) -> list[str]:
+    return [
+        f"export WORLD_SIZE={plan.world_size} LOCAL_WORLD_SIZE={node.nproc}"
+        f" GROUP_RANK={node.node_rank}",
+        "pids=()",
+        f"for ((LOCAL_RANK = 0; LOCAL_RANK < {node.nproc}; LOCAL_RANK++)); do",
+        f"  RANK=$(({node.first_rank} + LOCAL_RANK)) LOCAL_RANK=$LOCAL_RANK {command} &",
+        "  pids+=($!)",
+        "done",
+        "trap 'kill \"${pids[@]}\" 2>/dev/null' INT TERM",
+        "code=0",
+        'for pid in "${pids[@]}"; do wait "$pid" || code=$?; done',
+        'exit "$code"',
+    ]
+
+
+def _script_words(plan: LaunchPlan, node: NodePlan) -> list[str]:
+    hidden = _hidden_values(plan, node)
+    return [f'"${hidden[word]}"' if word in hidden else shlex.quote(word) for word in node.argv]
+
+
+def _hidden_values(plan: LaunchPlan, node: NodePlan) -> dict[str, str]:
+    """Values of secrets, to their names; an argument equal to one is hidden too."""
+    values = {**plan.hyperparameters, **node.env}
+    return {values[name]: name for name in plan.redacted if values.get(name)}
+
+
+def _printable(text: str) -> str:
+    """Control characters as escapes: values are data and must not steer a terminal."""
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
