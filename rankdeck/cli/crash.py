@@ -7,7 +7,6 @@ import sys
 import time
 import traceback
 
-
 from rankdeck import __version__
 from rankdeck.errors import UserError
 from rankdeck.run.layout import rankdeck_home

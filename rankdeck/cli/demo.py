@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -20,10 +19,9 @@ def demo_command(directory: str | None, ranks: int | None) -> None:
     A small GPT learns the source text of Python's own standard library. Without a terminal, the
     logs are followed and the exit code is the run's.
     """
-    from rankdeck.cli.run import resolve
+    from rankdeck.cli.run import submit_draft
     from rankdeck.job.draft import JobDraft
     from rankdeck.project.scaffold import scaffold
-    from rankdeck.run.launch import submit
 
     store = open_store()
     project = Path(directory).absolute() if directory else store.home / "demo"
@@ -32,7 +30,7 @@ def demo_command(directory: str | None, ranks: int | None) -> None:
     click.echo(f"rankdeck: the project is in {project}", err=True)
     count = ranks or _default_ranks()
     draft = JobDraft(name="demo", nproc_per_node=count, launcher="torchrun")
-    run = submit(resolve(str(project), draft), store, cwd=Path.cwd(), environ=dict(os.environ))
+    run = submit_draft(str(project), draft)
     if sys.stdin.isatty() and sys.stdout.isatty():
         from rankdeck.cli.deck import open_deck
 

@@ -35,9 +35,9 @@ def export_command(target: str, script: bool, node: int) -> None:
 def _plan_of(target: str) -> LaunchPlan:
     if Path(target).exists():
         from rankdeck.cli.run import resolve
-        from rankdeck.run.launch import plan_job
+        from rankdeck.plan.preview import preview_plan
 
-        return plan_job(resolve(target, JobDraft()))
+        return preview_plan(resolve(target, JobDraft()))
     from rankdeck.cli.common import find_run
     from rankdeck.run.stored import read_plan
 

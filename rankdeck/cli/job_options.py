@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -155,9 +154,3 @@ def _tell_misplaced(command: click.Command, rest: Sequence[str]) -> None:
                 err=True,
             )
             return
-
-
-def warn(problems: Sequence[Problem]) -> None:
-    """Print warnings; they do not keep a job from running."""
-    for problem in problems:
-        print(f"rankdeck: warning: {problem}", file=sys.stderr)

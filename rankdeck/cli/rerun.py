@@ -8,7 +8,7 @@ import click
 
 from rankdeck.cli.common import find_run, json_option, run_argument
 from rankdeck.cli.job_options import draft_from, job_options
-from rankdeck.cli.run import resolve, start
+from rankdeck.cli.run import launch
 
 
 @click.command("rerun")
@@ -25,5 +25,5 @@ def rerun_command(ref: str, detach: bool, dry_run: bool, as_json: bool, **option
     The output directory is a new one unless the job names one: name it to resume from its
     checkpoints.
     """
-    spec = resolve(str(find_run(ref).job), draft_from(options))
-    start(spec, detach=detach, dry_run=dry_run, as_json=as_json)
+    job = str(find_run(ref).job)
+    launch(job, draft_from(options), detach=detach, dry_run=dry_run, as_json=as_json)

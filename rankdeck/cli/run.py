@@ -13,7 +13,9 @@ from rankdeck.cli.common import json_option, open_store, print_json
 from rankdeck.cli.job_options import draft_from, job_options, split_at_target
 
 if TYPE_CHECKING:
+    from rankdeck.job.draft import JobDraft
     from rankdeck.job.spec import JobSpec
+    from rankdeck.run.layout import RunDir
 
 
 class RunCommandParser(click.Command):
@@ -47,41 +49,72 @@ def run_command(
     succeeded. Ctrl-C stops the run, a second one kills it; a closed terminal leaves it running.
     Everything after SCRIPT, or after `--`, goes to the script.
     """
-    spec = resolve(target, draft_from(options, args))
-    start(spec, detach=detach, dry_run=dry_run, as_json=as_json)
+    launch(target, draft_from(options, args), detach=detach, dry_run=dry_run, as_json=as_json)
 
 
-def resolve(target: str | None, draft: Any) -> JobSpec:
-    """The complete job; raises InvalidJobError with everything that is wrong."""
-    from rankdeck.job.resolve import resolve_job
+def resolve(target: str | None, draft: JobDraft) -> JobSpec:
+    """The complete job; warnings go to stderr.
 
-    return resolve_job(target, draft, Path.cwd(), dict(os.environ))
+    Raises:
+        InvalidJobError: With everything that is wrong.
+    """
+    from rankdeck.job import resolve as resolving
+
+    found = resolving.resolve(target, draft, Path.cwd(), dict(os.environ))
+    for problem in found.warnings:
+        click.echo(f"rankdeck: warning: {problem}", err=True)
+    return found.spec
 
 
-def start(spec: JobSpec, *, detach: bool, dry_run: bool, as_json: bool) -> None:
-    """Start (or only plan) a resolved job, and exit with its code if attached."""
+def launch(
+    target: str | None, draft: JobDraft, *, detach: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Start (or only plan) a job, and exit with its code if attached."""
     if dry_run:
-        from rankdeck.run.launch import plan_job
-
-        plan = plan_job(spec)
-        if as_json:
-            print_json(plan)
-        else:
-            from rankdeck.plan.render import render_plan
-
-            click.echo(render_plan(plan))
+        _show_plan(resolve(target, draft), as_json=as_json)
         return
     if as_json and not detach:
         raise click.UsageError("--json goes with --dry-run or --detach")
-    from rankdeck.run.launch import submit
+    run = submit_draft(target, draft)
+    if as_json:
+        print_json({"id": run.id, "path": str(run.path)})
+    elif detach:
+        click.echo(run.id)
+    else:
+        from rankdeck.cli.follow import follow_run
 
-    run = submit(spec, open_store(), cwd=Path.cwd(), environ=dict(os.environ))
-    if detach:
-        if as_json:
-            print_json({"id": run.id, "path": str(run.path)})
-        else:
-            click.echo(run.id)
-        return
-    from rankdeck.cli.follow import follow_run
+        sys.exit(follow_run(run, owns_run=True))
 
-    sys.exit(follow_run(run, owns_run=True))
+
+def submit_draft(target: str | None, draft: JobDraft) -> RunDir:
+    """Resolve a job and start it.
+
+    The supervisor's interpreter starts first of all: it loads while the job is being read.
+    """
+    from rankdeck.run.spawn import start_waiting_supervisor
+
+    waiting = start_waiting_supervisor()
+    try:
+        from rankdeck.run.launch import submit
+
+        return submit(
+            resolve(target, draft),
+            open_store(),
+            cwd=Path.cwd(),
+            environ=dict(os.environ),
+            waiting=waiting,
+        )
+    finally:
+        waiting.cancel()
+
+
+def _show_plan(spec: JobSpec, *, as_json: bool) -> None:
+    from rankdeck.plan.preview import preview_plan
+
+    plan = preview_plan(spec)
+    if as_json:
+        print_json(plan)
+    else:
+        from rankdeck.plan.render import render_plan
+
+        click.echo(render_plan(plan))
