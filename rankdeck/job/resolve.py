@@ -14,7 +14,7 @@ import msgspec
 from rankdeck.errors import InvalidJobError, Problem, UserError
 from rankdeck.job import values
 from rankdeck.job.draft import JobDraft, Source, located
-from rankdeck.job.fields import FIELDS, PATH_KINDS, FieldKind
+from rankdeck.job.fields import FIELDS, PATH_KINDS
 from rankdeck.job.spec import JobSpec, PassAs
 from rankdeck.job.validate import errors_of, validate
 from rankdeck.project.hyperparameters import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+):([0-5]?\d):([0-5]?\d)")
 _UNITS = re.compile(
@@ -42,13 +42,15 @@ def check_carryable(text: str) -> None:
 
 
 def read_name(value: object) -> str:
-    """A run's name: it becomes part of a directory name."""
+    """A run's name: letters of any script; it is typed in commands and shown everywhere."""
     text = _as_text(value)
     if not _NAME.fullmatch(text):
         raise ValueError(
-            f"must be 1 to 64 letters, digits, '.', '_' or '-' and begin with a letter or digit"
+            "must be 1 to 64 letters, digits, '.', '_' or '-' and begin with a letter or digit"
             f" (got {text!r})"
         )
+    if text == "last":
+        raise ValueError("must not be 'last', which always means the newest run")
     return text
 
 
@@ -161,8 +163,9 @@ def is_identifier(name: str) -> bool:
 
 def slug(text: str) -> str:
     """A valid name as near to `text` as possible; `job` when nothing of it is usable."""
-    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64]
-    return kept.strip("-._") or "job"
+    kept = re.sub(r"[^\w.-]+", "-", text).strip("-._")[:64]
+    kept = kept.strip("-._")
+    return kept if kept and kept != "last" else "job"
 
 
 def _seconds(text: str) -> float | None:

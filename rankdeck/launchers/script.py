@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rankdeck.job.spec import JobSpec
     from rankdeck.launchers.base import NodeContext
 
+_WITH_PATH = 'PATH="$0:$PATH" exec bash "$@"'
 _SPLITTING = frozenset(" \t\n*?[")
 
 
@@ -37,8 +38,15 @@ class ScriptLauncher:
         return (*check_line_ends(spec.entry), *_check_splitting(spec))
 
     def command(self, spec: JobSpec, node: NodeContext) -> NodeCommand:
-        """`bash train.sh`; the torchrun inside gets the run's id from the environment."""
-        argv = ("bash", spec.entry, *spec.args)
+        """`bash train.sh`, with the interpreter's own directory first on `$PATH`.
+
+        So `torchrun` and `python` in the script are those of the job's interpreter, also when its
+        environment is not activated. The torchrun inside gets the run's id from the environment.
+        """
+        argv: tuple[str, ...] = ("bash", spec.entry, *spec.args)
+        folder = node.python.rpartition("/")[0]
+        if folder:
+            argv = ("bash", "-c", _WITH_PATH, folder, *argv[1:])
         return NodeCommand(argv=argv, env={"PET_RDZV_ID": node.run_id})
 
 

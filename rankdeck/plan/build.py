@@ -79,7 +79,7 @@ def build_plan(
         hooks=spec.hooks,
         hyperparameters=_sorted(spec.hyperparameters),
         project=spec.project,
-        entry=spec.entry,
+        entry=spec.entry if "/" in spec.entry else None,
         requires_module=launcher.requires_module,
         redacted=secret_names(spec.hyperparameters, spec.env),
         backend_options=_sorted(spec.backend_options),

@@ -66,8 +66,8 @@ class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
     hooks: bool
     hyperparameters: dict[str, str]
     project: str = ""
-    entry: str = ""
-    """The file or program the job runs; a path when it contains a `/`."""
+    entry: str | None = None
+    """The file the job runs; None when it is a program found on `$PATH`."""
     requires_module: str | None = None
     """A Python module the interpreter of the ranks must have."""
     redacted: tuple[str, ...] = ()

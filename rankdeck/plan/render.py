@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from rankdeck.job.values import duration_text
 from rankdeck.plan.records import Spawn
+from rankdeck.plan.redact import argv_words
 from rankdeck.project.secrets import HIDDEN
 
 if TYPE_CHECKING:
     from rankdeck.plan.records import LaunchPlan, NodePlan
+    from rankdeck.plan.redact import Word
 
 _HAND_PORT = "29500"
 
@@ -55,8 +57,10 @@ def script_name(node: NodePlan) -> str:
 def _node_lines(plan: LaunchPlan, node: NodePlan) -> list[str]:
     last = node.first_rank + node.nproc - 1
     ranks = f"rank {last}" if node.nproc == 1 else f"ranks {node.first_rank}-{last}"
-    hidden = _hidden_values(plan, node)
-    words = [HIDDEN if word in hidden else shlex.quote(word) for word in node.argv]
+    words = [
+        shlex.quote(word.text) if not word.secret else word.text + HIDDEN
+        for word in argv_words(plan, node)
+    ]
     lines = [f"node {node.node_rank}: {_printable(node.name)} ({ranks})"]
     lines.append(f"  cwd   {_printable(node.cwd)}")
     for name, value in node.env.items():
@@ -73,7 +77,8 @@ def _script(plan: LaunchPlan, node: NodePlan) -> str:
     title = f"Node {node.node_rank} of {len(plan.nodes)} of run {plan.run_id}"
     lines = ["#!/usr/bin/env bash", f"# {_printable(title)}: {_printable(node.name)}", "set -eu"]
     shown = {name: value for name, value in node.env.items() if name not in plan.redacted}
-    for name in plan.redacted:
+    words = argv_words(plan, node)
+    for name in dict.fromkeys((*plan.redacted, *(word.secret for word in words if word.secret))):
         lines.append(f': "${{{name}?its value is not kept here: set it first}}"')
         if name in node.env:
             lines.append(f"export {name}")
@@ -83,7 +88,7 @@ def _script(plan: LaunchPlan, node: NodePlan) -> str:
         lines.append('export PET_MASTER_PORT="$MASTER_PORT"')
     lines.append("export PYTHONUNBUFFERED=1")
     lines.append(f"cd -- {shlex.quote(node.cwd)}")
-    command = " ".join(_script_words(plan, node))
+    command = " ".join(_script_word(word) for word in words)
     if plan.spawn is Spawn.LAUNCHER:
         lines.append(f"exec {command}")
     else:
@@ -107,15 +112,10 @@ def _rank_loop(plan: LaunchPlan, node: NodePlan, command: str) -> list[str]:
     ]
 
 
-def _script_words(plan: LaunchPlan, node: NodePlan) -> list[str]:
-    hidden = _hidden_values(plan, node)
-    return [f'"${hidden[word]}"' if word in hidden else shlex.quote(word) for word in node.argv]
-
-
-def _hidden_values(plan: LaunchPlan, node: NodePlan) -> dict[str, str]:
-    """Values of secrets, to their names; an argument equal to one is hidden too."""
-    values = {**plan.hyperparameters, **node.env}
-    return {values[name]: name for name in plan.redacted if values.get(name)}
+def _script_word(word: Word) -> str:
+    if not word.secret:
+        return shlex.quote(word.text)
+    return (shlex.quote(word.text) if word.text else "") + f'"${word.secret}"'
 
 
 def _printable(text: str) -> str:
