@@ -79,6 +79,14 @@ class Backend(Protocol):
         """
         ...
 
+    def recover(self, run: RunDir, order: AgentOrder) -> str | None:
+        """The reference of an agent already placed for `order`, None if there is none.
+
+        A supervisor may be killed after it placed an agent and before it recorded that; its
+        successor must not place a second one.
+        """
+        ...
+
     def liveness(self, run: RunDir, node: str, ref: str) -> AgentLiveness:
         """Whether the agent is there, as far as can be known now. Never blocks for long."""
         ...

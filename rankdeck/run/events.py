@@ -9,6 +9,9 @@ from enum import Enum
 
 import msgspec
 
+from rankdeck.run.node_state import ProcessRef
+from rankdeck.run.state import Failure
+
 
 class EventKind(str, Enum):
     """What an event tells."""
@@ -57,3 +60,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent: str | None = None
     """With AGENT `placed`: the backend's reference to the agent, so that another supervisor can
     find it again."""
+    supervisor: ProcessRef | None = None
+    """With SUPERVISOR: who it is."""
+    failure: Failure | None = None
+    """With FAILURE: everything that was found out."""
+    file: str | None = None
+    """With COMMAND: the name of the control file; no file is answered twice."""
+    grace: float | None = None
+    """With COMMAND: the grace asked for, so that another supervisor can go on with the stop."""

@@ -77,6 +77,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True):
     """`pending`, then what the last AGENT event said."""
     agent: str | None = None
     problem: str | None = None
+    problem_category: str = ""
+    problem_hint: str = ""
 
 
 class RunRank(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,229 @@
+"""LocalBackend: this machine as the only node. Agents are referred to as `pid:starttime:host`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rankdeck.backend import AgentLiveness, BackendOption, Capability
+from rankdeck.errors import ExitCode, UserError
+from rankdeck.nodes.node import Node
+from rankdeck.run.process import start_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from rankdeck.agent_order import AgentCommand, AgentOrder
+    from rankdeck.job.spec import JobSpec
+    from rankdeck.run.layout import RunDir
+
+_SWEEP_SECONDS = 20.0
+
+
+class LocalBackend:
+    """Runs on this machine."""
+
+    name = "local"
+    title = "This machine"
+    capabilities: frozenset[Capability] = frozenset()
+    options: tuple[BackendOption, ...] = ()
+
+    def nodes(self, spec: JobSpec) -> tuple[Node, ...]:
+        """This machine.
+
+        Raises:
+            UserError: The job asks for several nodes.
+        """
+        if spec.nnodes is not None and spec.nnodes != 1:
+            raise UserError(
+                f"the local backend has one node, the job asks for {spec.nnodes}",
+                "choose a backend with several nodes, or leave out --nnodes",
+            )
+        return (Node(name=socket.gethostname(), gpus=_gpu_count(), cpus=_cpu_count()),)
+
+    def place(self, run: RunDir, order: AgentOrder, env: Mapping[str, str] | None) -> str:
+        """Start the agent as a session of its own.
+
+        Raises:
+            UserError: The interpreter cannot be executed, or the run directory not be written.
+        """
+        paths = run.node(order.node)
+        order_path = paths.attempt(order.attempt).order
+        environ = dict(os.environ if env is None else env)
+        environ["RANKDECK_RUN_ID"] = order.run_id
+        environ["RANKDECK_NODE"] = order.node
+        environ["RANKDECK_ATTEMPT"] = str(order.attempt)
+        try:
+            order_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            paths.control.mkdir(mode=0o700, exist_ok=True)
+            _write_new(order_path, msgspec.json.encode(order))
+            bundle = _bundle(run)
+        except OSError as error:
+            raise UserError(
+                f"{paths.path}: the agent cannot be prepared: {error.strerror}",
+                exit_code=ExitCode.UNUSABLE,
+            ) from error
+        try:
+            pid = _spawn(
+                [order.python, str(bundle), str(order_path)], environ, str(paths.agent_log)
+            )
+        except OSError as error:
+            raise UserError(
+                f"{order.python}: the interpreter cannot be started: {error.strerror}",
+                "give another one with --python",
+                exit_code=ExitCode.UNUSABLE,
+            ) from error
+        return f"{pid}:{start_time(pid) or 0}:{socket.gethostname()}"
+
+    def recover(self, run: RunDir, order: AgentOrder) -> str | None:
+        """Find the agent of `order` by its command line."""
+        wanted = os.fsencode(run.node(order.node).attempt(order.attempt).order)
+        found = [pid for pid in _own_pids() if wanted in _arguments(pid)]
+        # the agent has a child with the same arguments; the outer one was started first
+        for pid in sorted(found, key=lambda pid: (start_time(pid) or 0, pid)):
+            started = start_time(pid)
+            if started is not None:
+                return f"{pid}:{started}:{socket.gethostname()}"
+        return None
+
+    def liveness(self, run: RunDir, node: str, ref: str) -> AgentLiveness:
+        """Whether that very process is there; unknown on any other host."""
+        pid, started, host = _parse(ref)
+        if host != socket.gethostname():
+            return AgentLiveness.UNKNOWN
+        with suppress(ChildProcessError):
+            # if it is our child it stays a zombie until somebody looks
+            os.waitpid(pid, os.WNOHANG)
+        return AgentLiveness.ALIVE if start_time(pid) == started else AgentLiveness.DEAD
+
+    def send(self, run: RunDir, node: str, ref: str, command: AgentCommand) -> None:
+        """Put a file into the agent's inbox.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        inbox = run.node(node).control
+        name = f"{time.time_ns():020d}-{command.command.value}.json"
+        try:
+            inbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_new(inbox / name, msgspec.json.encode(command))
+        except OSError as error:
+            raise UserError(
+                f"{inbox}: the agent cannot be told to {command.command.value}: {error.strerror}",
+                exit_code=ExitCode.UNUSABLE,
+            ) from error
+
+    def sweep(self, run: RunDir, node: str) -> tuple[int, ...]:
+        """End everything that carries the run's id, by the agent's own sweep.
+
+        Raises:
+            UserError: The sweep itself failed.
+        """
+        import subprocess
+        import sys
+
+        command = [sys.executable, str(_bundle(run)), "--sweep", run.id]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, timeout=_SWEEP_SECONDS, check=True, cwd="/"
+            )
+            return tuple(msgspec.json.decode(done.stdout, type=list[int]))
+        except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
+            raise UserError(
+                f"{node}: processes of {run.id} may be left: {error}",
+                "look with: ps -ef; they carry RANKDECK_RUN_ID in their environment",
+                exit_code=ExitCode.UNUSABLE,
+            ) from error
+
+    def reachable_from_here(self, run: RunDir, refs: Sequence[str]) -> bool:
+        """Whether the agents, or the run if it has none yet, belong to this host."""
+        host = socket.gethostname()
+        if refs:
+            return all(_parse(ref)[2] == host for ref in refs)
+        return run.node(host).path.exists() or _planned_for(run, host)
+
+
+def _bundle(run: RunDir) -> Path:
+    from rankdeck.agent_bundle import agent_bundle
+
+    return agent_bundle(run.path.parent.parent / "cache")
+
+
+def _planned_for(run: RunDir, host: str) -> bool:
+    from rankdeck.run.stored import read_plan
+
+    return any(node.name == host for node in read_plan(run).nodes)
+
+
+def _spawn(argv: list[str], environ: dict[str, str], log: str) -> int:
+    return os.posix_spawn(
+        argv[0],
+        argv,
+        environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigmask=[],
+        # an ignored signal would stay ignored in the agent and in every rank
+        setsigdef=[
+            signal.SIGPIPE,
+            signal.SIGHUP,
+            signal.SIGINT,
+            signal.SIGQUIT,
+            signal.SIGTERM,
+            signal.SIGCHLD,
+            signal.SIGXFSZ,
+        ],
+    )
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        stream.write(data)
+    temporary.rename(path)
+
+
+def _parse(ref: str) -> tuple[int, int, str]:
+    pid, started, host = ref.split(":", 2)
+    return int(pid), int(started), host
+
+
+def _own_pids() -> list[int]:
+    uid, pids = os.geteuid(), []
+    for name in os.listdir("/proc"):
+        with suppress(OSError):
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == uid:
+                pids.append(int(name))
+    return pids
+
+
+def _arguments(pid: int) -> list[bytes]:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            return stream.read().split(b"\0")
+    except OSError:
+        return []
+
+
+def _gpu_count() -> int:
+    with suppress(OSError):
+        return sum(
+            name.startswith("nvidia") and name[len("nvidia") :].isdigit()
+            for name in os.listdir("/dev")
+        )
+    return 0
+
+
+def _cpu_count() -> int:
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,170 @@
+"""The agents of one attempt, as their supervisor deals with them through a backend.
+
+Owns what a supervisor may forget: which files were seen, which commands were sent, since when an
+agent has been silent. Everything that must be remembered is in the event log.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from rankdeck.backend import AgentLiveness
+from rankdeck.errors import UserError
+from rankdeck.run.files import WatchedFile
+from rankdeck.run.node_state import NodePhase, NodeState
+from rankdeck.run.stored import NODE_STATE_DECODER
+
+if TYPE_CHECKING:
+    from rankdeck.agent_order import AgentCommand, AgentCommandKind
+    from rankdeck.backend import Backend
+    from rankdeck.plan.records import LaunchPlan
+    from rankdeck.run.layout import RunDir
+    from rankdeck.run.state import RunNode
+
+_LIVENESS_SECONDS = 1.0
+"""How often an agent is asked about, when nothing hurries."""
+_LAST_WORDS_SECONDS = 1.0
+"""What an agent's file may lag behind its end."""
+_UNREACHABLE_SECONDS = 90.0
+"""Silence after which a node nobody can ask about counts as unreachable."""
+_SILENT_SECONDS = 10.0
+"""Silence of a living agent worth a note; it writes every two seconds."""
+
+
+class AgentWatch:
+    """One agent."""
+
+    __slots__ = (
+        "asked",
+        "dead_since",
+        "file",
+        "fresh",
+        "heard",
+        "noted_silence",
+        "ref",
+        "sent",
+    )
+
+    def __init__(self, path: str) -> None:
+        self.file = WatchedFile(path, NODE_STATE_DECODER.decode)
+        self.ref: str | None = None
+        self.fresh = False
+        self.begin(None)
+
+    def begin(self, ref: str | None) -> None:
+        """Start to watch the agent that `ref` refers to."""
+        self.ref = ref
+        self.heard = time.monotonic()
+        self.asked = 0.0
+        self.dead_since: float | None = None
+        self.noted_silence = False
+        self.sent: set[AgentCommandKind] = set()
+
+
+class Agents:
+    """All agents of a run, by node name."""
+
+    def __init__(self, run: RunDir, plan: LaunchPlan, backend: Backend) -> None:
+        """Prepare; no agent is looked at yet."""
+        self._run = run
+        self.backend = backend
+        self._watches = {
+            node.name: AgentWatch(os.fspath(run.node(node.name).state)) for node in plan.nodes
+        }
+
+    def look(self, attempt: int) -> bool:
+        """Read the files that changed; whether any did."""
+        changed = False
+        for watch in self._watches.values():
+            watch.fresh = watch.file.refresh()
+            if watch.fresh and watch.file.value is not None:
+                changed = True
+                if watch.file.value.attempt == attempt:
+                    watch.heard = time.monotonic()
+                    watch.noted_silence = False
+        return changed
+
+    def said(self, attempt: int) -> dict[str, NodeState]:
+        """The last word of each agent of this attempt, by node name."""
+        return {
+            name: watch.file.value
+            for name, watch in self._watches.items()
+            if watch.file.value is not None and watch.file.value.attempt == attempt
+        }
+
+    def begin(self, node: str, ref: str | None) -> None:
+        """Watch the agent just placed on `node`, or found there."""
+        self._watches[node].begin(ref)
+
+    def hurry(self) -> None:
+        """Ask about every agent at the next chance: a child has just ended."""
+        for watch in self._watches.values():
+            watch.asked = 0.0
+
+    def alive(self, node: RunNode) -> AgentLiveness:
+        """What the backend says about the agent."""
+        watch = self._watches[node.name]
+        if watch.ref is None:
+            return AgentLiveness.DEAD
+        return self.backend.liveness(self._run, node.name, watch.ref)
+
+    def lost(self, node: RunNode) -> str | None:
+        """Why the agent on `node`, which has not said that it is done, is lost; None if it is not.
+
+        `dead` when it has ended without a word, `unreachable` when nothing is known any more.
+        """
+        watch = self._watches[node.name]
+        now = time.monotonic()
+        if now - watch.asked < _LIVENESS_SECONDS and watch.dead_since is None:
+            return None
+        watch.asked = now
+        liveness = self.alive(node)
+        if liveness is AgentLiveness.DEAD:
+            if watch.dead_since is None:
+                watch.dead_since = now
+            # the other half of the agent may still be cleaning up and writing
+            return "dead" if now - watch.dead_since >= _LAST_WORDS_SECONDS else None
+        watch.dead_since = None
+        silent = now - watch.heard
+        if liveness is AgentLiveness.UNKNOWN and silent >= _UNREACHABLE_SECONDS:
+            return "unreachable"
+        return None
+
+    def newly_silent(self, node: RunNode) -> float | None:
+        """For how long a placed agent has said nothing, told once per silence; else None."""
+        watch = self._watches[node.name]
+        silent = time.monotonic() - watch.heard
+        if silent < _SILENT_SECONDS or watch.noted_silence:
+            return None
+        watch.noted_silence = True
+        return silent
+
+    def send_once(self, node: RunNode, command: AgentCommand) -> bool:
+        """Send a command, unless this supervisor has sent one of its kind; whether it was sent.
+
+        Raises:
+            UserError: It could not be sent.
+        """
+        watch = self._watches[node.name]
+        if watch.ref is None or command.command in watch.sent:
+            return False
+        watch.sent.add(command.command)
+        try:
+            self.backend.send(self._run, node.name, watch.ref, command)
+        except UserError:
+            watch.sent.discard(command.command)
+            raise
+        return True
+
+    def stops_already(self, node: RunNode, attempt: int) -> bool:
+        """Whether the agent is stopping its ranks, on whoever's order."""
+        word = self._watches[node.name].file.value
+        if word is None or word.attempt != attempt:
+            return False
+        return word.stop is not None or word.phase in (NodePhase.STOPPING, NodePhase.DONE)
+
+    def dying(self) -> bool:
+        """Whether an agent has been found dead and its last words are awaited."""
+        return any(watch.dead_since is not None for watch in self._watches.values())

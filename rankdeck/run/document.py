@@ -1,0 +1,142 @@
+"""The document of `rankdeck show --json`: typed, stable names, every field always there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rankdeck.run.lock import lock_holder
+from rankdeck.run.node_state import (
+    LauncherState,
+    NodeLoad,
+    NodeOutcome,
+    NodeProblem,
+    RankError,
+    RankState,
+    StopRecord,
+)
+from rankdeck.run.state import Failure, Progress, RunPhase
+
+if TYPE_CHECKING:
+    from rankdeck.run.layout import RunDir
+    from rankdeck.run.view import NodeView, RankView, RunSnapshot
+
+
+class NodeDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One node in the document."""
+
+    name: str
+    address: str
+    node_rank: int
+    nproc: int
+    first_rank: int
+    state: str
+    heartbeat: float | None
+    load: NodeLoad | None
+    disk_free: int | None
+    launcher: LauncherState | None
+    master_port: int
+    problem: NodeProblem | None
+    stop: StopRecord | None
+    outcome: NodeOutcome | None
+    log: str
+    agent_log: str
+
+
+class RankDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One rank in the document."""
+
+    rank: int
+    node: str
+    local_rank: int
+    state: RankState
+    exit_code: int | None
+    signal: int | None
+    core_dumped: bool
+    exit_source: str | None
+    pid: int | None
+    times: dict[str, float]
+    log: str
+    log_bytes: int
+    last_output: float | None
+    last_line: str
+    step: int | None
+    total_steps: int | None
+    metrics: dict[str, float]
+    cpu_percent: float | None
+    rss_bytes: int | None
+    threads: int | None
+    error: RankError | None
+
+
+class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One run."""
+
+    id: str
+    name: str
+    state: RunPhase
+    reason: str
+    backend: str
+    launcher: str
+    project: str
+    entry: str | None
+    output_dir: str
+    created: float
+    started: float | None
+    ended: float | None
+    nnodes: int
+    nproc_per_node: int
+    world_size: int
+    exit_code: int | None
+    attempt: int
+    max_restarts: int
+    time_limit: float | None
+    supervisor_pid: int | None
+    """Of the living supervisor; null when there is none."""
+    path: str
+    nodes: tuple[NodeDocument, ...]
+    ranks: tuple[RankDocument, ...]
+    failure: Failure | None
+    progress: Progress | None
+
+
+def show_document(snapshot: RunSnapshot, run: RunDir) -> RunDocument:
+    """The document for a run as it was read."""
+    state, plan = snapshot.run, snapshot.plan
+    return RunDocument(
+        id=state.id,
+        name=state.name,
+        state=state.state,
+        reason=state.reason,
+        backend=state.backend,
+        launcher=state.launcher,
+        project=state.project,
+        entry=plan.entry,
+        output_dir=plan.output_dir,
+        created=state.created,
+        started=state.started,
+        ended=state.ended,
+        nnodes=state.nnodes,
+        nproc_per_node=state.nproc_per_node,
+        world_size=state.world_size,
+        exit_code=state.exit_code,
+        attempt=state.attempt,
+        max_restarts=state.max_restarts,
+        time_limit=plan.time_limit,
+        supervisor_pid=lock_holder(run.supervisor_lock),
+        path=str(run.path),
+        nodes=tuple(map(_node, snapshot.nodes)),
+        ranks=tuple(map(_rank, snapshot.ranks)),
+        failure=state.failure,
+        progress=state.progress,
+    )
+
+
+def _node(view: NodeView) -> NodeDocument:
+    fields = msgspec.structs.asdict(view)
+    return NodeDocument(**{**fields, "log": str(view.log), "agent_log": str(view.agent_log)})
+
+
+def _rank(view: RankView) -> RankDocument:
+    return RankDocument(**{**msgspec.structs.asdict(view), "log": str(view.log)})

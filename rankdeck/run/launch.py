@@ -1,0 +1,144 @@
+"""From a JobSpec to a supervised run directory, and back to a supervisor when one has died.
+
+The order of writing is the contract: the directory appears complete with its plan, then the
+supervisor begins, and what only people read (job.yaml, commands/) is written while it starts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rankdeck.backend import load_backend
+from rankdeck.errors import ExitCode, UserError
+from rankdeck.plan.records import RunIdentity
+from rankdeck.run.identity import new_run_id
+from rankdeck.run.launch_env import LaunchEnv, write_launch_env
+from rankdeck.run.layout import RunDir
+from rankdeck.run.lock import lock_holder
+from rankdeck.run.spawn import WaitingSupervisor, spawn_supervisor, start_waiting_supervisor
+from rankdeck.run.stored import read_plan, read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rankdeck.job.spec import JobSpec
+    from rankdeck.plan.records import LaunchPlan
+    from rankdeck.run.store import RunStore
+
+__all__ = ["create_run", "ensure_supervised", "read_plan", "start_supervisor", "submit"]
+
+
+def submit(
+    spec: JobSpec,
+    store: RunStore,
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    waiting: WaitingSupervisor | None = None,
+) -> RunDir:
+    """Start a run and return its directory; it lives on without this process.
+
+    `cwd` and `environ` are the submitting shell's. `waiting` is a supervisor started earlier
+    (`start_waiting_supervisor`), to save the time of its start.
+
+    Raises:
+        InvalidJobError: The job cannot be planned.
+        UserError: There are no nodes, or the state directory cannot be used.
+    """
+    from rankdeck.plan.build import build_plan
+
+    supervisor = waiting or start_waiting_supervisor()
+    try:
+        store.ensure()
+        nodes = load_backend(spec.backend).nodes(spec)
+        run_id = new_run_id(spec.name, time.time())
+        run = RunDir(store.runs_dir / run_id)
+        plan = build_plan(spec, nodes, RunIdentity(id=run_id, dir=str(run.path)))
+        create_run(run, plan, LaunchEnv.of(cwd, environ))
+        if not supervisor.begin(str(run.path)):
+            start_supervisor(run)
+    finally:
+        supervisor.cancel()
+    _write_for_people(run, spec, plan)
+    return run
+
+
+def create_run(run: RunDir, plan: LaunchPlan, launch_env: LaunchEnv) -> None:
+    """Make the run directory; it appears at once, with everything a supervisor needs.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    unborn = RunDir(run.path.with_name(f".new-{run.id}"))
+    try:
+        unborn.path.mkdir(mode=0o700)
+        unborn.control.mkdir(mode=0o700)
+        _write_private(unborn.plan, msgspec.json.format(msgspec.json.encode(plan), indent=1))
+        write_launch_env(unborn, launch_env)
+        unborn.path.rename(run.path)
+    except OSError as error:
+        shutil.rmtree(unborn.path, ignore_errors=True)
+        raise UserError(
+            f"{run.path}: the run directory cannot be written: {error.strerror}",
+            "free some space, or set RANKDECK_HOME to another file system",
+            exit_code=ExitCode.UNUSABLE,
+        ) from error
+
+
+def start_supervisor(run: RunDir) -> int:
+    """Start a detached supervisor for `run` and return its pid.
+
+    If the run has one already, the new one sees that and ends.
+    """
+    return spawn_supervisor(str(run.path), str(run.supervisor_log))
+
+
+def ensure_supervised(run: RunDir) -> bool:
+    """Whether a supervisor looks after `run`; one is started where it has died.
+
+    A run that has ended needs none, unless commands wait for an answer. A run whose agents only
+    another machine can reach is left to that machine.
+    """
+    if lock_holder(run.supervisor_lock) is not None:
+        return True
+    state = read_state(run)
+    if state.state.final and not _commands_wait(run):
+        return False
+    refs = [node.agent for node in state.nodes if node.agent is not None]
+    if not load_backend(state.backend).reachable_from_here(run, refs):
+        return False
+    start_supervisor(run)
+    return True
+
+
+def _commands_wait(run: RunDir) -> bool:
+    with suppress(OSError):
+        return any(not name.startswith(".") for name in os.listdir(run.control))
+    return False
+
+
+def _write_for_people(run: RunDir, spec: JobSpec, plan: LaunchPlan) -> None:
+    from rankdeck.job.dump import job_to_yaml
+    from rankdeck.plan.render import command_scripts
+
+    try:
+        _write_private(run.job, job_to_yaml(spec).encode())
+        run.commands.mkdir(mode=0o700)
+        for name, text in command_scripts(plan).items():
+            _write_private(run.commands / name, text.encode(errors="surrogateescape"))
+    except OSError as error:
+        # the run goes on without them; the disk's state is the run's own matter from here
+        with suppress(OSError), open(run.supervisor_log, "a") as log:
+            log.write(f"job.yaml and commands/ could not be written: {error}\n")
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(data)

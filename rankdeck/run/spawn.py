@@ -1,0 +1,80 @@
+"""Starting the supervisor process: early, detached, and without the weight of `subprocess`.
+
+Importing this costs next to nothing, so that a command can start the supervisor's interpreter as
+its first act and describe the run while that one is still importing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+_MODULE = "rankdeck.run.supervisor"
+IDENTITY = ("RANKDECK_RUN_ID", "RANKDECK_NODE", "RANKDECK_ATTEMPT", "RANKDECK_RANK_PID")
+"""What marks a process as a run's own; a run started inside a run must not inherit it."""
+
+
+class WaitingSupervisor:
+    """A supervisor process that has not been told its run yet; it ends if it never is."""
+
+    __slots__ = ("_pipe", "pid")
+
+    def __init__(self, pid: int, pipe: int) -> None:
+        self.pid = pid
+        self._pipe = pipe
+
+    def begin(self, run_path: str) -> bool:
+        """Give it its run; False when it is not there any more."""
+        try:
+            return os.write(self._pipe, os.fsencode(run_path)) > 0
+        except BrokenPipeError:
+            return False
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Let go of it; without a run it ends by itself."""
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1
+
+
+def start_waiting_supervisor() -> WaitingSupervisor:
+    """Start a supervisor that waits on a pipe for the path of its run directory."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        pid = _spawn([], reading, os.devnull)
+    except BaseException:
+        os.close(writing)
+        raise
+    finally:
+        os.close(reading)
+    return WaitingSupervisor(pid, writing)
+
+
+def spawn_supervisor(run_path: str, log_path: str) -> int:
+    """Start a supervisor for a run that is there; returns its pid."""
+    stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _spawn([run_path], stdin, log_path)
+    finally:
+        os.close(stdin)
+
+
+def _spawn(arguments: list[str], stdin: int, output: str) -> int:
+    environ = {name: value for name, value in os.environ.items() if name not in IDENTITY}
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", _MODULE, *arguments],
+        environ,
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, stdin, 0),
+            (os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        # an interpreter ignores SIGPIPE, a client may ignore others; a new program should not
+        setsigmask=[],
+        setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD],
+    )

@@ -1,0 +1,183 @@
+"""The supervisor process: one per run, detached, replaceable at any moment.
+
+`python -m rankdeck.run.supervisor [RUN_DIR]`; without RUN_DIR the path comes on standard input.
+Between its start and the agents' start it imports and writes as little as it can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankdeck.backend import load_backend
+from rankdeck.run.conductor import Conductor
+from rankdeck.run.events import Event, EventKind
+from rankdeck.run.journal import Journal
+from rankdeck.run.launch_env import read_launch_env, remove_launch_env
+from rankdeck.run.layout import RunDir
+from rankdeck.run.lock import acquire_lock
+from rankdeck.run.process import this_process
+from rankdeck.run.stored import created_time, read_plan
+
+if TYPE_CHECKING:
+    from rankdeck.run.progress import ProgressTracker
+
+_STALE_SECONDS = 300.0
+"""A run whose submission was interrupted before it began is not begun later than this."""
+
+
+class Supervisor:
+    """The process around a Conductor: its clock, its signals, its side work."""
+
+    def __init__(self, run: RunDir) -> None:
+        """Take the run over.
+
+        Raises:
+            UserError: The run's plan or backend cannot be used.
+        """
+        self._run = run
+        plan = read_plan(run)
+        self._plan = plan
+        self._journal = Journal(run, plan)
+        self._launch_env = read_launch_env(run)
+        environ = self._launch_env.variables() if self._launch_env else None
+        self._announce()
+        self._conductor = Conductor(run, plan, load_backend(plan.backend), self._journal, environ)
+        self._progress: ProgressTracker | None = None
+        self._progress_due = 0.0
+        self._leaving = False
+        self._wake, wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._leave)
+
+    def conduct(self) -> None:
+        """Stay with the run until it has ended, or until told to leave it to a successor."""
+        conductor, journal = self._conductor, self._journal
+        if not journal.state.state.final:
+            conductor.step()
+            journal.publish()
+            self._begin_side_work()
+        while not journal.state.state.final and not self._leaving:
+            self._sleep(conductor.interval())
+            conductor.step()
+            self._update_progress()
+            journal.publish()
+        if journal.state.state.final:
+            self._finish()
+
+    def _announce(self) -> None:
+        journal, now = self._journal, time.time()
+        facts = []
+        if not journal.history:
+            message = None
+            if self._launch_env is not None:
+                message = f"by {self._launch_env.user} in {self._launch_env.cwd}"
+            facts.append(
+                Event(seq=0, t=created_time(self._run), kind=EventKind.CREATED, message=message)
+            )
+        earlier = journal.state.supervisor
+        me = this_process()
+        facts.append(
+            Event(
+                seq=0,
+                t=now,
+                kind=EventKind.SUPERVISOR,
+                pid=me.pid,
+                supervisor=me,
+                message=f"took over from {earlier.pid} on {earlier.host}" if earlier else None,
+            )
+        )
+        journal.record(facts)
+
+    def _begin_side_work(self) -> None:
+        """What may wait until the agents are on their way."""
+        self._journal.reserve()
+        from rankdeck.run.code_snapshot import begin_code_snapshot
+
+        begin_code_snapshot(self._run, Path(self._plan.project))
+
+    def _update_progress(self) -> None:
+        now = time.monotonic()
+        if now < self._progress_due:
+            return
+        self._progress_due = now + max(1.0, self._plan.world_size / 1000)
+        self._refresh_progress()
+
+    def _refresh_progress(self) -> None:
+        if self._progress is None:
+            from rankdeck.run.progress import ProgressTracker
+
+            self._progress = ProgressTracker(self._run.metrics)
+        progress = self._progress.update(self._conductor.said().values(), time.time())
+        if progress is not None and progress != self._journal.state.progress:
+            self._journal.progress(progress)
+
+    def _sleep(self, seconds: float) -> None:
+        ready, _, _ = select.select([self._wake], [], [], seconds)
+        if ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake, 512)
+            self._conductor.child_ended()
+
+    def _leave(self, *_: object) -> None:
+        self._leaving = True
+
+    def _finish(self) -> None:
+        remove_launch_env(self._run)
+        self._refresh_progress()
+        self._conductor.refuse_all()
+        self._journal.finish()
+        self._journal.publish()
+        from rankdeck.run.index import RunIndex
+        from rankdeck.run.summary import summarise
+
+        with contextlib.suppress(OSError):
+            RunIndex(self._run.path.parent.parent).add([summarise(self._journal.state)])
+
+
+def main(arguments: list[str]) -> None:
+    """Supervise the run named in the arguments, or on standard input."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o077)
+    os.chdir("/")
+    waiting = not arguments
+    path = os.fsdecode(_read_all(0)) if waiting else arguments[0]
+    if not path:
+        return
+    run = RunDir(Path(path))
+    if waiting:
+        _redirect_output(run)
+    # held until the process ends
+    if acquire_lock(run.supervisor_lock) is None:
+        return
+    Supervisor(run).conduct()
+
+
+def _read_all(descriptor: int) -> bytes:
+    parts = []
+    while part := os.read(descriptor, 4096):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _redirect_output(run: RunDir) -> None:
+    """Let go of the pipe to the submitting process, and speak to the run's own log."""
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    log = os.open(run.supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(null)
+    os.close(log)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,273 @@
+"""What a reader sees of one run: its state merged with what the agents say now.
+
+Reads only. A snapshot is the same object for as long as nothing has changed on disk; half-written
+and missing files change nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rankdeck.errors import ExitCode, UserError
+from rankdeck.plan.records import LaunchPlan
+from rankdeck.run.files import WatchedFile
+from rankdeck.run.node_state import (
+    LauncherState,
+    NodeLoad,
+    NodeOutcome,
+    NodeProblem,
+    NodeState,
+    RankError,
+    RankRecord,
+    RankState,
+    StopRecord,
+)
+from rankdeck.run.state import RunNode, RunRank, RunState
+from rankdeck.run.stored import NODE_STATE_DECODER, STATE_DECODER, read_plan, read_state
+
+if TYPE_CHECKING:
+    from rankdeck.run.layout import RunDir
+
+
+class RankView(msgspec.Struct, frozen=True, kw_only=True):
+    """One rank of the current attempt: the run's record of it and its agent's, merged."""
+
+    rank: int
+    node: str
+    local_rank: int
+    state: RankState
+    log: Path
+    """Its log; the file may not be there yet."""
+    pid: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    core_dumped: bool = False
+    exit_source: str | None = None
+    times: dict[str, float] = msgspec.field(default_factory=dict)
+    log_bytes: int = 0
+    last_output: float | None = None
+    last_line: str = ""
+    """Hostile text: sanitise before showing."""
+    step: int | None = None
+    total_steps: int | None = None
+    metrics: dict[str, float] = msgspec.field(default_factory=dict)
+    cpu_percent: float | None = None
+    rss_bytes: int | None = None
+    threads: int | None = None
+    error: RankError | None = None
+
+
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """One node: the run's record of it and its agent's, merged."""
+
+    name: str
+    address: str
+    node_rank: int
+    nproc: int
+    first_rank: int
+    state: str
+    """`pending`, `placed`, `ready`, `running`, `stopping`, `done` or `lost`."""
+    log: Path
+    """The launcher's output; the file may not be there."""
+    agent_log: Path
+    heartbeat: float | None = None
+    """When the agent last wrote, by the node's clock; None before its first word."""
+    load: NodeLoad | None = None
+    disk_free: int | None = None
+    launcher: LauncherState | None = None
+    master_port: int = 0
+    problem: NodeProblem | None = None
+    stop: StopRecord | None = None
+    outcome: NodeOutcome | None = None
+
+
+class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about a run at one moment."""
+
+    run: RunState
+    plan: LaunchPlan
+    nodes: tuple[NodeView, ...]
+    """By node rank."""
+    ranks: tuple[RankView, ...]
+    """By global rank, of the current attempt."""
+
+
+class _NodeReader:
+    """One node's file, and the views last made from it."""
+
+    __slots__ = ("file", "made_from", "node_view", "rank_views")
+
+    def __init__(self, path: Path) -> None:
+        self.file = WatchedFile(os.fspath(path), NODE_STATE_DECODER.decode)
+        self.made_from: tuple[object, ...] = ()
+        self.node_view: NodeView | None = None
+        self.rank_views: tuple[RankView, ...] = ()
+
+
+class RunReader:
+    """Reads one run again and again, at a cost that follows what has changed."""
+
+    def __init__(self, run: RunDir) -> None:
+        """Prepare to read `run`; nothing is read yet."""
+        self.dir = run
+        self._plan: LaunchPlan | None = None
+        self._nodes: tuple[_NodeReader, ...] = ()
+        self._state = WatchedFile(os.fspath(run.state), STATE_DECODER.decode)
+        self._events_size = -1
+        self._run: RunState | None = None
+        self._snapshot: RunSnapshot | None = None
+
+    def snapshot(self) -> RunSnapshot:
+        """The run as it is now; the same object as before if nothing has changed.
+
+        Raises:
+            UserError: There is no such run (any more).
+        """
+        plan = self._read_plan()
+        run_changed = self._refresh_run(plan)
+        node_changed = [reader.file.refresh() for reader in self._nodes]
+        if self._snapshot is not None and not run_changed and not any(node_changed):
+            return self._snapshot
+        run = self._run
+        assert run is not None
+        for index, reader in enumerate(self._nodes):
+            self._view_node(reader, index, plan, run)
+        self._snapshot = RunSnapshot(
+            run=run,
+            plan=plan,
+            nodes=tuple(reader.node_view for reader in self._nodes if reader.node_view),
+            ranks=tuple(view for reader in self._nodes for view in reader.rank_views),
+        )
+        return self._snapshot
+
+    def node_states(self) -> tuple[NodeState, ...]:
+        """What the agents of the current attempt said, as of the last snapshot."""
+        attempt = self._run.attempt if self._run else 0
+        said = (reader.file.value for reader in self._nodes)
+        return tuple(state for state in said if state is not None and state.attempt == attempt)
+
+    def _read_plan(self) -> LaunchPlan:
+        if self._plan is None:
+            self._plan = read_plan(self.dir)
+            self._nodes = tuple(
+                _NodeReader(self.dir.node(node.name).state) for node in self._plan.nodes
+            )
+        return self._plan
+
+    def _refresh_run(self, plan: LaunchPlan) -> bool:
+        changed = self._state.refresh()
+        try:
+            size = os.stat(self.dir.events).st_size
+        except OSError:
+            size = 0
+            if not self.dir.plan.exists():
+                raise UserError(
+                    f"the run {self.dir.id} has been deleted", exit_code=ExitCode.NO_RUN
+                ) from None
+        if not changed and size == self._events_size and self._run is not None:
+            return False
+        run = read_state(self.dir, plan, self._state.value)
+        self._events_size = size
+        if run == self._run:
+            return False
+        self._run = run
+        return True
+
+    def _view_node(self, reader: _NodeReader, index: int, plan: LaunchPlan, run: RunState) -> None:
+        node, planned = run.nodes[index], plan.nodes[index]
+        ranks = run.ranks[planned.first_rank : planned.first_rank + planned.nproc]
+        said = reader.file.value
+        if said is not None and said.attempt != run.attempt:
+            said = None
+        made_from = (said, node, run.attempt, ranks)
+        if reader.made_from and _same(reader.made_from, made_from):
+            return
+        reader.made_from = made_from
+        reader.node_view = _node_view(self.dir, node, planned.address, said)
+        logs = self.dir.node(node.name).attempt(run.attempt)
+        records = {record.rank: record for record in said.ranks} if said else {}
+        reader.rank_views = tuple(
+            _rank_view(rank, records.get(rank.rank), logs.log(rank.rank)) for rank in ranks
+        )
+
+
+def _same(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
+    # identity first: comparing 4,096 unchanged records field by field is not free
+    return all(a is b or a == b for a, b in zip(old, new, strict=True))
+
+
+def _node_view(run: RunDir, node: RunNode, address: str, said: NodeState | None) -> NodeView:
+    paths = run.node(node.name)
+    problem = said.problem if said else None
+    if problem is None and node.problem is not None:
+        problem = NodeProblem(
+            category=node.problem_category, message=node.problem, hint=node.problem_hint
+        )
+    common = {
+        "name": node.name,
+        "address": address,
+        "node_rank": node.node_rank,
+        "nproc": node.nproc,
+        "first_rank": node.first_rank,
+        "state": node.state,
+        "log": paths.launcher_log,
+        "agent_log": paths.agent_log,
+        "problem": problem,
+    }
+    if said is None:
+        return NodeView(**common)  # type: ignore[arg-type]
+    return NodeView(
+        **common,  # type: ignore[arg-type]
+        heartbeat=said.time,
+        load=said.load,
+        disk_free=said.disk_free,
+        launcher=said.launcher,
+        master_port=said.master_port,
+        stop=said.stop,
+        outcome=said.outcome,
+    )
+
+
+def _rank_view(rank: RunRank, record: RankRecord | None, log: Path) -> RankView:
+    if record is None:
+        return RankView(
+            rank=rank.rank,
+            node=rank.node,
+            local_rank=rank.local_rank,
+            state=rank.state,
+            log=log,
+            pid=rank.pid,
+            exit_code=rank.exit_code,
+            signal=rank.signal,
+            times=rank.times,
+        )
+    # an end that the run has recorded stands (a lost node's last word was something else);
+    # before that the agent's word is the newer one
+    ended = rank.state.final
+    return RankView(
+        rank=rank.rank,
+        node=rank.node,
+        local_rank=rank.local_rank,
+        state=rank.state if ended else record.state,
+        log=log,
+        pid=record.pid if rank.pid is None else rank.pid,
+        exit_code=rank.exit_code if ended else record.exit_code,
+        signal=rank.signal if ended else record.signal,
+        core_dumped=record.core_dumped,
+        exit_source=record.exit_source,
+        times=rank.times if ended else record.times,
+        log_bytes=record.log_bytes,
+        last_output=record.last_output,
+        last_line=record.last_line,
+        step=record.step,
+        total_steps=record.total_steps,
+        metrics=record.metrics,
+        cpu_percent=record.cpu_percent,
+        rss_bytes=record.rss_bytes,
+        threads=record.threads,
+        error=record.error,
+    )
