@@ -1,0 +1,83 @@
+"""Loaded by Python ranks: records an uncaught exception, and otherwise stays out of the way.
+
+Whatever happens here, the rank's program runs as it would without: the environment is restored,
+the `sitecustomize` that would have been loaded is loaded, the exception is shown as always.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def _leave_path() -> None:
+    """Take this folder out of the path again, for this process and its children."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [place for place in sys.path if place != here]
+    places = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    places = [place for place in places if place != here]
+    if any(places):
+        os.environ["PYTHONPATH"] = os.pathsep.join(places)
+    else:
+        os.environ.pop("PYTHONPATH", None)
+
+
+def _chain() -> None:
+    """Load the `sitecustomize` that this one stands in front of."""
+    ours = sys.modules.pop("sitecustomize", None)
+    try:
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
+    except ImportError as error:
+        if error.name != "sitecustomize":
+            raise
+    finally:
+        if ours is not None:
+            sys.modules.setdefault("sitecustomize", ours)
+
+
+def _record(path: str, kind: type, value: BaseException, trace: Any) -> None:
+    import json
+    import time
+    import traceback
+
+    told = traceback.format_exception_only(kind, value)[-1].strip()
+    stack = "".join(traceback.format_exception(kind, value, trace))
+    extra = {"py_callstack": stack, "timestamp": "%.6f" % time.time()}
+    text = json.dumps({"message": {"message": told, "extraInfo": extra}})
+    targets = [path]
+    elastic = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if elastic and not os.path.exists(elastic):
+        targets.append(elastic)
+    for target in targets:
+        temporary = "%s.%d" % (target, os.getpid())
+        with open(temporary, "w") as file:
+            file.write(text)
+        os.rename(temporary, target)
+
+
+def _install() -> None:
+    path = os.environ.pop("RANKDECK_ERROR_FILE", None)
+    pid = os.environ.pop("RANKDECK_RANK_PID", None)
+    if path is None or pid != str(os.getpid()):
+        return
+    previous = sys.excepthook
+
+    def hook(kind: type, value: BaseException, trace: Any) -> None:
+        try:
+            if os.getpid() == int(pid):  # not in a forked child
+                _record(path, kind, value, trace)
+        except Exception as error:
+            sys.stderr.write("rankdeck: this error could not be recorded: %r\n" % (error,))
+        finally:
+            previous(kind, value, trace)
+
+    sys.excepthook = hook
+
+
+_leave_path()
+_install()
+_chain()

@@ -1,0 +1,97 @@
+"""What the kernel offers and the standard library does not: subreaper, pidfds, exit statuses.
+
+Nothing here raises for an old kernel or a process that has just gone: the answer is then None
+or False, and the caller falls back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import struct
+
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+_SYS_PIDFD_OPEN = 434  # the same number on every architecture
+_PIDFD_INFO = struct.Struct("=QQ11Ii")
+_PIDFD_GET_INFO = (3 << 30) | (_PIDFD_INFO.size << 16) | (0xFF << 8) | 11
+_PIDFD_INFO_EXIT = 1 << 3
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Stat:
+    """The fields of `/proc/<pid>/stat` that are used here."""
+
+    __slots__ = ("exit_status", "parent", "rss_pages", "start", "state", "threads", "ticks")
+
+    def __init__(self, text: bytes) -> None:
+        # the command name may hold spaces and parentheses: count from the last one
+        fields = text[text.rindex(b")") + 2 :].split()
+        self.state = fields[0].decode()
+        self.parent = int(fields[1])
+        self.ticks = int(fields[11]) + int(fields[12])
+        self.threads = int(fields[17])
+        self.start = int(fields[19])
+        self.rss_pages = int(fields[21])
+        self.exit_status = int(fields[49])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended and only waits to be reaped."""
+        return self.state in "ZX"
+
+
+def read_stat(pid: int) -> Stat | None:
+    """The process's stat; None when it is gone."""
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+        try:
+            return Stat(os.read(fd, 4096))
+        finally:
+            os.close(fd)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def read_environ(pid: int) -> bytes:
+    """The environment a process was started with; empty when it is gone or not ours."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def set_name(name: str) -> None:
+    """The name `ps` and `top` show (15 bytes)."""
+    _libc.prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]), 0, 0, 0)
+
+
+def become_subreaper() -> bool:
+    """Orphaned descendants, however they detached, become our children from now on."""
+    zero = ctypes.c_ulong(0)
+    return bool(_libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), zero, zero, zero) == 0)
+
+
+def open_pidfd(pid: int) -> int | None:
+    """A descriptor that becomes readable when the process ends; None: gone, or no support."""
+    if hasattr(os, "pidfd_open"):
+        try:
+            return os.pidfd_open(pid, 0)
+        except OSError:
+            return None
+    fd = int(_libc.syscall(_SYS_PIDFD_OPEN, ctypes.c_int(pid), ctypes.c_uint(0)))
+    return fd if fd >= 0 else None
+
+
+def reaped_status(pidfd: int) -> int | None:
+    """The wait status of a process somebody else has reaped (Linux 6.15 and later)."""
+    buffer = bytearray(_PIDFD_INFO.pack(_PIDFD_INFO_EXIT, *[0] * 13))
+    try:
+        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, buffer, True)
+    except OSError:
+        return None
+    fields = _PIDFD_INFO.unpack(buffer)
+    return int(fields[-1]) if fields[0] & _PIDFD_INFO_EXIT else None

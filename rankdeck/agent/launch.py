@@ -1,0 +1,198 @@
+"""Starting the launcher or the ranks: folders and logs first, then fork and exec."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+
+from rankdeck.agent import environment
+from rankdeck.agent.checks import check_order, disk_full
+from rankdeck.agent.ports import check_port, choose_port
+from rankdeck.agent.problem import ProblemError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from rankdeck.agent.order import Order
+
+_LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+# Python ignores these, and ignored signals stay ignored across exec
+_RESET_SIGNALS = (
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGCHLD,
+)
+
+
+class Command:
+    """One process to start, with everything decided."""
+
+    def __init__(self, argv: list[str], environ: dict[str, str], log: str) -> None:
+        self.argv = argv
+        self.environ = environ
+        self.log = log
+
+
+class Launch:
+    """What is started on this node: `prepare()`, then `start()` once."""
+
+    def __init__(self, order: Order, umask: int) -> None:
+        self._order = order
+        self._umask = umask
+        self.master_port = order.master_port
+        self.launcher_pid: int | None = None
+        self.rank_pids: dict[int, int] = {}
+        """Of the ranks the agent itself started, by global rank."""
+        self.started = 0.0
+        self.launcher_log_start = 0
+
+    @property
+    def launcher_log(self) -> str:
+        """The launcher's output; earlier attempts' is in front of it."""
+        return f"{self._order.node_dir}/launcher.log"
+
+    def prepare(self) -> None:
+        """Check the order, make its files, choose the port.
+
+        Raises:
+            ProblemError: This node cannot start.
+        """
+        order = self._order
+        previous = os.umask(self._umask)  # the output directory is the user's own
+        try:
+            check_order(order, environment.node_environment(order, order.master_addr, 0))
+        finally:
+            os.umask(previous)
+        if order.node_rank == 0:
+            if order.master_port:
+                check_port(order.master_port)
+            else:
+                self.master_port = choose_port()
+        try:
+            self._make_files()
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise disk_full(order.node_dir) from error
+            raise ProblemError("agent", f"cannot write in {order.node_dir}: {error}") from error
+
+    def start(self, master_addr: str, master_port: int) -> None:
+        """Start the launcher, or the ranks.
+
+        Raises:
+            ProblemError: A program could not be executed.
+        """
+        order = self._order
+        self.master_port = master_port
+        environ = environment.node_environment(order, master_addr, master_port)
+        if order.spawns_ranks:
+            pids = self._spawn(
+                [
+                    Command(
+                        order.argv,
+                        environment.rank_environment(order, environ, local_rank),
+                        f"{order.attempt_dir}/rank-{order.first_rank + local_rank}.log",
+                    )
+                    for local_rank in range(order.nproc)
+                ]
+            )
+            self.rank_pids = dict(zip(order.ranks, pids))
+        else:
+            self._write_shim(environ)
+            environ = environment.launcher_environment(order, environ)
+            (self.launcher_pid,) = self._spawn([Command(order.argv, environ, self.launcher_log)])
+
+    def _make_files(self) -> None:
+        order = self._order
+        os.makedirs(order.attempt_dir, exist_ok=True)
+        os.makedirs(f"{order.node_dir}/control", exist_ok=True)
+        logs = [f"{order.attempt_dir}/rank-{rank}.log" for rank in order.ranks]
+        if not order.spawns_ranks:
+            logs += [f"{order.attempt_dir}/spawned", self.launcher_log]
+            os.makedirs(environment.pet_log_dir(order), exist_ok=True)
+        for path in logs:
+            os.close(os.open(path, _LOG_FLAGS, 0o600))
+        if not order.spawns_ranks:
+            self.launcher_log_start = os.stat(self.launcher_log).st_size
+        if order.hooks:
+            _install_hooks(environment.hooks_dir(order))
+
+    def _write_shim(self, environ: dict[str, str]) -> None:
+        path = f"{self._order.attempt_dir}/shim"
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(environment.shim_text(self._order, environ))
+        os.chmod(path, 0o700)
+
+    def _spawn(self, commands: list[Command]) -> list[int]:
+        report_read, report_write = os.pipe()  # close-on-exec: EOF means every exec succeeded
+        pids = []
+        self.started = time.time()
+        for command in commands:
+            pid = os.fork()
+            if pid == 0:
+                self._become(command, report_write)
+            pids.append(pid)
+        os.close(report_write)
+        with os.fdopen(report_read, "rb") as reports:
+            failure = reports.read()
+        if failure:
+            for pid in pids:
+                # the others have begun already: a run of part of the ranks is none
+                _kill_group(pid)
+            raise ProblemError(
+                "spawn",
+                f"cannot start {commands[0].argv[0]} on {self._order.node}: "
+                f"{failure.decode('utf-8', 'replace').splitlines()[0]}",
+            )
+        return pids
+
+    def _become(self, command: Command, report: int) -> NoReturn:
+        try:
+            os.setsid()
+            for number in _RESET_SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            os.umask(self._umask)
+            log = os.open(command.log, _LOG_FLAGS, 0o600)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.chdir(self._order.cwd)
+            command.environ["PWD"] = self._order.cwd
+            if self._order.spawns_ranks:
+                command.environ["RANKDECK_RANK_PID"] = str(os.getpid())
+            os.execvpe(command.argv[0], command.argv, command.environ)
+        except OSError as error:
+            os.write(report, f"{error.strerror}\n".encode())
+        except ValueError as error:  # a NUL or an empty argv
+            os.write(report, f"{error}\n".encode())
+        os._exit(127)
+
+
+def _kill_group(pid: int) -> None:
+    for target in (-pid, pid):
+        try:
+            os.kill(target, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _install_hooks(directory: str) -> None:
+    from rankdeck.agent import hooks
+
+    source = hooks.source()
+    path = f"{directory}/sitecustomize.py"
+    os.makedirs(directory, exist_ok=True)
+    try:
+        with open(path, "rb") as file:
+            if file.read() == source:
+                return
+    except FileNotFoundError:
+        pass
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "wb") as file:
+        file.write(source)
+    os.rename(temporary, path)

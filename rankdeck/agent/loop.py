@@ -1,0 +1,301 @@
+"""Agent: the one loop that watches a started node until it has ended, and reports all along."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rankdeck.agent import verdict
+from rankdeck.agent.exits import Exit, Exits
+from rankdeck.agent.inbox import take_commands
+from rankdeck.agent.node import LauncherProcess, Node
+from rankdeck.agent.problem import ProblemError
+from rankdeck.agent.processes import belonging, marks_of
+from rankdeck.agent.report import Reporter
+from rankdeck.agent.stop import Stopper
+from rankdeck.agent.watch import Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rankdeck.agent.inbox import Command
+    from rankdeck.agent.launch import Launch
+    from rankdeck.agent.order import Order
+    from rankdeck.agent.processes import Processes
+    from rankdeck.agent.ranks import Rank
+    from rankdeck.agent.signals import Signals
+
+_TICK = 0.1
+_FAST_TICK = 0.02
+_WRITE_SOON = 0.1
+_WRITE_LATER = 0.5
+_HEARTBEAT = 2.0
+_EVIDENCE = 0.5
+_LEFTOVER_GRACE = 2.0
+
+
+class Agent:
+    """One node's part of one attempt, from the checks to the last word."""
+
+    def __init__(self, order: Order, launch: Launch, signals: Signals, guardian_fd: int) -> None:
+        self._order = order
+        self._launch = launch
+        self._exits = Exits(signals, guardian_fd)
+        self._reporter = Reporter(order.node_dir)
+        self._marks = marks_of(order.run_id, order.node)
+        self._guardian = os.getppid()
+        self.node = Node(order)
+        self._stopper = Stopper(self.node, self._find)
+        self._watch: Watch | None = None
+        self._written_at = 0.0
+        self._written_phase = ""
+        self._urgent = False
+        self._changed = False
+
+    def run(self, problem: ProblemError | None) -> None:
+        """Look after what was started (or was not: `problem`) until all of it has ended."""
+        if problem is not None:
+            self.node.problem = problem
+        elif self._order.wait_for_go:
+            self._wait_for_go()
+        else:
+            self._began()
+        while not self._over():
+            self._turn(*self._clocks())
+        self._finish()
+
+    # Before the start
+
+    def _wait_for_go(self) -> None:
+        node = self.node
+        node.master_port = self._launch.master_port
+        node.phase = "ready"
+        self._reporter.set_reserve_aside()
+        while node.phase == "ready":
+            now, tick = self._clocks()
+            self._write_if_due(tick)
+            self._exits.wait(_FAST_TICK)
+            self._read_inbox(now, tick)
+            if self._stopper.begun:
+                self._stopper.turn(now, tick)
+                return
+            self._notice_requests(now, tick)
+
+    def _go(self, command: Command) -> None:
+        order = self._order
+        address = command.master_addr or order.master_addr
+        port = command.master_port or self._launch.master_port
+        try:
+            self._launch.start(address, port)
+        except ProblemError as problem:
+            self.node.problem = problem
+            self.node.phase = "running"
+            return
+        self._began()
+
+    def _began(self) -> None:
+        node, launch = self.node, self._launch
+        tick = time.monotonic()
+        node.phase = "running"
+        node.master_port = launch.master_port
+        if launch.launcher_pid is not None:
+            node.launcher = LauncherProcess(launch.launcher_pid, launch.started)
+        self._watch = Watch(node, self._exits, self._reporter)
+        for rank in node.ranks:
+            if rank.rank in launch.rank_pids:
+                self._watch.spawned(rank, launch.rank_pids[rank.rank], launch.started)
+        self._write(tick)
+        self._reporter.set_reserve_aside()
+
+    # The loop
+
+    def _clocks(self) -> tuple[float, float]:
+        return time.time(), time.monotonic()
+
+    def _over(self) -> bool:
+        if self._stopper.begun:
+            return self._stopper.finished
+        return self._watch is None
+
+    def _turn(self, now: float, tick: float) -> None:
+        watch = self._watch
+        fast = self._stopper.begun or (watch is not None and watch.expecting)
+        ended = self._exits.wait(_FAST_TICK if fast else _TICK)
+        now, tick = self._clocks()
+        if watch is not None:
+            self._urgent |= watch.look_for_ranks(now, tick)
+        self._take_exits(ended, now, tick)
+        if watch is not None:
+            rung, changed = watch.look(now, tick)
+            self._urgent |= rung
+            self._changed |= changed
+        self._read_inbox(now, tick)
+        self._notice_requests(now, tick)
+        self._notice_disk(now, tick)
+        if not self.node.alive and not self._stopper.begun:
+            self._check_leftovers(now, tick)
+        self._stopper.turn(now, tick)
+        if self._stopper.begun and self.node.phase == "running":
+            self.node.phase = "stopping"
+        self._write_if_due(tick)
+
+    def _take_exits(self, ended: dict[int, Exit | None], now: float, tick: float) -> None:
+        # what failed by itself first: what was told to end, ended because of it
+        order = sorted(
+            ended.items(), key=lambda item: item[1] is None or verdict.ended_by_request(item[1])
+        )
+        by_pid = {rank.pid: rank for rank in self.node.ranks if rank.running}
+        for pid, how in order:
+            if pid in by_pid:
+                self._rank_ended(by_pid[pid], how, now, tick)
+        launcher = self.node.launcher
+        if launcher is not None and launcher.ended is None and launcher.pid in ended:
+            launcher.exit, launcher.ended = ended[launcher.pid], now
+            self._launcher_ended(launcher, now, tick)
+
+    def _rank_ended(self, rank: Rank, how: Exit | None, now: float, tick: float) -> None:
+        self._urgent = True
+        rank.gone = True
+        rank.exit = how
+        if how is None or (rank.restarts_left > 0 and not how.clean and self.node.launcher_runs):
+            return  # its launcher knows more: it may start it again
+        self._conclude(rank, how, now, tick)
+
+    def _conclude(self, rank: Rank, how: Exit, now: float, tick: float) -> None:
+        torn_down = self.node.launcher is not None and (
+            bool(self.node.failed_ranks)
+            or (verdict.ended_by_request(how) and verdict.launcher_was_told(self._launcher_tail()))
+        )
+        rank.end(verdict.final_state(how, self._stopper.signalled, torn_down), how, now)
+        if self._watch is not None:
+            self._watch.ended(rank, now, tick)
+        if rank.state != "failed":
+            return
+        self._notice_disk(now, tick, failed=rank)
+        if self._order.fail_fast:
+            self._stop(f"rank {rank.rank} failed", now, tick, evidence=_EVIDENCE)
+
+    def _launcher_ended(self, launcher: LauncherProcess, now: float, tick: float) -> None:
+        self._urgent = True
+        running = [rank for rank in self.node.ranks if rank.running]
+        reported = verdict.reported_exits(self._launcher_tail())
+        for rank in self.node.ranks:
+            if rank.pid is None or rank.final or rank.running:
+                continue
+            how = rank.exit or reported.get(rank.pid)
+            if how is None and launcher.exit is not None and launcher.exit.clean:
+                how = Exit(0, None, False, "launcher")
+            if how is None:
+                rank.end("lost", None, now)
+            else:
+                self._conclude(rank, how, now, tick)
+        how = launcher.exit
+        blameless = how is not None and how.clean and not running
+        if how is not None and not blameless and not self._stopper.begun:
+            if not self.node.failed_ranks:
+                name = os.path.basename(self._order.argv[0])
+                name = self._order.launcher if self._order.launcher == "torchrun" else name
+                seen = any(rank.pid is not None for rank in self.node.ranks)
+                self.node.problem = self.node.problem or verdict.launcher_problem(
+                    name, how, self._launcher_tail(), seen
+                )
+            self._stop(f"the launcher ended {_how(how)}", now, tick)
+
+    def _read_inbox(self, now: float, tick: float) -> None:
+        for command in take_commands(f"{self._order.node_dir}/control"):
+            if command.kind == "go":
+                if self.node.phase == "ready":
+                    self._go(command)
+            elif command.kind in ("stop", "kill"):
+                grace = self._order.grace if command.grace is None else command.grace
+                grace = 0.0 if command.kind == "kill" else grace
+                self._stop(command.reason or command.kind, now, tick, grace=grace, asked=True)
+
+    def _notice_requests(self, now: float, tick: float) -> None:
+        if self._exits.stop_asked:
+            self._exits.stop_asked = False
+            self._stop("SIGTERM", now, tick, asked=True)
+        if self._exits.guardian_gone:
+            self._exits.guardian_gone = False
+            self.node.problem = self.node.problem or ProblemError(
+                "agent", "the agent's guardian was killed, so everything was ended"
+            )
+            self._stop("the guardian was killed", now, tick, grace=0.0)
+
+    def _notice_disk(self, now: float, tick: float, failed: Rank | None = None) -> None:
+        watch = self._watch
+        if self.node.problem is not None or watch is None:
+            return
+        if self._reporter.disk_full or watch.disk_is_full(failed):
+            self.node.problem = watch.disk_problem()
+            self._urgent = True
+            self._stop("the disk is full", now, tick)
+
+    def _stop(
+        self,
+        reason: str,
+        now: float,
+        tick: float,
+        *,
+        grace: float | None = None,
+        evidence: float = 0.0,
+        asked: bool = False,
+    ) -> None:
+        grace = self._order.grace if grace is None else grace
+        self._stopper.begin(reason, now, tick, grace=grace, evidence=evidence, asked=asked)
+        self._urgent = True
+
+    def _check_leftovers(self, now: float, tick: float) -> None:
+        left = self._find()
+        if left:
+            self._stop(f"{len(left)} processes outlived the run", now, tick, grace=_LEFTOVER_GRACE)
+        else:
+            self._watch = None
+
+    def _find(self) -> Processes:
+        return belonging(os.getpid(), self._marks, (self._guardian,))
+
+    def _launcher_tail(self) -> bytes:
+        path, start = self._launch.launcher_log, self._launch.launcher_log_start
+        try:
+            with open(path, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(start, size - 65536))
+                return file.read()
+        except OSError:
+            return b""
+
+    # Reporting
+
+    def _write_if_due(self, tick: float) -> None:
+        since = tick - self._written_at
+        if self.node.phase != self._written_phase or (
+            since >= _HEARTBEAT
+            or (self._urgent and since >= _WRITE_SOON)
+            or (self._changed and since >= _WRITE_LATER)
+        ):
+            self._write(tick)
+
+    def _write(self, tick: float) -> None:
+        durable = self._urgent or self.node.phase != self._written_phase
+        self._reporter.write(self.node.document(), durable)
+        self._written_at, self._written_phase = tick, self.node.phase
+        self._urgent = self._changed = False
+
+    def _finish(self) -> None:
+        node = self.node
+        now = time.time()
+        for rank in node.ranks:
+            if rank.pid is not None and not rank.final:
+                rank.end("lost", rank.exit, now)
+        node.outcome = verdict.outcome(node, self._stopper.asked)
+        node.phase = "done"
+        node.ended = now
+        self._reporter.release_reserve()
+        document = node.document()
+        # the copy first: whoever reads `done` may begin the next attempt
+        self._reporter.write(document, path=f"{self._order.attempt_dir}/state.json")
+        self._reporter.write(document, durable=True)
+
+
+def _how(how: Exit) -> str:
+    return f"by signal {how.signal}" if how.signal is not None else f"with exit code {how.code}"

@@ -1,0 +1,195 @@
+"""Watch: what is looked at while ranks run: new ranks, logs, rendezvous, load, free disk."""
+
+from __future__ import annotations
+
+import os
+
+from rankdeck.agent import environment
+from rankdeck.agent.checks import disk_full
+from rankdeck.agent.collect import Collector, own_logs
+from rankdeck.agent.errors import adopt_error, read_error
+from rankdeck.agent.kernel import read_stat
+from rankdeck.agent.load import Load, find_source
+from rankdeck.agent.logwatch import LogWatch
+from rankdeck.agent.rendezvous import connected
+from rankdeck.agent.report import is_full
+from rankdeck.agent.spawned import SpawnFile, discover
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rankdeck.agent.exits import Exits
+    from rankdeck.agent.node import Node
+    from rankdeck.agent.problem import ProblemError
+    from rankdeck.agent.ranks import Rank
+    from rankdeck.agent.report import Reporter
+
+_LOG_GAP = 0.1
+_LOAD_AFTER, _LOAD_GAP = 1.0, 2.0
+_DISCOVER_AFTER, _DISCOVER_GAP = 1.0, 0.5
+_RENDEZVOUS_GAP, _RENDEZVOUS_LATE_GAP, _RENDEZVOUS_YOUNG = 1.0, 10.0, 60.0
+_ROOM_NEEDED = 64 * 1024
+_NO_SPACE = b"No space left on device"
+
+
+class Watch:
+    """The periodic looks, each at its own pace."""
+
+    def __init__(self, node: Node, exits: Exits, reporter: Reporter) -> None:
+        self._node = node
+        self._exits = exits
+        self._reporter = reporter
+        self._order = node.order
+        self._attempt_dir = node.order.attempt_dir
+        self._ranks = {rank.rank: rank for rank in node.ranks}
+        self._logs = {rank.rank: LogWatch(rank, self._attempt_dir) for rank in node.ranks}
+        self._collectors: dict[int, Collector] = {}
+        self._spawn_file: SpawnFile | None = None
+        if not node.order.spawns_ranks:
+            self._spawn_file = SpawnFile(f"{self._attempt_dir}/spawned")
+        self._load: Load | None = None
+        self._log_due = 0.0
+        self._load_due: float | None = None
+        self._discover_due: float | None = None
+        self._rendezvous_due: float | None = None
+        self._rendezvous_began = 0.0
+        self._full_path: str | None = None
+
+    @property
+    def expecting(self) -> bool:
+        """Whether ranks are still to be started: worth looking often."""
+        return self._node.launcher_runs and any(rank.pid is None for rank in self._node.ranks)
+
+    def spawned(self, rank: Rank, pid: int, now: float) -> None:
+        """Take note of a rank's process, and watch it."""
+        stat = read_stat(pid)
+        rank.spawned(pid, stat.start if stat else None, now)
+        self._rendezvous_due = None
+        if not self._order.spawns_ranks and not self._exits.watch(pid):
+            rank.gone = True
+
+    def look_for_ranks(self, now: float, tick: float) -> bool:
+        """Whether a launcher has started ranks since."""
+        if self._spawn_file is None:
+            return False
+        found = self._spawn_file.read()
+        new = [entry for entry in found if self._is_new(entry.rank, entry.pid)]
+        if not new and self.expecting and self._discovery_is_due(tick):
+            launcher = self._node.launcher
+            found = discover(launcher.pid) if launcher else []
+            new = [entry for entry in found if self._is_new(entry.rank, entry.pid)]
+            for entry in new:
+                self._collect(entry.rank, entry.pid)
+        for entry in new:
+            rank = self._ranks[entry.rank]
+            rank.restarts_left = entry.restarts_left
+            self.spawned(rank, entry.pid, now)
+        return bool(new)
+
+    def look(self, now: float, tick: float) -> tuple[bool, bool]:
+        """Look at whatever is due: (a rung was reached, anything changed)."""
+        rung = changed = False
+        if tick >= self._log_due:
+            self._log_due = tick + _LOG_GAP
+            for number, rank in self._ranks.items():
+                if rank.running or number in self._collectors:
+                    before = rank.log_bytes
+                    rung |= self._look_at_log(rank, now, tick)
+                    changed |= rank.log_bytes != before
+        rung |= self._look_at_rendezvous(now, tick)
+        if self._load_due is None:
+            # not while the ranks start: loading psutil would slow them down
+            self._load_due = tick + _LOAD_AFTER
+        if tick >= self._load_due:
+            self._load_due = tick + _LOAD_GAP
+            self._sample(now, tick)
+            changed = True
+        return rung, changed
+
+    def ended(self, rank: Rank, now: float, tick: float) -> None:
+        """A rank's last words: the rest of its log, its error record."""
+        self._look_at_log(rank, now, tick, last=True)
+        path = f"{self._attempt_dir}/rank-{rank.rank}.error.json"
+        try:
+            adopt_error(environment.pet_log_dir(self._order), rank.local_rank, path)
+        except OSError as error:
+            self._note(error, path)
+        rank.error = read_error(path)
+
+    def disk_is_full(self, failed: Rank | None) -> bool:
+        """Whether there is no room for logs and state; a failed rank may have said so itself."""
+        if self._full_path is None and failed is not None:
+            self._measure_disk()
+            if _NO_SPACE in self._logs[failed.rank].tail():
+                self._full_path = self._order.output_dir or self._order.node_dir
+        return self._full_path is not None
+
+    def disk_problem(self) -> ProblemError:
+        """The problem that `disk_is_full` found."""
+        return disk_full(self._full_path or self._order.node_dir)
+
+    def _is_new(self, number: int, pid: int) -> bool:
+        return number in self._ranks and self._ranks[number].pid != pid
+
+    def _discovery_is_due(self, tick: float) -> bool:
+        if self._discover_due is None:
+            self._discover_due = tick + _DISCOVER_AFTER
+        if tick < self._discover_due:
+            return False
+        self._discover_due = tick + _DISCOVER_GAP
+        return True
+
+    def _collect(self, number: int, pid: int) -> None:
+        sources = own_logs(pid, environment.pet_log_dir(self._order))
+        if sources:
+            self._collectors[number] = Collector(sources, f"{self._attempt_dir}/rank-{number}.log")
+
+    def _look_at_log(self, rank: Rank, now: float, tick: float, last: bool = False) -> bool:
+        try:
+            if rank.rank in self._collectors:
+                self._collectors[rank.rank].turn(last)
+                if last:
+                    del self._collectors[rank.rank]
+            return self._logs[rank.rank].look(now, tick, last)
+        except OSError as error:
+            self._note(error, self._attempt_dir)
+            return False
+
+    def _look_at_rendezvous(self, now: float, tick: float) -> bool:
+        if self._rendezvous_due is None:
+            self._rendezvous_began, self._rendezvous_due = tick, tick
+        if tick < self._rendezvous_due:
+            return False
+        young = tick - self._rendezvous_began < _RENDEZVOUS_YOUNG
+        self._rendezvous_due = tick + (_RENDEZVOUS_GAP if young else _RENDEZVOUS_LATE_GAP)
+        waiting = {
+            rank.pid: rank
+            for rank in self._node.ranks
+            if rank.running and rank.pid is not None and "rendezvous" not in rank.times
+        }
+        met = connected([pid for pid in waiting if pid], self._node.master_port)
+        for pid in met:
+            waiting[pid].reach("rendezvous", now)
+        return bool(met)
+
+    def _sample(self, now: float, tick: float) -> None:
+        if self._load is None:
+            self._load = Load(find_source())
+        self._node.load = self._load.sample(self._node.ranks, now, tick)
+        self._measure_disk()
+
+    def _measure_disk(self) -> None:
+        try:
+            found = os.statvfs(self._order.node_dir)
+        except OSError as error:
+            self._note(error, self._order.node_dir)
+            return
+        blocks = found.f_bfree if os.geteuid() == 0 else found.f_bavail
+        self._node.disk_free = blocks * found.f_frsize
+        if self._node.disk_free < _ROOM_NEEDED:
+            self._full_path = self._order.node_dir
+
+    def _note(self, error: OSError, path: str) -> None:
+        if is_full(error):
+            self._full_path = path
+        else:
+            print(f"agent: {path}: {error}", flush=True)
