@@ -6,10 +6,11 @@ number, a date or a switch are quoted.
 
 from __future__ import annotations
 
-import json
 import re
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from rankdeck.job.fields import FIELDS
 
@@ -49,5 +50,5 @@ def _scalar(value: object) -> str:
     text = str(value)
     if _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT:
         return text
-    quoted = json.dumps(text, ensure_ascii=False)
+    quoted = msgspec.json.encode(text).decode()
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", quoted)

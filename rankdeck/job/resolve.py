@@ -16,7 +16,7 @@ from rankdeck.job import values
 from rankdeck.job.draft import JobDraft, Source, located
 from rankdeck.job.fields import FIELDS, PATH_KINDS
 from rankdeck.job.spec import JobSpec, PassAs
-from rankdeck.job.validate import errors_of, validate
+from rankdeck.job.validate import errors_of, find_problems
 from rankdeck.project.hyperparameters import (
     FILE_NAME,
     HyperParameterFile,
@@ -79,7 +79,7 @@ def resolve(
     for name in (*spec.__struct_fields__, *_entry_names(spec)):
         sources.setdefault(name, merged.source(name))
     problems = [located(problem, sources) for problem in problems]
-    problems += [found for found in validate(spec, sources) if found.field not in known]
+    problems += [found for found in find_problems(spec, sources) if found.field not in known]
     if errors := errors_of(tuple(problems)):
         raise InvalidJobError(errors)
     return Resolution(spec=spec, warnings=tuple(problems))

@@ -27,25 +27,31 @@ if TYPE_CHECKING:
 _NODE_FIELDS = ("hostfile", "host", "include", "exclude")
 
 
-def validate(spec: JobSpec, sources: dict[str, Source] | None = None) -> tuple[Problem, ...]:
+def validate(spec: JobSpec) -> tuple[Problem, ...]:
     """Every problem of the job, errors and warnings, each naming its field.
 
-    Args:
-        spec: The job; may come from anywhere, so its types are checked too.
-        sources: Where the fields were written, to name file and line.
+    The job may come from anywhere, so the types of its fields are checked too.
     """
-    problems = _types(spec)
-    if not problems:
-        problems = [
-            *_fields(spec),
-            *_names(spec),
-            *_carried_values(spec),
-            *_launcher(spec),
-            *_backend(spec),
-            *_project(spec),
-            *_output(spec),
-        ]
-    return tuple(located(problem, sources or {}) for problem in problems)
+    return _types(spec) or find_problems(spec, {})
+
+
+def find_problems(spec: JobSpec, sources: dict[str, Source]) -> tuple[Problem, ...]:
+    """As `validate`, for a job whose fields have their types.
+
+    Args:
+        spec: The job.
+        sources: Where its fields were written, to name file and line.
+    """
+    problems = (
+        *_fields(spec),
+        *_names(spec),
+        *_carried_values(spec),
+        *_launcher(spec),
+        *_backend(spec),
+        *_project(spec),
+        *_output(spec),
+    )
+    return tuple(located(problem, sources) for problem in problems)
 
 
 def errors_of(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
@@ -57,13 +63,14 @@ def _problem(field: str, message: str, hint: str = "") -> Problem:
     return Problem(message, key=field, field=field, hint=hint)
 
 
-def _types(spec: JobSpec) -> list[Problem]:
+def _types(spec: JobSpec) -> tuple[Problem, ...]:
     try:
         msgspec.convert(msgspec.structs.asdict(spec), JobSpec)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
-        return [_problem(where.strip(".`").split("[")[0] or "name", message)]
-    return []
+        field = where.strip(".`").partition("[")[0].partition(".")[0]
+        return (Problem(message, key=field, field=field),)
+    return ()
 
 
 def _fields(spec: JobSpec) -> list[Problem]:

@@ -5,17 +5,17 @@ Each raises ValueError with the rest of a sentence that begins with the field's 
 
 from __future__ import annotations
 
+import math
 import re
-import shlex
 
-_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-_CLOCK = re.compile(r"(?:(\d+)-)?(\d+):([0-5]?\d):([0-5]?\d)")
-_UNITS = re.compile(
+# patterns are texts: `re` compiles and keeps those that are used, most runs use two
+_NAME = r"[^\W_][\w.-]{0,63}"
+_WHOLE = r"[+-]?[0-9]{1,18}"
+_CLOCK = r"(?:(\d+)-)?(\d+):([0-5]?\d):([0-5]?\d)"
+_UNITS = (
     r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?"
     r"(?:(\d+(?:\.\d+)?)s?)?"
 )
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -44,7 +44,7 @@ def check_carryable(text: str) -> None:
 def read_name(value: object) -> str:
     """A run's name: letters of any script; it is typed in commands and shown everywhere."""
     text = _as_text(value)
-    if not _NAME.fullmatch(text):
+    if not re.fullmatch(_NAME, text):
         raise ValueError(
             "must be 1 to 64 letters, digits, '.', '_' or '-' and begin with a letter or digit"
             f" (got {text!r})"
@@ -57,7 +57,7 @@ def read_name(value: object) -> str:
 def read_whole(value: object, low: int, high: int | None = None) -> int:
     """A whole number within bounds."""
     text = _as_text(value).strip()
-    if isinstance(value, bool) or not _WHOLE.fullmatch(text):
+    if isinstance(value, bool) or not re.fullmatch(_WHOLE, text):
         raise ValueError(f"must be a whole number (got {text!r})")
     number = int(text)
     if number < low or (high is not None and number > high):
@@ -71,15 +71,18 @@ def read_nproc(value: object) -> int | str:
     text = _as_text(value).strip()
     if text.lower() in NPROC_WORDS:
         return text.lower()
-    if not _WHOLE.fullmatch(text):
+    if not re.fullmatch(_WHOLE, text):
         raise ValueError(f"must be a number, 'auto', 'gpu' or 'cpu' (got {text!r})")
     return read_whole(value, 1)
 
 
 def read_duration(value: object, low: float = 0.0, *, low_allowed: bool = True) -> float:
     """Seconds from `90`, `45s`, `10m`, `2h30m`, `1d12h` or `1:30:00` (also `1-12:00:00`)."""
-    text = _as_text(value).strip().lower()
-    seconds = None if isinstance(value, bool) else _seconds(text)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        text, seconds = f"{value}", float(value) if math.isfinite(value) else None
+    else:
+        text = _as_text(value).strip().lower()
+        seconds = None if isinstance(value, bool) else _seconds(text)
     if seconds is None:
         raise ValueError(f"must be a duration such as 90, 10m, 2h30m or 1:30:00 (got {text!r})")
     if seconds < low or (seconds == low and not low_allowed):
@@ -124,6 +127,9 @@ def read_words(value: object, separator: str | None) -> tuple[str, ...]:
         if separator is not None:
             words = [part.strip() for part in value.split(separator)]
         else:
+            # imported late: arguments mostly come as a list
+            import shlex
+
             try:
                 words = shlex.split(value)
             except ValueError as error:
@@ -158,7 +164,7 @@ def split_assignment(text: str) -> tuple[str, str]:
 
 def is_identifier(name: str) -> bool:
     """Whether every shell and every program can use `name` as a variable."""
-    return _IDENTIFIER.fullmatch(name) is not None
+    return name.isascii() and name.isidentifier()
 
 
 def slug(text: str) -> str:
@@ -169,10 +175,10 @@ def slug(text: str) -> str:
 
 
 def _seconds(text: str) -> float | None:
-    if clock := _CLOCK.fullmatch(text):
+    if clock := re.fullmatch(_CLOCK, text):
         days, hours, minutes, seconds = (int(part or 0) for part in clock.groups())
         return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
-    units = _UNITS.fullmatch(text)
+    units = re.fullmatch(_UNITS, text)
     if not text or units is None:
         return None
     days_, hours_, minutes_, seconds_ = (float(part or 0) for part in units.groups())

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from rankdeck.job.spec import PassAs
 from rankdeck.launchers.base import NodeCommand
 from rankdeck.launchers.entry import check_file, check_line_ends, read_script, warning
-from rankdeck.launchers.shell_scan import unquoted_uses
 from rankdeck.plan.records import Spawn
 
 if TYPE_CHECKING:
@@ -58,6 +57,9 @@ def _check_splitting(spec: JobSpec) -> tuple[Problem, ...]:
     }
     if not risky:
         return ()
+    # imported late: seldom needed
+    from rankdeck.launchers.shell_scan import unquoted_uses
+
     text = read_script(spec.entry).decode("utf-8", "replace")
     problems = []
     for use in unquoted_uses(text, frozenset(risky)):

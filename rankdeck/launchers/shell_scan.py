@@ -7,7 +7,8 @@ what is reported is outside quotes as far as the line-by-line quoting tells.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 _TOKEN = re.compile(
     r"""\\.                                     # an escaped character
@@ -22,8 +23,7 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class UnquotedUse:
+class UnquotedUse(msgspec.Struct, frozen=True):
     """One place where a variable's value meets word splitting."""
 
     name: str

@@ -6,9 +6,10 @@ Reading is generous (comments, trailing commas); every problem names file, line 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from rankdeck.errors import Problem, Severity
 from rankdeck.job.values import check_carryable, read_switch
@@ -42,8 +43,7 @@ class ValueType(str, Enum):
     ENUM = "enum"
 
 
-@dataclass(frozen=True, slots=True)
-class HyperParameter:
+class HyperParameter(msgspec.Struct, frozen=True, kw_only=True):
     """One declared value."""
 
     name: str
@@ -57,8 +57,7 @@ class HyperParameter:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class HyperParameterFile:
+class HyperParameterFile(msgspec.Struct, frozen=True):
     """Everything a file declares, and everything wrong with it."""
 
     path: str

@@ -6,7 +6,6 @@ Numbers keep their own text (`1e-4` stays `1e-4`). Errors say line, column and w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import msgspec
 
@@ -27,8 +26,7 @@ class JsonError(ValueError):
         self.column = column
 
 
-@dataclass(frozen=True, slots=True)
-class JsonScalar:
+class JsonScalar(msgspec.Struct, frozen=True):
     """A string, number, true, false or null."""
 
     value: str | bool | None
@@ -37,24 +35,21 @@ class JsonScalar:
     number: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class JsonList:
+class JsonList(msgspec.Struct, frozen=True):
     """An array."""
 
     items: tuple[JsonValue, ...]
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class JsonObject:
+class JsonObject(msgspec.Struct, frozen=True):
     """An object; repeated keys are all kept, in order."""
 
     members: tuple[JsonMember, ...]
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class JsonMember:
+class JsonMember(msgspec.Struct, frozen=True):
     """One `"key": value` of an object."""
 
     key: str
