@@ -94,20 +94,26 @@ class PsutilSource:
 
 def find_source() -> Source:
     """The best source this interpreter offers."""
+    before = list(sys.path)
     try:
-        if sys.flags.no_site:
-            # started without site-packages, for speed; from here on there is time
-            import site
-
-            site.main()
+        sys.path += _site_packages()  # the agent may have been started without them
         import psutil
 
         return PsutilSource(psutil)
     except Exception as error:
-        # a broken psutil, or a .pth file that fails, must not matter to a run
+        # a psutil built for another interpreter must not matter to a run
         if not isinstance(error, ImportError):
             print(f"agent: psutil cannot be used: {error!r}", file=sys.stderr, flush=True)
         return ProcSource()
+    finally:
+        sys.path[:] = before
+
+
+def _site_packages() -> list[str]:
+    prefixes = dict.fromkeys((os.path.dirname(os.path.dirname(sys.executable)), sys.prefix))
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    places = [f"{prefix}/lib/{version}/site-packages" for prefix in prefixes]
+    return [place for place in (*places, "/usr/lib/python3/dist-packages") if os.path.isdir(place)]
 
 
 class Load:

@@ -25,9 +25,8 @@ class LogWatch:
         base = f"{attempt_dir}/rank-{rank.rank}"
         self._rank = rank
         self._log = os.open(f"{base}.log", os.O_RDONLY | os.O_CLOEXEC)
-        self._times = os.open(
-            f"{base}.times", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        self._times_path = f"{base}.times"
+        self._times: int | None = None
         self._paired_size = 0
         self._paired_at = 0.0
         self._paired_time = 0.0
@@ -52,7 +51,7 @@ class LogWatch:
             self._paired_size, self._paired_at = size, tick
             # readers search by time: a clock that was set back must not disorder the pairs
             self._paired_time = max(self._paired_time, now)
-            os.write(self._times, _PAIR.pack(self._paired_time, size))
+            os.write(self._open_times(), _PAIR.pack(self._paired_time, size))
         if size == self._read_size:
             return False
         new_rung = rank.reach("output", now)
@@ -61,6 +60,12 @@ class LogWatch:
             self._read_size, self._read_at = size, tick
             new_rung |= self._read_tail(size, now)
         return new_rung
+
+    def _open_times(self) -> int:
+        if self._times is None:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._times = os.open(self._times_path, flags, 0o600)
+        return self._times
 
     def _read_tail(self, size: int, now: float) -> bool:
         lines = last_lines(os.pread(self._log, _TAIL, max(0, size - _TAIL)))

@@ -48,13 +48,16 @@ class Agent:
         self._watch: Watch | None = None
         self._written_at = 0.0
         self._written_phase = ""
+        self._ended = False
         self._urgent = False
+        self._durable = False
         self._changed = False
 
     def run(self, problem: ProblemError | None) -> None:
         """Look after what was started (or was not: `problem`) until all of it has ended."""
         if problem is not None:
             self.node.problem = problem
+            self._check_leftovers(*self._clocks())
         elif self._order.wait_for_go:
             self._wait_for_go()
         else:
@@ -89,6 +92,7 @@ class Agent:
         except ProblemError as problem:
             self.node.problem = problem
             self.node.phase = "running"
+            self._check_leftovers(*self._clocks())
             return
         self._began()
 
@@ -112,13 +116,11 @@ class Agent:
         return time.time(), time.monotonic()
 
     def _over(self) -> bool:
-        if self._stopper.begun:
-            return self._stopper.finished
-        return self._watch is None
+        return self._stopper.finished if self._stopper.begun else self._ended
 
     def _turn(self, now: float, tick: float) -> None:
         watch = self._watch
-        fast = self._stopper.begun or (watch is not None and watch.expecting)
+        fast = self._stopper.begun or (watch is not None and watch.hurried)
         ended = self._exits.wait(_FAST_TICK if fast else _TICK)
         now, tick = self._clocks()
         if watch is not None:
@@ -153,7 +155,7 @@ class Agent:
             self._launcher_ended(launcher, now, tick)
 
     def _rank_ended(self, rank: Rank, how: Exit | None, now: float, tick: float) -> None:
-        self._urgent = True
+        self._urgent = self._durable = True
         rank.gone = True
         rank.exit = how
         if how is None or (rank.restarts_left > 0 and not how.clean and self.node.launcher_runs):
@@ -192,13 +194,17 @@ class Agent:
         blameless = how is not None and how.clean and not running
         if how is not None and not blameless and not self._stopper.begun:
             if not self.node.failed_ranks:
-                name = os.path.basename(self._order.argv[0])
-                name = self._order.launcher if self._order.launcher == "torchrun" else name
                 seen = any(rank.pid is not None for rank in self.node.ranks)
                 self.node.problem = self.node.problem or verdict.launcher_problem(
-                    name, how, self._launcher_tail(), seen
+                    self._launcher_name(), how, self._launcher_tail(), seen
                 )
             self._stop(f"the launcher ended {_how(how)}", now, tick)
+
+    def _launcher_name(self) -> str:
+        order = self._order
+        if order.launcher == "script" and order.entry is not None:
+            return os.path.basename(order.entry)
+        return order.launcher
 
     def _read_inbox(self, now: float, tick: float) -> None:
         for command in take_commands(f"{self._order.node_dir}/control"):
@@ -249,7 +255,7 @@ class Agent:
         if left:
             self._stop(f"{len(left)} processes outlived the run", now, tick, grace=_LEFTOVER_GRACE)
         else:
-            self._watch = None
+            self._ended = True
 
     def _find(self) -> Processes:
         return belonging(os.getpid(), self._marks, (self._guardian,))
@@ -276,21 +282,23 @@ class Agent:
             self._write(tick)
 
     def _write(self, tick: float) -> None:
-        durable = self._urgent or self.node.phase != self._written_phase
+        durable = self._durable or self.node.phase != self._written_phase
         self._reporter.write(self.node.document(), durable)
         self._written_at, self._written_phase = tick, self.node.phase
-        self._urgent = self._changed = False
+        self._urgent = self._durable = self._changed = False
 
     def _finish(self) -> None:
         node = self.node
-        now = time.time()
+        now, tick = self._clocks()
+        self._reporter.release_reserve()
+        if self._watch is not None:
+            self._watch.last_look(now, tick)
         for rank in node.ranks:
             if rank.pid is not None and not rank.final:
                 rank.end("lost", rank.exit, now)
         node.outcome = verdict.outcome(node, self._stopper.asked)
         node.phase = "done"
         node.ended = now
-        self._reporter.release_reserve()
         document = node.document()
         # the copy first: whoever reads `done` may begin the next attempt
         self._reporter.write(document, path=f"{self._order.attempt_dir}/state.json")

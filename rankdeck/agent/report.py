@@ -27,10 +27,13 @@ class Reporter:
         self._path = f"{node_dir}/state.json"
         self._reserve = f"{node_dir}/.reserve"
         self.disk_full = False
-        """A write has failed for lack of room, since the reserve was set aside."""
+        """A write has failed for lack of room."""
+        self._may_release = True
 
     def set_reserve_aside(self) -> None:
         """Occupy some room that `write` can give back to itself later."""
+        # from here on it is for the last words only: while ranks write, they would eat it up
+        self._may_release = False
         try:
             fd = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -42,7 +45,8 @@ class Reporter:
             _complain(self._reserve, error)
 
     def release_reserve(self) -> None:
-        """Give the reserved room back."""
+        """Give the reserved room back: nobody else writes any more."""
+        self._may_release = True
         try:
             os.unlink(self._reserve)
         except FileNotFoundError:
@@ -63,6 +67,8 @@ class Reporter:
                 if not is_full(error):
                     return False
                 self.disk_full = True
+                if not self._may_release:
+                    return False
                 self.release_reserve()
         return False
 

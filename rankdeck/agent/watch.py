@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LOG_GAP = 0.1
 _LOAD_AFTER, _LOAD_GAP = 1.0, 2.0
-_DISCOVER_AFTER, _DISCOVER_GAP = 1.0, 0.5
+_DISCOVER_AFTER, _DISCOVER_FIRST_GAP, _DISCOVER_LAST_GAP = 1.0, 0.5, 5.0
 _RENDEZVOUS_GAP, _RENDEZVOUS_LATE_GAP, _RENDEZVOUS_YOUNG = 1.0, 10.0, 60.0
 _ROOM_NEEDED = 64 * 1024
 _NO_SPACE = b"No space left on device"
@@ -50,14 +50,20 @@ class Watch:
         self._log_due = 0.0
         self._load_due: float | None = None
         self._discover_due: float | None = None
+        self._discover_gap = _DISCOVER_FIRST_GAP
         self._rendezvous_due: float | None = None
         self._rendezvous_began = 0.0
         self._full_path: str | None = None
 
     @property
     def expecting(self) -> bool:
-        """Whether ranks are still to be started: worth looking often."""
+        """Whether ranks are still to be started."""
         return self._node.launcher_runs and any(rank.pid is None for rank in self._node.ranks)
+
+    @property
+    def hurried(self) -> bool:
+        """Whether it is worth looking often: ranks may start, and end, at any moment."""
+        return self.expecting and self._discover_gap < _DISCOVER_LAST_GAP
 
     def spawned(self, rank: Rank, pid: int, now: float) -> None:
         """Take note of a rank's process, and watch it."""
@@ -90,8 +96,8 @@ class Watch:
         rung = changed = False
         if tick >= self._log_due:
             self._log_due = tick + _LOG_GAP
-            for number, rank in self._ranks.items():
-                if rank.running or number in self._collectors:
+            for rank in self._node.ranks:
+                if rank.running:
                     before = rank.log_bytes
                     rung |= self._look_at_log(rank, now, tick)
                     changed |= rank.log_bytes != before
@@ -115,6 +121,11 @@ class Watch:
             self._note(error, path)
         rank.error = read_error(path)
 
+    def last_look(self, now: float, tick: float) -> None:
+        """Everything has ended: what was written after a rank's own end counts as well."""
+        for rank in self._node.ranks:
+            self._look_at_log(rank, now, tick, last=True)
+
     def disk_is_full(self, failed: Rank | None) -> bool:
         """Whether there is no room for logs and state; a failed rank may have said so itself."""
         if self._full_path is None and failed is not None:
@@ -135,7 +146,9 @@ class Watch:
             self._discover_due = tick + _DISCOVER_AFTER
         if tick < self._discover_due:
             return False
-        self._discover_due = tick + _DISCOVER_GAP
+        # a script may never start ranks that could be found: look ever more seldom
+        self._discover_due = tick + self._discover_gap
+        self._discover_gap = min(self._discover_gap * 1.2, _DISCOVER_LAST_GAP)
         return True
 
     def _collect(self, number: int, pid: int) -> None:
@@ -147,8 +160,6 @@ class Watch:
         try:
             if rank.rank in self._collectors:
                 self._collectors[rank.rank].turn(last)
-                if last:
-                    del self._collectors[rank.rank]
             return self._logs[rank.rank].look(now, tick, last)
         except OSError as error:
             self._note(error, self._attempt_dir)
