@@ -167,9 +167,9 @@ class Agent:
             bool(self.node.failed_ranks)
             or (verdict.ended_by_request(how) and verdict.launcher_was_told(self._launcher_tail()))
         )
-        rank.end(verdict.final_state(how, self._stopper.signalled, torn_down), how, now)
         if self._watch is not None:
-            self._watch.ended(rank, now, tick)
+            self._watch.last_words(rank, now, tick)
+        rank.end(verdict.final_state(how, self._stopper.signalled, torn_down), how, now)
         if rank.state != "failed":
             return
         self._notice_disk(now, tick, failed=rank)

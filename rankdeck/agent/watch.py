@@ -111,8 +111,8 @@ class Watch:
             changed = True
         return rung, changed
 
-    def ended(self, rank: Rank, now: float, tick: float) -> None:
-        """A rank's last words: the rest of its log, its error record."""
+    def last_words(self, rank: Rank, now: float, tick: float) -> None:
+        """A rank has ended: the rest of its log, its error record."""
         self._look_at_log(rank, now, tick, last=True)
         path = f"{self._attempt_dir}/rank-{rank.rank}.error.json"
         try:
