@@ -68,15 +68,22 @@ def parse_job_yaml(text: str, path: str) -> DraftFile:
     try:
         root = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        message = f"is not valid YAML: {error.problem or error.context}"
-        return _unreadable(Problem(message, file=path, line=mark.line + 1 if mark else 0))
+        return _unreadable(_syntax_problem(error, path))
     except yaml.YAMLError as error:
         message = str(error).splitlines()[0]
         return _unreadable(Problem(f"is not valid YAML: {message}", file=path))
     except RecursionError:
         return _unreadable(Problem("is nested too deeply", file=path))
     return _Reader(path).document(root)
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, path: str) -> Problem:
+    mark, began = error.problem_mark, error.context_mark
+    message = f"is not valid YAML: {error.problem or error.context}"
+    if error.context and began and mark and began.line != mark.line:
+        message += f" ({error.context}, which begins on line {began.line + 1})"
+    mark = mark or began
+    return Problem(message, file=path, line=mark.line + 1 if mark else 0)
 
 
 def _unreadable(problem: Problem) -> DraftFile:

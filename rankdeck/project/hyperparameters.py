@@ -178,7 +178,7 @@ def _real(text: str) -> str:
 def _similar(name: str, known: list[str]) -> str:
     from difflib import get_close_matches
 
-    if near := get_close_matches(name, known, 1):
+    if near := get_close_matches(name, known, 1, cutoff=0.5):
         return f"did you mean {near[0]}?"
     return f"there are: {', '.join(known)}" if known else "the project declares none"
 

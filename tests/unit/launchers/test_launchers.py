@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from rankdeck.errors import Severity, UserError
+from rankdeck.job.spec import JobSpec, PassAs
+from rankdeck.launchers.base import Launcher, NodeContext, launcher_names, load_launcher
+from rankdeck.plan.records import Spawn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTEXT = NodeContext(
+    node_rank=1, nnodes=2, nproc=4, first_rank=4, world_size=8, master_addr="n0", master_port=0,
+    run_id="run-1", python="/env/bin/python",
+)  # fmt: skip
+
+
+def spec(entry: Path | str, **changes: object) -> JobSpec:
+    made = JobSpec(name="a", entry=str(entry), project="/p", args=("--x", "a b"))
+    return msgspec.structs.replace(made, **changes)
+
+
+def said(launcher: str, job: JobSpec) -> list[str]:
+    return [str(problem) for problem in load_launcher(launcher).check(job)]
+
+
+def test_the_shipped_launchers_are_found_by_name() -> None:
+    assert launcher_names()[:3] == ("torchrun", "script", "direct")
+    for name in launcher_names()[:3]:
+        launcher: Launcher = load_launcher(name)
+        assert launcher.name == name
+        assert launcher.title
+    with pytest.raises(UserError, match="no launcher named 'mpi'"):
+        load_launcher("mpi")
+
+
+def test_torchrun_gets_our_order_and_our_id() -> None:
+    launcher = load_launcher("torchrun")
+    command = launcher.command(spec("/p/train.py"), CONTEXT)
+    assert command.argv == (
+        "/env/bin/python", "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node",
+        "4", "--node-rank", "1", "--rdzv-backend", "static", "--rdzv-id", "run-1",
+        "--master-addr", "n0", "/p/train.py", "--x", "a b",
+    )  # fmt: skip
+    assert command.env == {}
+    assert launcher.requires_module == "torch.distributed.run"
+    assert launcher.spawn is Spawn.LAUNCHER
+    fixed = launcher.command(spec("/p/t.py"), msgspec.structs.replace(CONTEXT, master_port=29501))
+    index = fixed.argv.index("--master-port")
+    assert fixed.argv[index + 1] == "29501"
+
+
+def test_a_script_is_run_by_bash_with_the_interpreters_folder_first_on_the_path() -> None:
+    command = load_launcher("script").command(spec("/p/train.sh"), CONTEXT)
+    assert command.argv[:2] == ("bash", "-c")
+    assert command.argv[3:] == ("/env/bin", "/p/train.sh", "--x", "a b")
+    assert command.env == {"PET_RDZV_ID": "run-1"}
+    bare = msgspec.structs.replace(CONTEXT, python="python3")
+    assert load_launcher("script").command(spec("/p/train.sh"), bare).argv == (
+        "bash", "/p/train.sh", "--x", "a b",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entry", "program"),
+    [
+        ("/p/a.py", ("/env/bin/python", "-u", "/p/a.py")),
+        ("/p/a.sh", ("bash", "/p/a.sh")),
+        ("/p/tool", ("/p/tool",)),
+        ("hostname", ("hostname",)),
+    ],
+)
+def test_direct_runs_any_program(entry: str, program: tuple[str, ...]) -> None:
+    launcher = load_launcher("direct")
+    assert launcher.command(spec(entry), CONTEXT).argv == (*program, "--x", "a b")
+    assert launcher.spawn is Spawn.RANKS
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "script", "direct"])
+def test_the_entry_must_be_a_file(launcher: str, tmp_path: Path) -> None:
+    assert "does not exist" in said(launcher, spec(tmp_path / "gone.sh"))[0]
+    assert "is a directory" in said(launcher, spec(tmp_path))[0]
+    os.mkfifo(tmp_path / "pipe.py")
+    assert "is not a regular file" in said(launcher, spec(tmp_path / "pipe.py"))[0]
+
+
+@pytest.mark.parametrize("launcher", ["script", "direct"])
+def test_carriage_returns_are_told_with_their_first_line(launcher: str, tmp_path: Path) -> None:
+    path = tmp_path / "train.sh"
+    path.write_bytes(b"#!/bin/bash\necho one\r\necho two\r\n")
+    (text,) = said(launcher, spec(path))
+    assert text == f"{path}:2: has Windows line ends (CRLF), which bash cannot run"
+    path.write_bytes(b"echo one\n")
+    assert said(launcher, spec(path)) == []
+
+
+def test_a_program_must_be_executable_but_python_files_and_scripts_need_not(
+    tmp_path: Path,
+) -> None:
+    for name in ("a.py", "a.sh", "tool"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+    assert said("direct", spec(tmp_path / "a.py")) == []
+    assert said("direct", spec(tmp_path / "a.sh")) == []
+    assert said("script", spec(tmp_path / "a.sh")) == []
+    (text,) = said("direct", spec(tmp_path / "tool"))
+    assert text == f"entry: {tmp_path / 'tool'} is not executable"
+    (tmp_path / "tool").chmod(0o755)
+    assert said("direct", spec(tmp_path / "tool")) == []
+
+
+def test_values_that_a_script_would_split_are_warnings_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "train.sh"
+    path.write_text('#!/bin/bash\npython t.py --prompt $prompt --lr $lr "$note"\ncd $PROJECT_DIR\n')
+    job = spec(
+        path, project="/my project", hyperparameters={"prompt": "a b", "lr": "0.1", "note": "* *"}
+    )
+    problems = load_launcher("script").check(job)
+    assert {problem.severity for problem in problems} == {Severity.WARNING}
+    assert [(problem.line, problem.field) for problem in problems] == [
+        (2, "hyperparameters.prompt"), (3, "project"),
+    ]  # fmt: skip
+    as_args = msgspec.structs.replace(job, project="/p", pass_as=PassAs.ARGS)
+    assert said("script", as_args) == []
+
+
+def test_a_project_path_with_a_space_is_fine_where_the_script_quotes_it(tmp_path: Path) -> None:
+    path = tmp_path / "train.sh"
+    path.write_text('cd "$PROJECT_DIR"\n')
+    assert said("script", spec(path, project="/my project")) == []
