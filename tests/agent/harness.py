@@ -135,7 +135,14 @@ class AgentRun:
         path = self.script(text)
         return self.start(argv=(sys.executable, str(path)), nproc=nproc, **fields)
 
-    def launched(self, text: str, nproc: int = 2, restarts: int = 0, **fields: object) -> AgentRun:
+    def launched(
+        self,
+        text: str,
+        nproc: int = 2,
+        restarts: int = 0,
+        extra_env: dict[str, str] | None = None,
+        **fields: object,
+    ) -> AgentRun:
         """Start ranks that run this Python text through a stand-in for torchrun."""
         launcher = self.script(STAND_IN, "launcher.py")
         return self.start(
@@ -143,7 +150,11 @@ class AgentRun:
             launcher="torchrun",
             argv=(sys.executable, str(launcher), str(self.script(text))),
             nproc=nproc,
-            env={"STAND_IN_NPROC": str(nproc), "STAND_IN_RESTARTS": str(restarts)},
+            env={
+                "STAND_IN_NPROC": str(nproc),
+                "STAND_IN_RESTARTS": str(restarts),
+                **(extra_env or {}),
+            },
             **fields,
         )
 
