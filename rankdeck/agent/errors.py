@@ -23,7 +23,8 @@ def read_error(path: str) -> dict[str, Any] | None:
         kind, colon, rest = message.partition(": ")
         if not colon or " " in kind:
             kind, rest = message if " " not in message else "", message
-        time = float(told["extraInfo"]["timestamp"])
+        extra = told["extraInfo"]
+        time = float(extra.get("time", extra["timestamp"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return {"type": kind[:_LONGEST], "message": rest[:_LONGEST], "time": time}

@@ -46,7 +46,9 @@ def _record(path: str, kind: type, value: BaseException, trace: Any) -> None:
 
     told = traceback.format_exception_only(kind, value)[-1].strip()
     stack = "".join(traceback.format_exception(kind, value, trace))
-    extra = {"py_callstack": stack, "timestamp": "%.6f" % time.time()}
+    now = time.time()
+    # torchrun reads `timestamp` with int(); `time` is the precise one, for ordering failures
+    extra = {"py_callstack": stack, "timestamp": "%d" % now, "time": "%.6f" % now}
     text = json.dumps({"message": {"message": told, "extraInfo": extra}})
     targets = [path]
     elastic = os.environ.get("TORCHELASTIC_ERROR_FILE")
