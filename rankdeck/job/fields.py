@@ -60,7 +60,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """The JobSpec field and `job.yaml` key."""
     option: str
-    """`--nproc-per-node`; empty for what has no option (`args`: everything after `--`)."""
+    """`--nproc-per-node`; empty for what is given by position: the target and its arguments."""
     label: str
     kind: FieldKind
     section: Section
@@ -103,6 +103,7 @@ FIELDS: tuple[Field, ...] = (
         _K.DIRECTORY,
         _P,
         "Project directory: the working directory of every rank.",
+        option="",
         metavar="DIR",
     ),
     _field(
@@ -111,6 +112,7 @@ FIELDS: tuple[Field, ...] = (
         _K.TEXT,
         _P,
         "What to run, relative to the project (default: train.sh, else train.py).",
+        option="",
         metavar="FILE",
     ),
     _field(

@@ -112,6 +112,9 @@ def _read_target(
     if os.path.isdir(path):
         return _project_draft(path, problems)
     if not os.path.exists(path):
+        if "/" not in target and flags.launcher == "direct":
+            # a program, looked for on $PATH
+            return JobDraft(project=str(cwd), entry=target, name=values.slug(target))
         problems.append(Problem(f"there is no such file or directory: {target}"))
         return JobDraft(project=str(cwd))
     if path.endswith((".yaml", ".yml")):

@@ -19,7 +19,13 @@ _UNITS = (
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
+_LONGEST_QUOTE = 60
 NPROC_WORDS = ("auto", "gpu", "cpu")
+
+
+def quoted(text: str) -> str:
+    """The text as a sentence can hold it: quoted, escaped, cut."""
+    return repr(text) if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]!r}..."
 
 
 def read_text(value: object) -> str:
@@ -47,7 +53,7 @@ def read_name(value: object) -> str:
     if not re.fullmatch(_NAME, text):
         raise ValueError(
             "must be 1 to 64 letters, digits, '.', '_' or '-' and begin with a letter or digit"
-            f" (got {text!r})"
+            f" (got {quoted(text)})"
         )
     if text == "last":
         raise ValueError("must not be 'last', which always means the newest run")
@@ -58,7 +64,7 @@ def read_whole(value: object, low: int, high: int | None = None) -> int:
     """A whole number within bounds."""
     text = _as_text(value).strip()
     if isinstance(value, bool) or not re.fullmatch(_WHOLE, text):
-        raise ValueError(f"must be a whole number (got {text!r})")
+        raise ValueError(f"must be a whole number (got {quoted(text)})")
     number = int(text)
     if number < low or (high is not None and number > high):
         bounds = f"at least {low}" if high is None else f"between {low} and {high}"
@@ -72,7 +78,7 @@ def read_nproc(value: object) -> int | str:
     if text.lower() in NPROC_WORDS:
         return text.lower()
     if not re.fullmatch(_WHOLE, text):
-        raise ValueError(f"must be a number, 'auto', 'gpu' or 'cpu' (got {text!r})")
+        raise ValueError(f"must be a number, 'auto', 'gpu' or 'cpu' (got {quoted(text)})")
     return read_whole(value, 1)
 
 
@@ -84,7 +90,9 @@ def read_duration(value: object, low: float = 0.0, *, low_allowed: bool = True) 
         text = _as_text(value).strip().lower()
         seconds = None if isinstance(value, bool) else _seconds(text)
     if seconds is None:
-        raise ValueError(f"must be a duration such as 90, 10m, 2h30m or 1:30:00 (got {text!r})")
+        raise ValueError(
+            f"must be a duration such as 90, 10m, 2h30m or 1:30:00 (got {quoted(text)})"
+        )
     if seconds < low or (seconds == low and not low_allowed):
         raise ValueError(f"must be {'at least' if low_allowed else 'more than'} {low:g} seconds")
     return seconds
@@ -110,14 +118,14 @@ def read_switch(value: object) -> bool:
         return True
     if text in _FALSE:
         return False
-    raise ValueError(f"must be true or false (got {text!r})")
+    raise ValueError(f"must be true or false (got {quoted(text)})")
 
 
 def read_choice(value: object, choices: tuple[str, ...]) -> str:
     """One of a fixed set."""
     text = _as_text(value).strip()
     if text not in choices:
-        raise ValueError(f"must be one of {', '.join(choices)} (got {text!r})")
+        raise ValueError(f"must be one of {', '.join(choices)} (got {quoted(text)})")
     return text
 
 
@@ -158,7 +166,7 @@ def split_assignment(text: str) -> tuple[str, str]:
     """The two sides of `NAME=VALUE`; the value keeps every byte after the first `=`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ValueError(f"must be NAME=VALUE (got {text!r})")
+        raise ValueError(f"must be NAME=VALUE (got {quoted(text)})")
     return name, value
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rankdeck.launchers.base import NodeCommand
-from rankdeck.launchers.entry import check_file, check_line_ends, problem
+from rankdeck.launchers.entry import (
+    check_file,
+    check_interpreter_line,
+    check_line_ends,
+    is_shell,
+    problem,
+)
 from rankdeck.plan.records import Spawn
 
 if TYPE_CHECKING:
@@ -32,24 +39,20 @@ class DirectLauncher:
             return problems
         if entry.endswith(".py"):
             return ()
-        if _is_shell(entry):
+        if is_shell(entry):
             return check_line_ends(entry)
         if not os.access(entry, os.X_OK):
-            return (problem(f"{entry} is not executable", f"chmod +x {entry}"),)
-        return ()
+            return (problem(f"{entry} is not executable", f"chmod +x {quote(entry)}"),)
+        return check_interpreter_line(entry)
 
     def command(self, spec: JobSpec, node: NodeContext) -> NodeCommand:
         """One rank's own command: Python files and shell scripts need not be executable."""
         program: tuple[str, ...] = (spec.entry,)
         if "/" in spec.entry and spec.entry.endswith(".py"):
             program = (node.python, "-u", spec.entry)
-        elif "/" in spec.entry and _is_shell(spec.entry):
+        elif "/" in spec.entry and is_shell(spec.entry):
             program = ("bash", spec.entry)
         return NodeCommand(argv=(*program, *spec.args), env={})
-
-
-def _is_shell(entry: str) -> bool:
-    return entry.endswith((".sh", ".bash"))
 
 
 def _check_on_path(spec: JobSpec) -> tuple[Problem, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from shlex import quote
 
 from rankdeck.errors import Problem, Severity
 
@@ -17,7 +18,7 @@ def check_file(entry: str) -> tuple[Problem, ...]:
         what = "is a directory" if os.path.isdir(entry) else "is not a regular file"
         return (problem(f"{entry} {what}"),)
     if not os.access(entry, os.R_OK):
-        return (problem(f"{entry} cannot be read", f"chmod u+r {entry}"),)
+        return (problem(f"{entry} cannot be read", f"chmod u+r {quote(entry)}"),)
     return ()
 
 
@@ -29,8 +30,23 @@ def check_line_ends(entry: str) -> tuple[Problem, ...]:
         return ()
     line = before.count(b"\n") + 1
     message = "has Windows line ends (CRLF), which bash cannot run"
-    hint = f"convert it: sed -i 's/\\r$//' {entry}"
+    hint = f"convert it: sed -i 's/\\r$//' {quote(entry)}"
     return (Problem(message, file=entry, line=line, hint=hint, field="entry"),)
+
+
+def check_interpreter_line(entry: str) -> tuple[Problem, ...]:
+    """The first line of a program that names its interpreter does not end in CRLF."""
+    first = read_script(entry).partition(b"\n")[0]
+    if not (first.startswith(b"#!") and first.endswith(b"\r")):
+        return ()
+    message = "has a Windows line end (CRLF), so its interpreter cannot be found"
+    hint = f"convert it: sed -i 's/\\r$//' {quote(entry)}"
+    return (Problem(message, file=entry, line=1, hint=hint, field="entry"),)
+
+
+def is_shell(entry: str) -> bool:
+    """Whether the file's name says that it is a shell script."""
+    return entry.endswith((".sh", ".bash"))
 
 
 def read_script(entry: str) -> bytes:

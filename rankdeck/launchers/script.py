@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rankdeck.job.spec import PassAs
+from rankdeck.job.values import quoted
 from rankdeck.launchers.base import NodeCommand
-from rankdeck.launchers.entry import check_file, check_line_ends, read_script, warning
+from rankdeck.launchers.entry import check_file, check_line_ends, problem, read_script, warning
 from rankdeck.plan.records import Spawn
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class ScriptLauncher:
         """The script can be run, and uses no value unquoted that the shell would split."""
         if problems := check_file(spec.entry):
             return problems
+        if spec.entry.endswith(".py"):
+            return (problem(f"{spec.entry} is a Python file", "use the torchrun launcher"),)
         return (*check_line_ends(spec.entry), *_check_splitting(spec))
 
     def command(self, spec: JobSpec, node: NodeContext) -> NodeCommand:
@@ -67,7 +70,7 @@ def _check_splitting(spec: JobSpec) -> tuple[Problem, ...]:
         happens = "dropped" if value == "" else "split or expanded"
         problems.append(
             warning(
-                f"${use.name} is used without quotes, and its value {value!r:.60} would be"
+                f"${use.name} is used without quotes, and its value {quoted(value)} would be"
                 f" {happens} by the shell",
                 field,
                 f'write "${{{use.name}}}"',

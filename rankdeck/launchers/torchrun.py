@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rankdeck.launchers.base import NodeCommand
-from rankdeck.launchers.entry import check_file
+from rankdeck.launchers.entry import check_file, is_shell, problem
 from rankdeck.plan.records import Spawn
 
 if TYPE_CHECKING:
@@ -23,8 +23,12 @@ class TorchrunLauncher:
     requires_module: str | None = "torch.distributed.run"
 
     def check(self, spec: JobSpec) -> tuple[Problem, ...]:
-        """The entry is a file that can be read."""
-        return check_file(spec.entry)
+        """The entry is a file that Python can be given."""
+        if problems := check_file(spec.entry):
+            return problems
+        if is_shell(spec.entry):
+            return (problem(f"{spec.entry} is a shell script", "use the script launcher"),)
+        return ()
 
     def command(self, spec: JobSpec, node: NodeContext) -> NodeCommand:
         """The torchrun command line of one node.

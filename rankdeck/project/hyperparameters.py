@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rankdeck.errors import Problem, Severity
-from rankdeck.job.values import check_carryable, read_switch
+from rankdeck.job.values import check_carryable, quoted, read_switch
 from rankdeck.project.relaxed_json import (
     JsonError,
     JsonList,
@@ -152,7 +152,7 @@ def canonical(kind: ValueType, text: str, choices: tuple[str, ...] = ()) -> str:
     if kind is ValueType.BOOL:
         return "true" if read_switch(text) else "false"
     if kind is ValueType.ENUM and choices and text not in choices:
-        raise ValueError(f"must be one of {', '.join(choices)} (got {text!r})")
+        raise ValueError(f"must be one of {', '.join(choices)} (got {quoted(text)})")
     return text
 
 
@@ -160,7 +160,7 @@ def _whole(text: str) -> str:
     stripped = text.strip()
     digits = stripped[1:] if stripped[:1] in ("+", "-") else stripped
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 100:
-        raise ValueError(f"must be a whole number (got {text!r})")
+        raise ValueError(f"must be a whole number (got {quoted(text)})")
     return str(int(stripped))
 
 
@@ -171,7 +171,7 @@ def _real(text: str) -> str:
     except ValueError:
         number = math.nan
     if math.isnan(number) or not stripped.isascii() or "_" in stripped:
-        raise ValueError(f"must be a number (got {text!r})")
+        raise ValueError(f"must be a number (got {quoted(text)})")
     return stripped
 
 
@@ -316,7 +316,9 @@ class _FileReader:
                 if text is not None:
                     allowed = ", ".join(kind.value for kind in ValueType)
                     self.refuse(
-                        f"must be one of {allowed} (got {text!r})", value.line, f"{name}.{key}"
+                        f"must be one of {allowed} (got {quoted(text)})",
+                        value.line,
+                        f"{name}.{key}",
                     )
         if len(set(kinds)) > 1:
             self.refuse('"type" and "types" contradict each other', given[1][1].line, name)

@@ -19,7 +19,6 @@ _OPTION_OF = {
     "DATASET_DIR": "--dataset-dir",
     "MODEL_DIR": "--model-dir",
     "OUTPUT_DIR": "--output-dir",
-    "PROJECT_DIR": "--project",
     "NNODES": "--nnodes",
     "NPROC_PER_NODE": "--nproc-per-node",
     "MASTER_ADDR": "--master-addr",

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from rankdeck.errors import InvalidJobError, Problem
@@ -117,6 +118,8 @@ def test_without_a_hyperparameter_file_any_name_is_taken(tmp_path: Path) -> None
 def test_a_program_on_the_path_can_be_the_entry(tmp_path: Path) -> None:
     spec = job(None, tmp_path, launcher="direct", entry="sh", args=("-c", "true"))
     assert spec.entry == "sh"
+    named = job("sh", tmp_path, launcher="direct", args=("-c", "true"))
+    assert named == msgspec.structs.replace(spec, name="sh")
     (problem,) = refused(None, tmp_path, launcher="direct", entry="no-such-program")
     assert "no program 'no-such-program'" in problem.message
 

@@ -65,8 +65,8 @@ def test_a_wrong_field_is_named(job: JobSpec, field: str, value: object) -> None
 
 def test_all_problems_are_found_at_once(job: JobSpec) -> None:
     found = fields(
-        job, nproc_per_node=0, master_port=99999, launcher="x", backend="y", output_dir="/dev/null/x",
-        env={"RANK": "1"}, hyperparameters={"PATH": "x"},
+        job, nproc_per_node=0, master_port=99999, launcher="x", backend="y",
+        output_dir="/dev/null/x", env={"RANK": "1"}, hyperparameters={"PATH": "x"},
     )  # fmt: skip
     assert found == [
         "master_port", "nproc_per_node", "hyperparameters.PATH", "env.RANK", "launcher",

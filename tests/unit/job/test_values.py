@@ -88,6 +88,13 @@ def test_slugs_are_names(text: str, name: str) -> None:
     assert values.read_name(values.slug(text)) == name
 
 
+def test_a_long_value_is_cut_in_a_sentence() -> None:
+    with pytest.raises(ValueError, match="must be") as caught:
+        values.read_whole("x" * 10**6, 1)
+    assert len(str(caught.value)) < 120
+    assert values.quoted("\x1b[2J\u202e") == r"'\x1b[2J\u202e'"
+
+
 def test_words_are_split_as_a_shell_does() -> None:
     assert values.read_words("--a 'b c' \"d\"", None) == ("--a", "b c", "d")
     assert values.read_words(("a b", ""), None) == ("a b", "")

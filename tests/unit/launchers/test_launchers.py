@@ -113,6 +113,24 @@ def test_a_program_must_be_executable_but_python_files_and_scripts_need_not(
     assert said("direct", spec(tmp_path / "tool")) == []
 
 
+def test_a_program_whose_interpreter_line_ends_in_crlf_is_told(tmp_path: Path) -> None:
+    tool = tmp_path / "my tool"
+    tool.write_bytes(b"#!/usr/bin/env python3\r\nprint(1)\r\n")
+    tool.chmod(0o755)
+    (problem,) = load_launcher("direct").check(spec(tool))
+    assert (problem.file, problem.line) == (str(tool), 1)
+    assert problem.hint.endswith(f"'{tool}'")
+    tool.write_bytes(b"#!/usr/bin/env python3\nprint(1)\r\n")
+    assert said("direct", spec(tool)) == []
+
+
+def test_an_entry_for_another_launcher_is_told(tmp_path: Path) -> None:
+    for name in ("a.py", "a.sh"):
+        (tmp_path / name).write_text("")
+    assert "is a shell script" in said("torchrun", spec(tmp_path / "a.sh"))[0]
+    assert "is a Python file" in said("script", spec(tmp_path / "a.py"))[0]
+
+
 def test_values_that_a_script_would_split_are_warnings_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / "train.sh"
     path.write_text('#!/bin/bash\npython t.py --prompt $prompt --lr $lr "$note"\ncd $PROJECT_DIR\n')
