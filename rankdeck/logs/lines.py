@@ -1,0 +1,67 @@
+"""LogLine: one line of a log as readers get it, and what becomes of carriage returns and length.
+
+Bytes in, bytes out; decoding and making safe is `sanitise`'s part.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MAX_LINE = 16 * 1024
+"""Bytes of one line that are handed out; what is longer is clipped."""
+
+
+class LogLine(NamedTuple):
+    """One line, or the part of it that is worth showing."""
+
+    offset: int
+    """Where the line begins in its file."""
+    length: int
+    """Its true length in bytes, without the newline."""
+    data: bytes
+    """What to show, without the newline: at most MAX_LINE bytes; of a line that was written over
+    with carriage returns, the last state."""
+    ended: bool = True
+    """Whether its newline has been written."""
+    exact: bool = True
+    """False: the line is so long that its true begin or end is not known yet; `offset` and
+    `length` are those of the part that was looked at."""
+    clipped: bool = False
+    """Whether `data` lacks text that was not written over."""
+
+    @property
+    def end(self) -> int:
+        """Where the next line begins."""
+        return self.offset + self.length + self.ended
+
+    @property
+    def mark(self) -> str:
+        """What to show behind a clipped line, empty for a whole one."""
+        if not self.clipped:
+            return ""
+        return f" … [{self.length:,} bytes{'' if self.exact else ' or more'}]"
+
+
+def last_state(line: bytes) -> bytes:
+    """What of a line is left to see after its carriage returns."""
+    if b"\r" not in line:
+        return line
+    line = line.rstrip(b"\r")
+    return line[line.rfind(b"\r") + 1 :]
+
+
+def clip(line: bytes, limit: int = MAX_LINE) -> bytes:
+    """At most `limit` bytes from the begin of a line, cut between two UTF-8 characters."""
+    if len(line) <= limit:
+        return line
+    end = limit
+    while end > limit - 4 and line[end] & 0xC0 == 0x80:
+        end -= 1
+    return line[:end]
+
+
+def whole_line(offset: int, raw: bytes, *, ended: bool = True) -> LogLine:
+    """The LogLine of a line that has been read completely, without its newline."""
+    shown = last_state(raw)
+    data = clip(shown)
+    return LogLine(offset, len(raw), data, ended, clipped=len(data) < len(shown))

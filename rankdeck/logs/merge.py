@@ -1,0 +1,114 @@
+"""The logs of several ranks as one, in the order of time.
+
+Times are those of `LogTimes`, so good to about a tenth of a second; a rank's own lines keep their
+order, and a traceback stays in one piece.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from rankdeck.logs.file import LogFile
+from rankdeck.logs.stream import stream_lines
+from rankdeck.logs.times import LogTimes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from rankdeck.logs.lines import LogLine
+    from rankdeck.logs.sources import RankLog
+
+_MEMORY = 32 << 20
+_PREFIX = re.compile(rb"\[(?:rank|default)?\d+\]: ?")
+_TRACEBACK = b"Traceback (most recent call last)"
+_CHAINS = (b"During handling of the above exception", b"The above exception was the direct cause")
+
+
+class MergedLine(NamedTuple):
+    """One line of the merged log."""
+
+    time: float
+    """When it was written, by its node's clock."""
+    rank: int
+    line: LogLine
+
+
+def merged_lines(
+    logs: Iterable[RankLog], stops: Mapping[int, int] | None = None
+) -> Iterator[MergedLine]:
+    """All lines of all logs by time; at equal times by rank.
+
+    To go on live, give `line_ends(logs)` as `stops`, and let a `Follower` start there.
+
+    Args:
+        logs: The logs; those that are not there count as empty.
+        stops: Where to end in each rank's log; a rank that is not in it is read to the end.
+
+    Raises:
+        OSError: A log is there but cannot be read.
+    """
+    several = tuple(logs)
+    chunk = max(4096, min(256 * 1024, _MEMORY // max(1, len(several))))
+    ends = stops or {}
+    return heapq.merge(
+        *(_timed_lines(log, ends.get(log.rank), chunk) for log in several),
+        key=lambda item: item.time,
+    )
+
+
+def line_ends(logs: Iterable[RankLog]) -> dict[int, int]:
+    """By rank, where its log's last complete line ends now.
+
+    Raises:
+        OSError: A log is there but cannot be read.
+    """
+    ends = {}
+    for log in logs:
+        file = LogFile(log.path)
+        last = file.tail(1)
+        ends[log.rank] = file.size if not last or last[0].ended else last[0].offset
+    return ends
+
+
+def _timed_lines(log: RankLog, stop: int | None, chunk: int) -> Iterator[MergedLine]:
+    times = LogTimes(log.times)
+    unknown = 0.0
+    if times.count == 0 and os.path.exists(log.path):
+        # no pairs at all: the end is the only time there is
+        unknown = os.stat(log.path).st_mtime
+    time = 0.0
+    glue = _Glue()
+    for line in stream_lines(log.path, stop=stop, chunk=chunk):
+        if not glue.holds(line.data):
+            known = times.time_at(line.offset)
+            time = max(time, unknown if known is None else known)
+        yield MergedLine(time, log.rank, line)
+
+
+class _Glue:
+    """Which lines belong to the line before them, so that nothing may come between."""
+
+    __slots__ = ("_chained", "_inside")
+
+    def __init__(self) -> None:
+        self._inside = False
+        self._chained = False
+
+    def holds(self, line: bytes) -> bool:
+        """Whether this line, the next one, stays with the one before it."""
+        if line[:1] == b"[":
+            line = _PREFIX.sub(b"", line, count=1)
+        if not line or line[:1] in b" \t":
+            return True
+        if line.startswith(_TRACEBACK):
+            held, self._chained, self._inside = self._chained, False, True
+            return held
+        if self._inside:
+            # the exception itself ends the traceback
+            self._inside = False
+            return True
+        self._chained = line.startswith(_CHAINS)
+        return self._chained
