@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import time
@@ -61,8 +62,9 @@ class LocalBackend:
         environ["RANKDECK_NODE"] = order.node
         environ["RANKDECK_ATTEMPT"] = str(order.attempt)
         try:
-            order_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            paths.control.mkdir(mode=0o700, exist_ok=True)
+            for folder in (run.nodes, paths.path, order_path.parent, paths.control):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            _empty(paths.control)
             _write_new(order_path, msgspec.json.encode(order))
             bundle = _bundle(run)
         except OSError as error:
@@ -72,7 +74,9 @@ class LocalBackend:
             ) from error
         try:
             pid = _spawn(
-                [order.python, str(bundle), str(order_path)], environ, str(paths.agent_log)
+                [_program(order.python, environ), str(bundle), str(order_path)],
+                environ,
+                str(paths.agent_log),
             )
         except OSError as error:
             raise UserError(
@@ -129,7 +133,7 @@ class LocalBackend:
         import subprocess
         import sys
 
-        command = [sys.executable, str(_bundle(run)), "--sweep", run.id]
+        command = [sys.executable, str(_bundle(run)), "--sweep", run.id, node]
         try:
             done = subprocess.run(
                 command, capture_output=True, timeout=_SWEEP_SECONDS, check=True, cwd="/"
@@ -148,6 +152,17 @@ class LocalBackend:
         if refs:
             return all(_parse(ref)[2] == host for ref in refs)
         return run.node(host).path.exists() or _planned_for(run, host)
+
+
+def _program(name: str, environ: Mapping[str, str]) -> str:
+    """The program of that name on the PATH it will itself see."""
+    return name if "/" in name else shutil.which(name, path=environ.get("PATH")) or name
+
+
+def _empty(inbox: Path) -> None:
+    """Commands that the agent of an earlier attempt did not live to read are not for this one."""
+    for entry in os.scandir(inbox):
+        os.unlink(entry)
 
 
 def _bundle(run: RunDir) -> Path:

@@ -7,7 +7,7 @@ agent has been silent. Everything that must be remembered is in the event log.
 from __future__ import annotations
 
 import os
-import time
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from rankdeck.backend import AgentLiveness
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rankdeck.agent_order import AgentCommand, AgentCommandKind
     from rankdeck.backend import Backend
     from rankdeck.plan.records import LaunchPlan
+    from rankdeck.run.clock import Clock
     from rankdeck.run.layout import RunDir
     from rankdeck.run.state import RunNode
 
@@ -33,6 +34,17 @@ _SILENT_SECONDS = 10.0
 """Silence of a living agent worth a note; it writes every two seconds."""
 
 
+class Loss(Enum):
+    """How an agent was lost."""
+
+    DEAD = auto()
+    """It has ended without saying so."""
+    UNREACHABLE = auto()
+    """Nothing is known of it any more."""
+    STUCK = auto()
+    """It is there, but it does not do what it was told."""
+
+
 class AgentWatch:
     """One agent."""
 
@@ -40,8 +52,8 @@ class AgentWatch:
         "asked",
         "dead_since",
         "file",
-        "fresh",
         "heard",
+        "noted_deafness",
         "noted_silence",
         "ref",
         "sent",
@@ -50,26 +62,27 @@ class AgentWatch:
     def __init__(self, path: str) -> None:
         self.file = WatchedFile(path, NODE_STATE_DECODER.decode)
         self.ref: str | None = None
-        self.fresh = False
-        self.begin(None)
+        self.begin(None, 0.0)
 
-    def begin(self, ref: str | None) -> None:
+    def begin(self, ref: str | None, now: float) -> None:
         """Start to watch the agent that `ref` refers to."""
         self.ref = ref
-        self.heard = time.monotonic()
-        self.asked = 0.0
+        self.heard = now
+        self.asked = -_LIVENESS_SECONDS
         self.dead_since: float | None = None
         self.noted_silence = False
+        self.noted_deafness = False
         self.sent: set[AgentCommandKind] = set()
 
 
 class Agents:
     """All agents of a run, by node name."""
 
-    def __init__(self, run: RunDir, plan: LaunchPlan, backend: Backend) -> None:
+    def __init__(self, run: RunDir, plan: LaunchPlan, backend: Backend, clock: Clock) -> None:
         """Prepare; no agent is looked at yet."""
         self._run = run
-        self.backend = backend
+        self._backend = backend
+        self._clock = clock
         self._watches = {
             node.name: AgentWatch(os.fspath(run.node(node.name).state)) for node in plan.nodes
         }
@@ -78,11 +91,10 @@ class Agents:
         """Read the files that changed; whether any did."""
         changed = False
         for watch in self._watches.values():
-            watch.fresh = watch.file.refresh()
-            if watch.fresh and watch.file.value is not None:
+            if watch.file.refresh() and watch.file.value is not None:
                 changed = True
                 if watch.file.value.attempt == attempt:
-                    watch.heard = time.monotonic()
+                    watch.heard = self._clock.steady()
                     watch.noted_silence = False
         return changed
 
@@ -96,50 +108,53 @@ class Agents:
 
     def begin(self, node: str, ref: str | None) -> None:
         """Watch the agent just placed on `node`, or found there."""
-        self._watches[node].begin(ref)
+        self._watches[node].begin(ref, self._clock.steady())
 
     def hurry(self) -> None:
         """Ask about every agent at the next chance: a child has just ended."""
         for watch in self._watches.values():
-            watch.asked = 0.0
+            watch.asked = -_LIVENESS_SECONDS
 
-    def alive(self, node: RunNode) -> AgentLiveness:
+    def liveness(self, node: RunNode) -> AgentLiveness:
         """What the backend says about the agent."""
         watch = self._watches[node.name]
         if watch.ref is None:
             return AgentLiveness.DEAD
-        return self.backend.liveness(self._run, node.name, watch.ref)
+        return self._backend.liveness(self._run, node.name, watch.ref)
 
-    def lost(self, node: RunNode) -> str | None:
-        """Why the agent on `node`, which has not said that it is done, is lost; None if it is not.
-
-        `dead` when it has ended without a word, `unreachable` when nothing is known any more.
-        """
+    def loss(self, node: RunNode) -> Loss | None:
+        """How the agent on `node`, which has not said that it is done, was lost; None if not."""
         watch = self._watches[node.name]
-        now = time.monotonic()
+        now = self._clock.steady()
         if now - watch.asked < _LIVENESS_SECONDS and watch.dead_since is None:
             return None
         watch.asked = now
-        liveness = self.alive(node)
+        liveness = self.liveness(node)
         if liveness is AgentLiveness.DEAD:
             if watch.dead_since is None:
                 watch.dead_since = now
             # the other half of the agent may still be cleaning up and writing
-            return "dead" if now - watch.dead_since >= _LAST_WORDS_SECONDS else None
+            return Loss.DEAD if now - watch.dead_since >= _LAST_WORDS_SECONDS else None
         watch.dead_since = None
         silent = now - watch.heard
         if liveness is AgentLiveness.UNKNOWN and silent >= _UNREACHABLE_SECONDS:
-            return "unreachable"
+            return Loss.UNREACHABLE
         return None
 
     def newly_silent(self, node: RunNode) -> float | None:
         """For how long a placed agent has said nothing, told once per silence; else None."""
         watch = self._watches[node.name]
-        silent = time.monotonic() - watch.heard
+        silent = self._clock.steady() - watch.heard
         if silent < _SILENT_SECONDS or watch.noted_silence:
             return None
         watch.noted_silence = True
         return silent
+
+    def newly_deaf(self, node: RunNode) -> bool:
+        """Whether a command could not be sent for the first time."""
+        watch = self._watches[node.name]
+        newly, watch.noted_deafness = not watch.noted_deafness, True
+        return newly
 
     def send_once(self, node: RunNode, command: AgentCommand) -> bool:
         """Send a command, unless this supervisor has sent one of its kind; whether it was sent.
@@ -152,7 +167,7 @@ class Agents:
             return False
         watch.sent.add(command.command)
         try:
-            self.backend.send(self._run, node.name, watch.ref, command)
+            self._backend.send(self._run, node.name, watch.ref, command)
         except UserError:
             watch.sent.discard(command.command)
             raise

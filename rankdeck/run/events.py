@@ -22,7 +22,7 @@ class EventKind(str, Enum):
     RUN_STATE = "run-state"
     """The run moved to `state`; `message` gives the reason."""
     ATTEMPT = "attempt"
-    """An attempt began (`attempt`)."""
+    """An attempt began (`attempt`); the run is `starting`, all its ranks are `pending`."""
     AGENT = "agent"
     """An agent on `node`: `state` is `placed`, `ready`, `running`, `stopping`, `done` or `lost`."""
     RANK = "rank"

@@ -5,34 +5,26 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from rankdeck.diagnose.first_failure import first_failure
 from rankdeck.run import policy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rankdeck.run.layout import RunDir
-    from rankdeck.run.node_state import NodeState
+    from rankdeck.run.desk import Desk
     from rankdeck.run.policy import Stop
-    from rankdeck.run.state import Failure, RunState
+    from rankdeck.run.state import Failure
 
 
-def find_failure(
-    state: RunState,
-    nodes: Sequence[NodeState],
-    run: RunDir,
-    stop: Stop | None,
-    reason: str,
-    now: float,
-) -> tuple[Failure, str]:
+def find_failure(desk: Desk, stop: Stop | None, reason: str) -> tuple[Failure, str]:
     """Who failed first and why, and a note if the diagnosis itself went wrong."""
+    state, now = desk.state, desk.clock.wall()
     own = policy.own_failure(state, stop, now)
     if own is not None:
         return own, ""
     try:
-        found = first_failure(state, nodes, run)
+        from rankdeck.diagnose.first_failure import first_failure
+
+        found = first_failure(state, tuple(desk.said().values()), desk.run)
     except Exception:
-        # evidence is whatever a dying job left behind; a run must end even if that defeats us
+        # evidence is whatever a dying job left behind; the run must end even if that defeats us
         note = f"the diagnosis failed: {traceback.format_exc().strip().splitlines()[-1]}"
         traceback.print_exc()
         return policy.plain_failure(state, reason, now), note

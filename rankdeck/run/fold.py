@@ -116,6 +116,8 @@ def _run_state(folding: _Folding, event: Event) -> None:
 
 def _attempt(folding: _Folding, event: Event) -> None:
     folding.changes["attempt"] = event.attempt or 0
+    folding.changes["state"] = RunPhase.STARTING
+    folding.changes["reason"] = event.message or ""
     folding.changes["failure"] = None
     for node in folding.nodes.values():
         folding.nodes[node.name] = RunNode(

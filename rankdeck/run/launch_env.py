@@ -23,6 +23,8 @@ class LaunchEnv(msgspec.Struct, frozen=True, kw_only=True):
 
     user: str
     cwd: str
+    umask: int
+    """What the ranks' files are made with; ours are always private."""
     environ: dict[str, str]
     """Each byte is one character (latin-1): an environment need not be text."""
 
@@ -32,6 +34,7 @@ class LaunchEnv(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             user=f"{_user_name()}@{socket.gethostname()}",
             cwd=str(cwd).encode(errors="replace").decode(),
+            umask=_umask(),
             environ={
                 _to_bytes(name): _to_bytes(value)
                 for name, value in environ.items()
@@ -76,6 +79,12 @@ def _user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
+
+
+def _umask() -> int:
+    # asking the kernel by setting it would change it for the other threads for a moment
+    with open("/proc/self/status") as status:
+        return next((int(line[6:], 8) for line in status if line.startswith("Umask:")), 0o077)
 
 
 def _to_bytes(text: str) -> str:

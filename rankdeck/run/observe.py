@@ -13,7 +13,7 @@ from rankdeck.run.fold import AGENT_LADDER, LADDER
 from rankdeck.run.node_state import NodePhase, NodeState, RankRecord, RankState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rankdeck.run.state import RunNode, RunRank, RunState
 
@@ -41,6 +41,15 @@ def news(state: RunState, said: Mapping[str, NodeState]) -> list[Event]:
 
 def _agent_news(node: RunNode, word: NodeState, attempt: int) -> Iterator[Event]:
     height = AGENT_LADDER[node.state]
+    if word.phase is NodePhase.DONE and node.state != "done" and word.stop and word.stop.left:
+        yield Event(
+            seq=0,
+            t=word.ended or word.time,
+            kind=EventKind.NOTE,
+            attempt=attempt,
+            node=node.name,
+            message=leftover_message(word.stop.left),
+        )
     for state, when in _agent_steps(word):
         if AGENT_LADDER[state] > height:
             yield Event(
@@ -62,16 +71,6 @@ def _agent_news(node: RunNode, word: NodeState, attempt: int) -> Iterator[Event]
             category=word.problem.category,
             message=word.problem.message,
             hint=word.problem.hint or None,
-        )
-    if word.phase is NodePhase.DONE and node.state != "done" and word.stop and word.stop.left:
-        pids = ", ".join(str(pid) for pid in word.stop.left)
-        yield Event(
-            seq=0,
-            t=word.ended or word.time,
-            kind=EventKind.NOTE,
-            attempt=attempt,
-            node=node.name,
-            message=f"processes that could not be ended: {pids}",
         )
 
 
@@ -130,3 +129,8 @@ def _rank_event(rank: RunRank, record: RankRecord, state: str, when: float, atte
         signal=record.signal if ended else None,
         message=f"{error.type}: {error.message}" if error else None,
     )
+
+
+def leftover_message(pids: Iterable[int]) -> str:
+    """How processes that could not be ended are told."""
+    return f"processes that could not be ended: {', '.join(map(str, pids))}"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rankdeck.run.events import EventKind
-from rankdeck.run.fold import EXIT_CODES
 from rankdeck.run.node_state import NodeOutcome, RankState
 from rankdeck.run.signals import signal_name
 from rankdeck.run.state import Failure, RunPhase
@@ -63,11 +62,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     again: bool = False
     """Whether another attempt is to be made."""
 
-    @property
-    def exit_code(self) -> int:
-        """What the run exits with for a script."""
-        return EXIT_CODES[self.phase]
-
 
 def stop_of(history: Iterable[Event]) -> Stop | None:
     """The stop that was going on when the last supervisor wrote its last event."""
@@ -90,16 +84,17 @@ def stop_of(history: Iterable[Event]) -> Stop | None:
 
 def trouble(state: RunState, said: Mapping[str, NodeState]) -> Trouble | None:
     """A reason to end the attempt on every node, None while all is well."""
-    failed = [rank for rank in state.ranks if rank.state in (RankState.FAILED, RankState.LOST)]
+    failed = [rank for rank in state.ranks if rank.state is RankState.FAILED]
+    where = frozenset(rank.node for rank in failed)
+    for node in state.nodes:
+        # a full disk explains the ranks that failed of it; a lost agent explains none
+        gone = node.problem_category in (AGENT_LOST, UNREACHABLE)
+        if node.problem is not None and not (gone and failed):
+            return Trouble(reason=node.problem, nodes=where | {node.name})
     if failed:
         first = min(failed, key=lambda rank: rank.times.get(rank.state.value, 0.0))
-        return Trouble(
-            reason=f"rank {first.rank} on {first.node} {_end(first)}",
-            nodes=frozenset(rank.node for rank in failed),
-        )
+        return Trouble(reason=f"rank {first.rank} on {first.node} {_end(first)}", nodes=where)
     for node in state.nodes:
-        if node.problem is not None:
-            return Trouble(reason=node.problem, nodes=frozenset({node.name}))
         if node.state == "lost":
             return Trouble(reason=f"{node.name} was lost", nodes=frozenset({node.name}))
         word = said.get(node.name)
@@ -183,6 +178,16 @@ def own_failure(state: RunState, stop: Stop | None, now: float) -> Failure | Non
 
 def plain_failure(state: RunState, reason: str, now: float) -> Failure:
     """What can be said without a diagnosis: who failed first by its own record."""
+    hurt = next((node for node in state.nodes if node.problem is not None), None)
+    if hurt is not None:
+        return Failure(
+            rank=None,
+            node=hurt.name,
+            category=hurt.problem_category,
+            summary=hurt.problem or "",
+            hint=hurt.problem_hint,
+            time=now,
+        )
     failed = [rank for rank in state.ranks if rank.state is RankState.FAILED]
     if not failed:
         return Failure(
@@ -226,9 +231,7 @@ def poll_interval(nnodes: int, *, hurry: bool) -> float:
 
 
 def _end(rank: RunRank) -> str:
-    state, signal, code = rank.state, rank.signal, rank.exit_code
-    if state is RankState.LOST:
-        return "was lost"
+    signal, code = rank.signal, rank.exit_code
     if signal is not None:
         return f"was ended by {signal_name(signal)}"
     return "failed" if code is None else f"failed with exit code {code}"

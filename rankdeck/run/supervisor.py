@@ -28,9 +28,6 @@ from rankdeck.run.stored import created_time, read_plan
 if TYPE_CHECKING:
     from rankdeck.run.progress import ProgressTracker
 
-_STALE_SECONDS = 300.0
-"""A run whose submission was interrupted before it began is not begun later than this."""
-
 
 class Supervisor:
     """The process around a Conductor: its clock, its signals, its side work."""
@@ -46,8 +43,12 @@ class Supervisor:
         self._plan = plan
         self._journal = Journal(run, plan)
         self._launch_env = read_launch_env(run)
-        environ = self._launch_env.variables() if self._launch_env else None
-        self._announce()
+        environ = None
+        if self._launch_env is not None:
+            environ = self._launch_env.variables()
+            os.umask(self._launch_env.umask)
+        if not self._journal.state.state.final:
+            self._announce()
         self._conductor = Conductor(run, plan, load_backend(plan.backend), self._journal, environ)
         self._progress: ProgressTracker | None = None
         self._progress_due = 0.0
@@ -146,7 +147,6 @@ def main(arguments: list[str]) -> None:
     """Supervise the run named in the arguments, or on standard input."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.umask(0o077)
     os.chdir("/")
     waiting = not arguments
     path = os.fsdecode(_read_all(0)) if waiting else arguments[0]

@@ -1,0 +1,173 @@
+"""Stops: by command, by the time limit, by a failure; brought to every agent and seen through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from rankdeck.agent_order import AgentCommand, AgentCommandKind
+from rankdeck.errors import UserError
+from rankdeck.run import policy
+from rankdeck.run.agents import Loss
+from rankdeck.run.control import RunCommandKind, discard, read_inbox
+from rankdeck.run.events import Event, EventKind
+from rankdeck.run.policy import Cause, Stop
+from rankdeck.run.state import RunPhase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankdeck.plan.records import LaunchPlan
+    from rankdeck.run.control import InboxItem
+    from rankdeck.run.desk import Desk
+    from rankdeck.run.losses import Losses
+    from rankdeck.run.state import RunNode
+
+_EVIDENCE_SECONDS = 0.5
+"""From a failure to the stop of the other nodes: its traceback, and their errors, get written."""
+_OWN_STOP_SECONDS = 3.0
+"""By then an agent with a failed rank has begun to stop the others itself."""
+_MARGIN_SECONDS = 20.0
+"""Beyond the grace; an agent that has not finished by then is ended with its ranks."""
+
+
+class Stopping:
+    """The stop of the current attempt, if there is one."""
+
+    def __init__(self, desk: Desk, losses: Losses) -> None:
+        """Go on with the stop the journal tells of."""
+        self._desk = desk
+        self._losses = losses
+        self.stop = policy.stop_of(desk.journal.history)
+        """The stop that is going on."""
+        self._since = desk.clock.steady()
+        self._evidence_until = 0.0
+        self._answered = {e.file for e in desk.journal.history if e.file is not None}
+        self._deadline = self._find_deadline(desk.plan, desk.journal.history)
+
+    def forget(self) -> None:
+        """A new attempt begins."""
+        self.stop = None
+
+    def obey(self) -> None:
+        """Carry out, or refuse, every command in the inbox."""
+        for item in read_inbox(self._desk.run):
+            if item.file not in self._answered:
+                self._answered.add(item.file)
+                self._carry_out(item)
+            discard(self._desk.run, item.file)
+
+    def refuse_all(self) -> None:
+        """Answer every command in the inbox: the run has ended."""
+        desk = self._desk
+        for item in read_inbox(desk.run):
+            if item.file not in self._answered:
+                self._answered.add(item.file)
+                reason = item.fault or f"the run has already ended: {desk.state.state.value}"
+                desk.record(self._answer(item, "refused", reason))
+            discard(desk.run, item.file)
+
+    def check_time(self) -> None:
+        """Begin the stop when the time limit strikes."""
+        if self._deadline is None or self.stop is not None:
+            return
+        if self._desk.clock.steady() >= self._deadline:
+            reason = policy.time_limit_text(self._desk.plan.time_limit or 0.0)
+            self._begin(Stop(cause=Cause.TIME_LIMIT, reason=reason))
+
+    def check_trouble(self) -> None:
+        """Begin the stop everywhere when something went wrong anywhere."""
+        found = policy.trouble(self._desk.state, self._desk.said())
+        if found is not None and self.stop is None:
+            self._begin(Stop(cause=Cause.FAILURE, reason=found.reason))
+
+    def enforce(self) -> None:
+        """Bring the stop to every agent that has not ended yet."""
+        stop, desk = self.stop, self._desk
+        if stop is None:
+            return
+        now = desk.clock.steady()
+        grace = desk.plan.grace if stop.grace is None else stop.grace
+        spared = self._stopping_by_themselves(now - self._since)
+        for node in desk.state.nodes:
+            if node.state == "pending" or node.state in policy.OVER:
+                continue
+            if now - self._since > grace + _MARGIN_SECONDS:
+                self._losses.lose(node, Loss.STUCK)
+            elif stop.kill:
+                self._send(node, AgentCommandKind.KILL, 0.0)
+            elif (
+                now >= self._evidence_until
+                and node.name not in spared
+                and not desk.agents.stops_already(node, desk.state.attempt)
+            ):
+                self._send(node, AgentCommandKind.STOP, grace)
+
+    def _carry_out(self, item: InboxItem) -> None:
+        desk, command = self._desk, item.command
+        if command is None:
+            desk.record(self._answer(item, "refused", item.fault))
+            return
+        by = f"by {command.by}" if command.by else ""
+        answer = self._answer(item, "accepted", by)
+        kill = command.command is RunCommandKind.KILL
+        if self.stop is not None:
+            desk.record(answer)
+            if kill:
+                self.stop = replace(self.stop, grace=0.0, kill=True)
+                self._since = desk.clock.steady()
+            return
+        reason = command.reason or ("killed by the user" if kill else "stopped by the user")
+        grace = 0.0 if kill else command.grace
+        self._begin(Stop(cause=Cause.USER, reason=reason, grace=grace, kill=kill), answer)
+
+    def _answer(self, item: InboxItem, outcome: str, message: str) -> Event:
+        return self._desk.fact(
+            EventKind.COMMAND,
+            command=item.command.command.value if item.command else None,
+            outcome=outcome,
+            message=message or None,
+            file=item.file,
+        )
+
+    def _begin(self, stop: Stop, *after: Event) -> None:
+        desk = self._desk
+        stopping = desk.fact(
+            EventKind.RUN_STATE,
+            state=RunPhase.STOPPING.value,
+            message=stop.reason,
+            category=stop.cause.value,
+            grace=stop.grace,
+        )
+        # the answer to the command comes last: without it the command is carried out again,
+        # with it alone it would never be
+        desk.record(stopping, *after)
+        self.stop = stop
+        self._since = desk.clock.steady()
+        patience = _EVIDENCE_SECONDS if stop.cause is Cause.FAILURE else 0.0
+        self._evidence_until = self._since + patience
+
+    def _stopping_by_themselves(self, age: float) -> frozenset[str]:
+        assert self.stop is not None
+        if self.stop.cause is not Cause.FAILURE or age >= _OWN_STOP_SECONDS:
+            return frozenset()
+        found = policy.trouble(self._desk.state, self._desk.said())
+        return found.nodes if found is not None else frozenset()
+
+    def _send(self, node: RunNode, kind: AgentCommandKind, grace: float) -> None:
+        assert self.stop is not None
+        command = AgentCommand(command=kind, reason=self.stop.reason, grace=grace)
+        try:
+            self._desk.agents.send_once(node, command)
+        except UserError as error:
+            # tried again at the next step; told once
+            if self._desk.agents.newly_deaf(node):
+                self._desk.record(self._desk.note(error.message, node))
+
+    def _find_deadline(self, plan: LaunchPlan, history: Sequence[Event]) -> float | None:
+        if plan.time_limit is None:
+            return None
+        clock = self._desk.clock
+        began = next((e.t for e in history if e.kind is EventKind.ATTEMPT), clock.wall())
+        return clock.steady() + plan.time_limit - max(0.0, clock.wall() - began)
