@@ -1,0 +1,170 @@
+"""Log lines on stdout: with their rank in front, safe on a terminal, as they are in a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from rankdeck.cli.text import colour_wanted
+from rankdeck.logs.ranks import rank_prefix
+from rankdeck.logs.sanitise import clean
+from rankdeck.logs.tail import Follower
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rankdeck.logs.search import Query
+    from rankdeck.logs.style import Colour, StyledText
+    from rankdeck.logs.tail import Batch
+    from rankdeck.run.layout import RunDir
+    from rankdeck.run.view import RunSnapshot
+
+LAUNCHER = -1
+"""Stands for a launcher's own output where a rank is expected; node n is `LAUNCHER - n`."""
+
+_PREFIX_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
+
+
+class LineWriter:
+    """Writes lines of ranks to stdout in one write a batch."""
+
+    def __init__(
+        self,
+        world_size: int,
+        *,
+        prefixed: bool = True,
+        launcher: str = "launcher",
+        query: Query | None = None,
+    ) -> None:
+        """Prepare to write.
+
+        Args:
+            world_size: How many ranks there are; prefixes are as wide as the last one's.
+            prefixed: Whether each line begins with its rank.
+            launcher: What the launcher's own lines begin with.
+            query: Only lines that match are written.
+        """
+        self._world_size = world_size
+        self._prefixed = prefixed
+        self._launcher = launcher
+        self._query = query
+        self._terminal = os.isatty(sys.stdout.fileno())
+        self._colour = colour_wanted()
+
+    def write(self, batch: Batch) -> None:
+        """Write what a follower found."""
+        pieces: list[bytes] = []
+        for rank, lines in batch:
+            pieces += self._formatted(rank, lines)
+        self._put(pieces)
+
+    def write_lines(self, rank: int, lines: Iterable[bytes]) -> None:
+        """Write some lines of one rank."""
+        self._put(self._formatted(rank, lines))
+
+    def _put(self, pieces: Sequence[bytes]) -> None:
+        if pieces:
+            sys.stdout.buffer.write(b"".join(pieces))
+            sys.stdout.buffer.flush()
+
+    def _formatted(self, rank: int, lines: Iterable[bytes]) -> list[bytes]:
+        prefix = self._prefix(rank) if self._prefixed else b""
+        if self._query is not None:
+            find = self._query.find
+            lines = [line for line in lines if find(line) is not None]
+        if not self._terminal:
+            return [prefix + line + b"\n" for line in lines]
+        show = _coloured if self._colour else clean
+        return [prefix + show(line).encode() + b"\n" for line in lines]
+
+    def _prefix(self, rank: int) -> bytes:
+        name = rank_prefix(rank, self._world_size) if rank >= 0 else f"[{self._launcher}] "
+        if self._colour:
+            colour = _PREFIX_COLOURS[rank % len(_PREFIX_COLOURS)] if rank >= 0 else 2
+            return f"\x1b[{colour}m{name}\x1b[0m".encode()
+        return name.encode()
+
+
+def _coloured(line: bytes) -> str:
+    from rankdeck.logs.sanitise import styled_spans
+
+    return to_sgr(styled_spans(line))
+
+
+def to_sgr(styled: StyledText) -> str:
+    """The cleaned text with its colours as escape sequences of our own making."""
+    if not styled.spans:
+        return styled.text
+    parts, done = [], 0
+    for span in styled.spans:
+        style = span.style
+        codes = [*_colour_codes(style.fg, 38), *_colour_codes(style.bg, 48)]
+        flags = (style.bold, style.dim, style.italic, style.underline, style.reverse, style.strike)
+        codes += [code for code, on in zip((1, 2, 3, 4, 7, 9), flags, strict=True) if on]
+        opening = ";".join(map(str, codes))
+        parts.append(styled.text[done : span.start])
+        parts.append(f"\x1b[{opening}m{styled.text[span.start : span.end]}\x1b[0m")
+        done = span.end
+    return "".join(parts) + styled.text[done:]
+
+
+def _colour_codes(colour: Colour | None, introducer: int) -> tuple[int, ...]:
+    if colour is None:
+        return ()
+    if isinstance(colour, int):
+        return (introducer, 5, colour)
+    return (introducer, 2, *colour)
+
+
+class RunFollower:
+    """Follows every log of a run through its attempts."""
+
+    def __init__(
+        self, run: RunDir, ranks: frozenset[int] | None = None, *, launcher: bool = True
+    ) -> None:
+        """Prepare to follow.
+
+        Args:
+            run: The run.
+            ranks: Which ranks; None: all.
+            launcher: Whether to follow the launchers' own output too.
+        """
+        self._run = run
+        self._ranks = ranks
+        self._launcher = launcher
+        self._attempt = -1
+        self._follower = Follower()
+
+    def look_for(self, snapshot: RunSnapshot, starts: dict[int, int] | None = None) -> None:
+        """Follow the logs of the attempt that the run is in; those of earlier ones go on."""
+        attempt = snapshot.run.attempt
+        while self._attempt < attempt:
+            self._attempt += 1
+            self._add_attempt(snapshot, self._attempt, starts or {})
+
+    def _add_attempt(self, snapshot: RunSnapshot, attempt: int, starts: dict[int, int]) -> None:
+        for node in snapshot.nodes:
+            paths = self._run.node(node.name)
+            if attempt == 0 and self._launcher:
+                self._follower.add(LAUNCHER - node.node_rank, paths.launcher_log)
+            for rank in range(node.first_rank, node.first_rank + node.nproc):
+                if self._ranks is None or rank in self._ranks:
+                    log = paths.attempt(attempt).log(rank)
+                    self._follower.add(rank, log, starts.get(rank, 0))
+
+    def skip_to(self, attempt: int) -> None:
+        """Leave out the attempts before this one."""
+        self._attempt = attempt - 1
+
+    def pass_on(self, writer: LineWriter, *, last: bool) -> None:
+        """Write what is new; with `last`, everything to the end, unfinished lines too."""
+        if last:
+            for batch in self._follower.finish():
+                writer.write(batch)
+            self._follower.close()
+            return
+        while True:
+            writer.write(self._follower.poll())
+            if not self._follower.behind:
+                return
