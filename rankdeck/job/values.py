@@ -63,7 +63,7 @@ def read_name(value: object) -> str:
 def read_whole(value: object, low: int, high: int | None = None) -> int:
     """A whole number within bounds."""
     text = _as_text(value).strip()
-    if isinstance(value, bool) or not re.fullmatch(_WHOLE, text):
+    if not re.fullmatch(_WHOLE, text):
         raise ValueError(f"must be a whole number (got {quoted(text)})")
     number = int(text)
     if number < low or (high is not None and number > high):
@@ -88,7 +88,7 @@ def read_duration(value: object, low: float = 0.0, *, low_allowed: bool = True) 
         text, seconds = f"{value}", float(value) if math.isfinite(value) else None
     else:
         text = _as_text(value).strip().lower()
-        seconds = None if isinstance(value, bool) else _seconds(text)
+        seconds = _seconds(text)
     if seconds is None:
         raise ValueError(
             f"must be a duration such as 90, 10m, 2h30m or 1:30:00 (got {quoted(text)})"

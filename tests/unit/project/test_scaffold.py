@@ -10,7 +10,6 @@ import pytest
 from rankdeck.errors import UserError
 from rankdeck.job.draft import JobDraft
 from rankdeck.job.resolve import resolve
-from rankdeck.launchers.base import load_launcher
 from rankdeck.nodes.node import Node
 from rankdeck.plan.build import build_plan
 from rankdeck.plan.render import command_scripts
@@ -22,16 +21,14 @@ def test_templates_have_names_and_titles() -> None:
     assert all(template_title(name) for name in template_names())
 
 
-@pytest.mark.parametrize("template", ["script", "direct"])
+@pytest.mark.parametrize("template", template_names())
 def test_a_scaffold_is_a_valid_job_without_warnings(tmp_path: Path, template: str) -> None:
     made = scaffold(tmp_path / "new", template)
     assert {str(path) for path in made} >= {"HyperParameters.json", "job.yaml", "train.py"}
     resolution = resolve(str(tmp_path / "new"), JobDraft(), tmp_path, os.environ)
     assert not resolution.warnings
-    assert resolution.spec.launcher == template
-    assert resolution.spec.nproc_per_node == 2
-    assert "lr" in resolution.spec.hyperparameters
-    load_launcher(resolution.spec.launcher)
+    assert resolution.spec.launcher == {"ddp": "torchrun"}.get(template, template)
+    assert resolution.spec.hyperparameters
 
 
 def test_the_direct_scaffold_trains_without_torch(tmp_path: Path) -> None:
