@@ -11,6 +11,7 @@ import sys
 from rankdeck.agent import kernel
 from rankdeck.agent.guardian import run_guarded
 from rankdeck.agent.launch import Launch
+from rankdeck.agent.notes import note
 from rankdeck.agent.order import Order, OrderError, read_order
 from rankdeck.agent.problem import ProblemError
 from rankdeck.agent.signals import Signals
@@ -38,7 +39,6 @@ def main() -> NoReturn:
     umask = os.umask(0o077)
     _settle(order)
     code = run_guarded(order, lambda guardian_fd: _run(order, umask, guardian_fd))
-    sys.stderr.flush()
     # two processes share this interpreter's state: neither may run the other's exit handlers
     os._exit(code)
 
@@ -78,7 +78,7 @@ def _run(order: Order, umask: int, guardian_fd: int) -> int:
     except Exception:
         import traceback
 
-        traceback.print_exc()
+        note(f"agent: {traceback.format_exc()}")
         return 1
     return 0
 

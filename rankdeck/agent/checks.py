@@ -8,12 +8,11 @@ import stat
 import sys
 
 from rankdeck.agent.problem import ProblemError
+from rankdeck.agent.reserve import is_full
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rankdeck.agent.order import Order
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_order(order: Order, environ: dict[str, str]) -> None:
@@ -127,7 +126,7 @@ def _make_output(order: Order, directory: str) -> None:
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR))
         os.unlink(probe)
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise disk_full(directory) from error
         reason = os.strerror(error.errno or 0)
         raise ProblemError(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 
 from rankdeck.agent import kernel
+from rankdeck.agent.notes import note
 from rankdeck.agent.processes import belonging, end_all, marks_of
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ def _guard(order: Order, agent: int) -> int:
     left = end_all(lambda: belonging(os.getpid(), marks, ()))
     how = f"by signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"with status {status}"
     end = f"could not be ended: {left}" if left else "nothing of the run is left"
-    print(f"guardian: the agent ended {how}; {end}", file=sys.stderr, flush=True)
+    note(f"guardian: the agent ended {how}; {end}")
     return 1
 
 

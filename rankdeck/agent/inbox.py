@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+
+from rankdeck.agent.notes import note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ def take_commands(directory: str) -> list[Command]:
             with open(path, encoding="utf-8") as file:
                 commands.append(Command(json.load(file)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            print(f"agent: {path} is no command: {error!r}", file=sys.stderr, flush=True)
+            note(f"agent: {path} is no command: {error!r}")
         try:
             os.unlink(path)
         except OSError as error:
-            print(f"agent: {path} cannot be removed: {error}", file=sys.stderr, flush=True)
+            note(f"agent: {path} cannot be removed: {error}")
     return commands

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import time
 
-from rankdeck.agent import environment
+from rankdeck.agent import environment, reserve
 from rankdeck.agent.checks import check_order, disk_full
 from rankdeck.agent.ports import check_port, choose_port
 from rankdeck.agent.problem import ProblemError
@@ -77,7 +76,7 @@ class Launch:
         try:
             self._make_files()
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if reserve.is_full(error):
                 raise disk_full(order.node_dir) from error
             raise ProblemError("agent", f"cannot write in {order.node_dir}: {error}") from error
 
@@ -119,6 +118,7 @@ class Launch:
             os.close(os.open(path, _LOG_FLAGS, 0o600))
         if not order.spawns_ranks:
             self.launcher_log_start = os.stat(self.launcher_log).st_size
+        reserve.set_aside(order.node_dir)
         if order.hooks:
             _install_hooks(environment.hooks_dir(order))
 

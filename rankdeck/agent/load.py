@@ -6,6 +6,7 @@ import os
 import sys
 
 from rankdeck.agent.kernel import read_stat
+from rankdeck.agent.notes import note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def find_source() -> Source:
     except Exception as error:
         # a psutil built for another interpreter must not matter to a run
         if not isinstance(error, ImportError):
-            print(f"agent: psutil cannot be used: {error!r}", file=sys.stderr, flush=True)
+            note(f"agent: psutil cannot be used: {error!r}")
         return ProcSource()
     finally:
         sys.path[:] = before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from rankdeck.agent import verdict
+from rankdeck.agent import reserve, verdict
 from rankdeck.agent.exits import Exit, Exits
 from rankdeck.agent.inbox import take_commands
 from rankdeck.agent.node import LauncherProcess, Node
@@ -72,7 +72,6 @@ class Agent:
         node = self.node
         node.master_port = self._launch.master_port
         node.phase = "ready"
-        self._reporter.set_reserve_aside()
         while node.phase == "ready":
             now, tick = self._clocks()
             self._write_if_due(tick)
@@ -108,7 +107,6 @@ class Agent:
             if rank.rank in launch.rank_pids:
                 self._watch.spawned(rank, launch.rank_pids[rank.rank], launch.started)
         self._write(tick)
-        self._reporter.set_reserve_aside()
 
     # The loop
 
@@ -290,7 +288,7 @@ class Agent:
     def _finish(self) -> None:
         node = self.node
         now, tick = self._clocks()
-        self._reporter.release_reserve()
+        reserve.release(self._order.node_dir)
         if self._watch is not None:
             self._watch.last_look(now, tick)
         for rank in node.ranks:

@@ -11,8 +11,9 @@ from rankdeck.agent.errors import adopt_error, read_error
 from rankdeck.agent.kernel import read_stat
 from rankdeck.agent.load import Load, find_source
 from rankdeck.agent.logwatch import LogWatch
+from rankdeck.agent.notes import note
 from rankdeck.agent.rendezvous import connected
-from rankdeck.agent.report import is_full
+from rankdeck.agent.reserve import is_full
 from rankdeck.agent.spawned import SpawnFile, discover
 
 TYPE_CHECKING = False
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 _LOG_GAP = 0.1
 _LOAD_AFTER, _LOAD_GAP = 1.0, 2.0
 _DISCOVER_AFTER, _DISCOVER_FIRST_GAP, _DISCOVER_LAST_GAP = 1.0, 0.5, 5.0
-_RENDEZVOUS_GAP, _RENDEZVOUS_LATE_GAP, _RENDEZVOUS_YOUNG = 1.0, 10.0, 60.0
+_RENDEZVOUS_GAPS = ((10.0, 0.25), (60.0, 1.0))
+_RENDEZVOUS_LATE_GAP = 10.0
 _ROOM_NEEDED = 64 * 1024
 _NO_SPACE = b"No space left on device"
 
@@ -99,7 +101,9 @@ class Watch:
             for rank in self._node.ranks:
                 if rank.running:
                     before = rank.log_bytes
-                    rung |= self._look_at_log(rank, now, tick)
+                    reached = self._look_at_log(rank, now, tick)
+                    if reached:
+                        rung, self._rendezvous_due = True, tick
                     changed |= rank.log_bytes != before
         rung |= self._look_at_rendezvous(now, tick)
         if self._load_due is None:
@@ -170,8 +174,9 @@ class Watch:
             self._rendezvous_began, self._rendezvous_due = tick, tick
         if tick < self._rendezvous_due:
             return False
-        young = tick - self._rendezvous_began < _RENDEZVOUS_YOUNG
-        self._rendezvous_due = tick + (_RENDEZVOUS_GAP if young else _RENDEZVOUS_LATE_GAP)
+        age = tick - self._rendezvous_began
+        gaps = (gap for limit, gap in _RENDEZVOUS_GAPS if age < limit)
+        self._rendezvous_due = tick + next(gaps, _RENDEZVOUS_LATE_GAP)
         waiting = {
             rank.pid: rank
             for rank in self._node.ranks
@@ -201,6 +206,6 @@ class Watch:
 
     def _note(self, error: OSError, path: str) -> None:
         if is_full(error):
-            self._full_path = path
+            self._full_path = self._order.node_dir
         else:
-            print(f"agent: {path}: {error}", flush=True)
+            note(f"agent: {path}: {error}")

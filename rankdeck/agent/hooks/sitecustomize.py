@@ -4,14 +4,8 @@ Whatever happens here, the rank's program runs as it would without: the environm
 the `sitecustomize` that would have been loaded is loaded, the exception is shown as always.
 """
 
-from __future__ import annotations
-
 import os
 import sys
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def _leave_path() -> None:
@@ -39,13 +33,13 @@ def _chain() -> None:
             sys.modules.setdefault("sitecustomize", ours)
 
 
-def _record(path: str, kind: type, value: BaseException, trace: Any) -> None:
+def _record(path: str, value: BaseException) -> None:
     import json
     import time
     import traceback
 
-    told = traceback.format_exception_only(kind, value)[-1].strip()
-    stack = "".join(traceback.format_exception(kind, value, trace))
+    told = traceback.format_exception_only(type(value), value)[-1].strip()
+    stack = "".join(traceback.format_exception(type(value), value, value.__traceback__))
     now = time.time()
     # torchrun reads `timestamp` with int(); `time` is the precise one, for ordering failures
     extra = {"py_callstack": stack, "timestamp": "%d" % now, "time": "%.6f" % now}
@@ -68,10 +62,10 @@ def _install() -> None:
         return
     previous = sys.excepthook
 
-    def hook(kind: type, value: BaseException, trace: Any) -> None:
+    def hook(kind, value, trace):  # type: ignore[no-untyped-def]
         try:
             if os.getpid() == int(pid):  # not in a forked child
-                _record(path, kind, value, trace)
+                _record(path, value)
         except Exception as error:
             sys.stderr.write("rankdeck: this error could not be recorded: %r\n" % (error,))
         finally:
