@@ -49,7 +49,7 @@ def measure(repeats: int) -> Report:
         env.pop("NO_COLOR")
 
         def ours() -> float:
-            seen, resident = _paint([sys.executable, "-m", "rankdeck.cli.main"], b"train", env)
+            seen, resident = _paint([sys.executable, "-m", "rankdeck.cli.entry"], b"train", env)
             memory["ours"].append(resident)
             return seen
 

@@ -66,12 +66,16 @@ def write_program(folder: Path, name: str, text: str) -> Path:
 
 
 def environment(home: Path, **extra: str) -> dict[str, str]:
-    """This process's environment with a private Rankdeck state directory."""
-    return {**os.environ, "RANKDECK_HOME": str(home), "NO_COLOR": "1", **extra}
+    """This process's environment with a private Rankdeck state directory.
+
+    Compiled modules may be kept, as they are in any installation.
+    """
+    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "RANKDECK_HOME": str(home), "NO_COLOR": "1", **extra}
 
 
 def rankdeck(*args: str) -> list[str]:
     """The installed command beside this interpreter, as a user would run it."""
     script = os.path.join(os.path.dirname(sys.executable), "rankdeck")
-    head = [script] if os.access(script, os.X_OK) else [sys.executable, "-m", "rankdeck.cli.main"]
+    head = [script] if os.access(script, os.X_OK) else [sys.executable, "-m", "rankdeck.cli.entry"]
     return [*head, *args]

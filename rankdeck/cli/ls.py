@@ -12,7 +12,7 @@ from rankdeck.cli.text import age, duration, paint, shown, state_label, table
 from rankdeck.run.state import RunPhase
 
 if TYPE_CHECKING:
-    from rankdeck.run.store import RunSummary
+    from rankdeck.run.summary import RunSummary
 
 _HEAD = ("STATE", "NAME", "RUN", "BACKEND", "NODES", "RANKS", "STEP", "LOSS", "ELAPSED", "AGE")
 

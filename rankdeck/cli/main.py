@@ -103,10 +103,6 @@ def cli(ctx: click.Context) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit with the codes of `rankdeck.errors.ExitCode`."""
     arguments = sys.argv[1:] if argv is None else argv
-    if arguments == ["--version"]:
-        # half of the time of `--version` would be click's
-        print(f"rankdeck {__version__}")
-        sys.exit(0)
     try:
         cli.main(args=arguments, prog_name="rankdeck", standalone_mode=False)
     except click.exceptions.Exit as done:

@@ -30,7 +30,7 @@ class Cli:
 
     @property
     def argv(self) -> list[str]:
-        return [sys.executable, "-m", "rankdeck.cli.main"]
+        return [sys.executable, "-m", "rankdeck.cli.entry"]
 
     def __call__(
         self, *args: str | Path, timeout: float = 120.0, cwd: Path | None = None, **env: str

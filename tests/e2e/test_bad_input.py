@@ -163,4 +163,4 @@ def test_unknown_command_and_run_have_their_codes(cli: Cli) -> None:
     assert "run" in cli("rnu").stderr
     missing = cli("show", "nosuch")
     assert missing.returncode == 4
-    assert "nosuch" in missing.stderr
+    assert "no runs" in missing.stderr
