@@ -1,0 +1,156 @@
+"""Who failed first: a pure judgement over candidates. Never certain where it could be wrong.
+
+A rank that failed of itself comes before one that complains of others, and that before one that
+was told to end. The launcher's opinion is not asked.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rankdeck.diagnose.candidates import Candidate, Source
+from rankdeck.run.node_state import RankState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+CERTAIN, LIKELY, UNKNOWN = "certain", "likely", "unknown"
+
+_SAME_MOMENT = 0.1
+"""Two failures on one node closer than this are not told apart."""
+_CLOCKS_APART = 2.0
+"""The same for two nodes: their clocks may differ."""
+_CLEANING_UP = 60.0
+"""How long before the others' failure a rank may have begun to clean up after its own."""
+_COMMUNICATION = ("torch/distributed/", "torch/nn/parallel/")
+_REQUESTS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Who failed first, as far as can be told."""
+
+    first: Candidate | None
+    """None: it cannot be told."""
+    certainty: str
+    alike: tuple[int, ...] = ()
+    """Other ranks that failed of the same thing."""
+    collateral: tuple[int, ...] = ()
+    """Ranks that ended because of it."""
+    suspects: tuple[int, ...] = ()
+    """Where nothing is certain: ranks that do not complain of others."""
+    complainers: tuple[Candidate, ...] = ()
+    """Ranks that complain of others, earliest first."""
+
+
+def judge(candidates: Sequence[Candidate]) -> Verdict:
+    """Pick the first failure of an attempt."""
+    own = sorted([*filter(_failed_of_itself, candidates), *_late_raisers(candidates)], key=_order)
+    complainers = tuple(sorted(filter(_complains, candidates), key=_order))
+    if own:
+        first = own[0]
+        alike = tuple(sorted(other.rank for other in own[1:] if _same_thing(first, other)))
+        others = {c.rank for c in candidates} - {first.rank} - set(alike)
+        certainty = _certainty(first, own[1:], complainers)
+        return Verdict(first, certainty, alike, tuple(sorted(others)), complainers=complainers)
+    lost = [c for c in candidates if c.state is RankState.LOST]
+    if lost and not complainers:
+        first = min(lost, key=_order)
+        others = {c.rank for c in candidates} - {first.rank}
+        return Verdict(first, LIKELY, collateral=tuple(sorted(others)))
+    suspects = tuple(sorted(c.rank for c in candidates if c.complaint is None))
+    return Verdict(None, UNKNOWN, suspects=suspects, complainers=complainers)
+
+
+def _failed_of_itself(candidate: Candidate) -> bool:
+    return candidate.complaint is None and candidate.state is RankState.FAILED
+
+
+def _late_raisers(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Ranks that were told to end, but had raised something of their own.
+
+    Perhaps they were just cleaning up after it, and the others only noticed.
+    """
+    noticed = min((c.time for c in candidates if c.state is RankState.FAILED), default=0.0)
+    return [
+        c
+        for c in candidates
+        if c.state is RankState.KILLED
+        and c.complaint is None
+        and c.raised is not None
+        # a traceback in a log may have been survived, and long ago
+        and (
+            c.source is Source.RECORD or (ends_with_trace(c) and c.raised > noticed - _CLEANING_UP)
+        )
+    ]
+
+
+def _complains(candidate: Candidate) -> bool:
+    return candidate.complaint is not None and candidate.state is RankState.FAILED
+
+
+def _order(candidate: Candidate) -> tuple[float, bool, int]:
+    return candidate.time, _weak_signal(candidate), candidate.rank
+
+
+def _certainty(
+    first: Candidate, others: Iterable[Candidate], complainers: Iterable[Candidate]
+) -> str:
+    if first.state is not RankState.FAILED or not first.seen or first.time == float("inf"):
+        return LIKELY
+    if _weak_signal(first) or _in_communication(first):
+        return LIKELY
+    if first.source is Source.LOG and not ends_with_trace(first):
+        return LIKELY
+    if any(not _same_thing(first, other) and _too_close(first, other) for other in others):
+        return LIKELY
+    if any(_too_early(complainer, first) for complainer in complainers):
+        return LIKELY
+    return CERTAIN
+
+
+def ends_with_trace(candidate: Candidate) -> bool:
+    """Whether its traceback is the last thing in its log, so that it can be what ended it."""
+    if candidate.trace is None or not candidate.last_lines:
+        return False
+    return candidate.trace.crash or candidate.trace.lines[-1].strip() in candidate.last_lines[-1]
+
+
+def _weak_signal(candidate: Candidate) -> bool:
+    """Ended by a request, or aborted without a word: more often a consequence than a cause."""
+    if candidate.signal == signal.SIGABRT:
+        return candidate.trace is None
+    return candidate.signal in _REQUESTS
+
+
+def _in_communication(candidate: Candidate) -> bool:
+    """Whether it raised while talking to others: what it says may be a complaint in new words."""
+    trace = candidate.trace
+    return trace is not None and any(place in trace.innermost for place in _COMMUNICATION)
+
+
+def _too_early(complainer: Candidate, first: Candidate) -> bool:
+    """Whether somebody complained before it, so that it may itself be a consequence."""
+    apart = _SAME_MOMENT if complainer.node == first.node else _CLOCKS_APART
+    # an exit code says little: it must have come first. An exception of its own, or a crash, may
+    # only not be clearly later
+    strong = first.source is Source.RECORD or first.signal is not None
+    if not strong:
+        apart = 0.0 if complainer.node == first.node else -_CLOCKS_APART
+    return complainer.time < first.time - apart
+
+
+def _too_close(first: Candidate, other: Candidate) -> bool:
+    gap = _SAME_MOMENT if first.node == other.node else _CLOCKS_APART
+    return other.time - first.time < gap
+
+
+def _same_thing(first: Candidate, other: Candidate) -> bool:
+    """Whether two ranks failed of the same thing, so that it does not matter who was first."""
+    if first.trace is not None and other.trace is not None:
+        return (first.trace.type, first.trace.where) == (other.trace.type, other.trace.where)
+    if first.trace is not None or other.trace is not None:
+        return False
+    return (first.exit_code, first.signal) == (other.exit_code, other.signal)
