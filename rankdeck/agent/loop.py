@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
 _TICK = 0.1
 _FAST_TICK = 0.02
+_STOP_TICK = 0.05
 _WRITE_SOON = 0.1
 _WRITE_LATER = 0.5
 _HEARTBEAT = 2.0
 _EVIDENCE = 0.5
+# a launcher ends its other ranks by itself, and its report is evidence too
+_LAUNCHER_EVIDENCE = 3.0
 _LEFTOVER_GRACE = 2.0
 
 
@@ -63,7 +66,7 @@ class Agent:
         else:
             self._began()
         while not self._over():
-            self._turn(*self._clocks())
+            self._turn()
         self._finish()
 
     # Before the start
@@ -116,10 +119,11 @@ class Agent:
     def _over(self) -> bool:
         return self._stopper.finished if self._stopper.begun else self._ended
 
-    def _turn(self, now: float, tick: float) -> None:
+    def _turn(self) -> None:
         watch = self._watch
-        fast = self._stopper.begun or (watch is not None and watch.hurried)
-        ended = self._exits.wait(_FAST_TICK if fast else _TICK)
+        hurried = watch is not None and watch.hurried
+        pause = _STOP_TICK if self._stopper.begun else _FAST_TICK if hurried else _TICK
+        ended = self._exits.wait(pause)
         now, tick = self._clocks()
         if watch is not None:
             self._urgent |= watch.look_for_ranks(now, tick)
@@ -172,7 +176,8 @@ class Agent:
             return
         self._notice_disk(now, tick, failed=rank)
         if self._order.fail_fast:
-            self._stop(f"rank {rank.rank} failed", now, tick, evidence=_EVIDENCE)
+            evidence = _LAUNCHER_EVIDENCE if self.node.launcher_runs else _EVIDENCE
+            self._stop(f"rank {rank.rank} failed", now, tick, evidence=evidence)
 
     def _launcher_ended(self, launcher: LauncherProcess, now: float, tick: float) -> None:
         self._urgent = True
