@@ -117,7 +117,7 @@ def verdict(
     plan: LaunchPlan, state: RunState, said: Mapping[str, NodeState], stop: Stop | None
 ) -> Verdict:
     """How the attempt ended, now that every node's part of it is over."""
-    if succeeded(state, said):
+    if succeeded(state, said) and not _told_to_end(said, stop):
         return Verdict(phase=RunPhase.SUCCEEDED, reason="")
     if stop is not None and stop.cause is Cause.TIME_LIMIT:
         return Verdict(phase=RunPhase.FAILED, reason=stop.reason)
@@ -134,6 +134,15 @@ def verdict(
     wanted = stop is None or stop.cause is Cause.FAILURE
     again = wanted and state.attempt < plan.max_restarts and _worth_another(state)
     return Verdict(phase=RunPhase.FAILED, reason=reason, again=again)
+
+
+def _told_to_end(said: Mapping[str, NodeState], stop: Stop | None) -> bool:
+    """Whether a stop reached the ranks: one that writes its checkpoint and leaves with 0 on TERM
+    was stopped all the same.
+    """
+    if stop is None or stop.cause is Cause.FAILURE:
+        return False
+    return any(word.stop is not None and word.stop.term is not None for word in said.values())
 
 
 def succeeded(state: RunState, said: Mapping[str, NodeState]) -> bool:
