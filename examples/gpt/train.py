@@ -55,6 +55,32 @@ def connect(place: Place) -> torch.device:
     return device
 
 
+class Agreement:
+    """Numbers that all ranks share on the CPU, apart from the gradients.
+
+    It has a process group of its own: the gradients' group is held by DistributedDataParallel to
+    the very end, and a thread of it that still gives back a Python tensor while the interpreter
+    goes down would abort the process. This one is gone when `close` returns.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._group = dist.new_group(backend="gloo") if place.world_size > 1 else None
+
+    def total(self, number: float) -> float:
+        """The sum of every rank's number."""
+        if self._group is None:
+            return number
+        shared = torch.tensor(number, dtype=torch.float64)
+        dist.all_reduce(shared, group=self._group)
+        return shared.item()
+
+    def close(self) -> None:
+        """End the groups and their threads."""
+        if self._group is not None:
+            self._group = None
+            dist.destroy_process_group()
+
+
 def learning_rate(step: int, settings: Settings) -> float:
     """Linear warm-up, then half a cosine down to a tenth."""
     if step < settings.warmup_steps:
@@ -89,6 +115,7 @@ class Training:
         self.settings = settings
         self.place = place
         self.device = connect(place)
+        self.agreement = Agreement(place)
         torch.manual_seed(settings.seed)
         self.model = GPT(
             settings.n_layer, settings.n_head, settings.n_embd, settings.block_size
@@ -118,8 +145,8 @@ class Training:
         if self.first_step:
             say(f"resumed after step {self.first_step}")
 
-    def step(self, number: int, stop: StopRequest) -> tuple[float, bool]:
-        """Do one step; return the loss over all ranks, and whether any rank was asked to stop."""
+    def step(self, number: int) -> torch.Tensor:
+        """Do one step and return this rank's loss, still on the device."""
         inputs, targets = self.batches.at(number, self.place.rank, self.place.world_size)
         loss = self.parallel(inputs.to(self.device), targets.to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
@@ -128,14 +155,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(number, self.settings)
         self.optimizer.step()
-        # ranks get a SIGTERM at different moments; all must leave the loop after the same step
-        shared = torch.stack(
-            (loss.detach(), torch.tensor(float(stop.received), device=self.device))
-        )
-        if self.place.world_size > 1:
-            dist.all_reduce(shared)
-        total_loss, ranks_asked = shared.tolist()
-        return total_loss / self.place.world_size, ranks_asked > 0
+        return loss.detach()
 
     def run(self) -> None:
         """Train until the last step or a SIGTERM."""
@@ -145,15 +165,17 @@ class Training:
         if scalars:
             self.announce(scalars.described)
         tokens = settings.batch_size * settings.block_size * place.world_size
-        losses: list[float] = []
+        losses: list[torch.Tensor] = []
         since = time.perf_counter()
         for number in range(self.first_step, settings.steps):
-            loss, asked = self.step(number, stop)
-            losses.append(loss)
+            losses.append(self.step(number))
             done = number + 1
+            # ranks get a SIGTERM at different moments; all must leave after the same step
+            asked = self.agreement.total(stop.received) > 0
             if done % settings.log_every == 0 or done in (1, settings.steps) or asked:
+                mean = self.agreement.total(torch.stack(losses).mean().item()) / place.world_size
                 now = time.perf_counter()
-                mean, rate = sum(losses) / len(losses), len(losses) * tokens / (now - since)
+                rate = len(losses) * tokens / (now - since)
                 lr = learning_rate(number, settings)
                 say(f"step {done}/{settings.steps} loss {mean:.3f} lr {lr:.1e} tok/s {rate:.0f}")
                 if scalars:
@@ -196,8 +218,7 @@ def main() -> None:
     else:
         training.run()
         training.sample()
-    if place.world_size > 1:
-        dist.destroy_process_group()
+    training.agreement.close()
 
 
 if __name__ == "__main__":
