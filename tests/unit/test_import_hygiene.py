@@ -1,0 +1,67 @@
+"""Every module of the core can be imported without the libraries that only others need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+# each module in one process: what one of them imports must not be hidden by an earlier one, so
+# the first that brings in a heavy library is named
+_IMPORT_ALL = """
+import sys
+from importlib import import_module
+heavy = set(sys.argv[1].split(","))
+for name in sys.argv[2:]:
+    import_module(name)
+    if found := heavy & set(sys.modules):
+        sys.exit(f"{name} loads {', '.join(sorted(found))}")
+"""
+
+
+def modules(package: str) -> list[str]:
+    """Dotted names of every module of a package that is imported by name."""
+    found = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if "templates" in parts:  # files of projects, copied and never imported
+            continue
+        found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return found
+
+
+def first_offender(names: list[str], *heavy: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORT_ALL, ",".join(heavy), *names],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.stderr.strip()
+
+
+def test_core_loads_no_terminal_interface_no_ssh_and_no_torch() -> None:
+    names = [name for name in modules("rankdeck") if not name.startswith("rankdeck.agent.")]
+    assert first_offender(names, "textual", "rich", "paramiko", "torch", "numpy", "tui") == ""
+
+
+def test_local_backend_loads_no_terminal_interface_no_ssh_and_no_torch() -> None:
+    assert first_offender(modules("backends"), "textual", "rich") == ""
+
+
+def test_terminal_interface_loads_no_backend_and_no_torch() -> None:
+    assert first_offender(modules("tui"), "backends", "paramiko", "torch", "numpy") == ""
+
+
+def test_package_itself_loads_nothing_of_weight() -> None:
+    heavy = ("click", "msgspec", "yaml", "psutil", "asyncio", "textual", "rich", "paramiko")
+    assert first_offender(["rankdeck"], *heavy) == ""
+
+
+def test_version_and_command_line_frame_load_little() -> None:
+    heavy = ("msgspec", "yaml", "psutil", "asyncio", "textual", "rich", "paramiko", "subprocess")
+    assert first_offender(["rankdeck.cli.main"], *heavy) == ""
