@@ -168,17 +168,12 @@ def clipboard() -> Finding:
 
 def plugins() -> Finding:
     """Which backends and launchers are installed."""
+    from importlib.util import find_spec
+
     from rankdeck.backend import backend_names
     from rankdeck.launchers.base import launcher_names
 
     detail = f"backends: {', '.join(backend_names())}; launchers: {', '.join(launcher_names())}"
-    missing = [name for name in ("textual", "paramiko") if not _installed(name)]
-    if missing:
-        return Finding("plug-ins", FAIL, f"{detail}; not installed: {', '.join(missing)}")
+    if find_spec("textual") is None:
+        return Finding("plug-ins", FAIL, f"{detail}; textual is not installed", "install it again")
     return Finding("plug-ins", OK, detail)
-
-
-def _installed(name: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(name) is not None

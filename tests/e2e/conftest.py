@@ -38,7 +38,7 @@ class Cli:
         return subprocess.run(
             [*self.argv, *map(str, args)],
             env={**self.env, **env},
-            cwd=cwd,
+            cwd=cwd or self.home.parent,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -59,6 +59,7 @@ class Cli:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            cwd=self.home.parent,
             **options,
         )
         self.started.append(process)
