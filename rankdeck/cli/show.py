@@ -9,9 +9,9 @@ import click
 
 from rankdeck.cli.common import find_run, json_option, print_json, run_argument
 from rankdeck.cli.text import age, duration, paint, shown, size, state_label, table
+from rankdeck.text import event_columns
 
 if TYPE_CHECKING:
-    from rankdeck.run.events import Event
     from rankdeck.run.view import NodeView, RankView, RunSnapshot
 
 
@@ -42,7 +42,7 @@ def show_command(ref: str, events: bool, plan: bool, as_json: bool) -> None:
         if as_json:
             print_json({"id": run.id, "events": history})
         else:
-            click.echo(table([_event_row(event) for event in history]))
+            click.echo(table([event_columns(event) for event in history]))
         return
     from rankdeck.run.launch import ensure_supervised
     from rankdeck.run.view import RunReader
@@ -129,22 +129,3 @@ def _rank_row(rank: RankView, now: float, ended: bool) -> tuple[str, ...]:
         last,
         shown(rank.last_line, 60),
     )
-
-
-def _event_row(event: Event) -> tuple[str, ...]:
-    when = time.strftime("%H:%M:%S", time.localtime(event.t)) + f".{int(event.t % 1 * 1000):03}"
-    subject = event.node or ""
-    if event.rank is not None:
-        subject = f"rank {event.rank}"
-    details = []
-    if event.exit_code is not None:
-        details.append(f"exit code {event.exit_code}")
-    if event.signal is not None:
-        from rankdeck.run.signals import signal_name
-
-        details.append(signal_name(event.signal))
-    if event.command:
-        details.append(f"{event.command} {event.outcome or ''}".strip())
-    if event.message:
-        details.append(shown(event.message))
-    return (when, event.kind.value, shown(subject), event.state or "", "; ".join(details))

@@ -8,6 +8,7 @@ import click
 
 from rankdeck.cli.common import find_run, json_option, print_json, run_argument
 from rankdeck.cli.text import paint, shown
+from rankdeck.text import CERTAINTIES, ranges
 
 if TYPE_CHECKING:
     from rankdeck.run.state import Failure, RunState
@@ -42,7 +43,7 @@ def card(failure: Failure) -> list[str]:
     lines = [paint(shown(failure.summary), "red", bold=True)]
     where = [f"rank {failure.rank}"] if failure.rank is not None else []
     where += [f"node {shown(failure.node)}"] if failure.node else []
-    sure = {"certain": "certain", "likely": "likely, not certain"}.get(
+    sure = CERTAINTIES.get(
         failure.certainty, "not certain: the cause is not in what the ranks left behind"
     )
     lines.append(f"  {', '.join(where) or 'the run'} · {failure.category} · {sure}")
@@ -51,17 +52,7 @@ def card(failure: Failure) -> list[str]:
         lines += [f"  │ {shown(line)}" for line in failure.evidence]
         lines.append("")
     if failure.collateral_ranks:
-        lines.append(f"  ended because of it: ranks {_ranges(failure.collateral_ranks)}")
+        lines.append(f"  ended because of it: ranks {ranges(failure.collateral_ranks)}")
     if failure.hint:
         lines.append(f"  try: {shown(failure.hint)}")
     return lines
-
-
-def _ranges(ranks: tuple[int, ...]) -> str:
-    parts: list[list[int]] = []
-    for rank in sorted(ranks):
-        if parts and rank == parts[-1][-1] + 1:
-            parts[-1].append(rank)
-        else:
-            parts.append([rank])
-    return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)

@@ -1,0 +1,114 @@
+"""Text for people, shared by the command line and the terminal interface. Pure."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from typing import TYPE_CHECKING
+
+from rankdeck.logs.sanitise import clean
+from rankdeck.run.state import RunPhase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rankdeck.run.events import Event
+
+MARKS = {
+    RunPhase.PLANNED: ("◌", "cyan"),
+    RunPhase.QUEUED: ("◌", "cyan"),
+    RunPhase.STARTING: ("◔", "cyan"),
+    RunPhase.RUNNING: ("●", "green"),
+    RunPhase.STOPPING: ("◑", "yellow"),
+    RunPhase.SUCCEEDED: ("✔", "green"),
+    RunPhase.FAILED: ("✖", "red"),
+    RunPhase.STOPPED: ("■", "yellow"),
+    RunPhase.LOST: ("?", "magenta"),
+}
+"""A mark and a colour for each state; the word always stands beside them."""
+
+CERTAINTIES = {"certain": "certain", "likely": "likely, not certain"}
+"""How sure a failure's cause is, in words; anything else is not certain."""
+
+
+def width(text: str) -> int:
+    """Cells the text takes on a terminal; East Asian wide characters take two."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """`2:12:41`, `3:09` or `–`."""
+    if seconds is None:
+        return "–"
+    total = max(0, int(seconds))
+    hours, minutes, rest = total // 3600, total // 60 % 60, total % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def age(seconds: float) -> str:
+    """The coarse age of something: `12s`, `5m`, `3h`, `2d`."""
+    total = max(0, int(seconds))
+    for unit, size_of in (("d", 86400), ("h", 3600), ("m", 60)):
+        if total >= size_of:
+            return f"{total // size_of}{unit}"
+    return f"{total}s"
+
+
+def size(count: int | None) -> str:
+    """Bytes for people: `12 MiB`."""
+    if count is None:
+        return "–"
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def shown(text: str, limit: int = 0) -> str:
+    """Text from outside, made safe for the terminal, and cut to `limit` cells if that is given."""
+    safe = clean(text).replace("\t", " ")
+    if not limit or width(safe) <= limit:
+        return safe
+    kept, used = [], 0
+    for char in safe:
+        used += width(char)
+        if used > limit - 1:
+            break
+        kept.append(char)
+    return "".join(kept) + "…"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Whole numbers, runs of them shortened: `0, 2-5`."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
+
+
+def event_columns(event: Event) -> tuple[str, str, str, str, str]:
+    """One event as time, kind, subject, state and details; safe for a terminal."""
+    when = time.strftime("%H:%M:%S", time.localtime(event.t)) + f".{int(event.t % 1 * 1000):03}"
+    subject = event.node or ""
+    if event.rank is not None:
+        subject = f"rank {event.rank}"
+    details = []
+    if event.exit_code is not None:
+        details.append(f"exit code {event.exit_code}")
+    if event.signal is not None:
+        from rankdeck.run.signals import signal_name
+
+        details.append(signal_name(event.signal))
+    if event.command:
+        details.append(f"{event.command} {event.outcome or ''}".strip())
+    if event.message:
+        details.append(shown(event.message))
+    return (when, event.kind.value, shown(subject), event.state or "", "; ".join(details))
