@@ -1,0 +1,386 @@
+"""RankGrid: every rank of a run as one glyph, grouped by node; one Line-API widget for any number.
+
+The glyph says the state, colour only repeats it. A new tuple of ranks repaints only the rows in
+which a state has changed, and nothing at all when none has.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.binding import Binding
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from rankdeck.run.node_state import RankState
+from tui.widgets.log_lines import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.style import Style
+    from textual import events
+    from textual.binding import BindingType
+
+    from rankdeck.run.view import RankView
+
+GLYPHS: dict[RankState, str] = {
+    RankState.PENDING: "·",
+    RankState.SPAWNED: "◌",
+    RankState.RENDEZVOUS: "◔",
+    RankState.OUTPUT: "◐",
+    RankState.STEPPING: "■",
+    RankState.EXITED: "✔",
+    RankState.FAILED: "✖",
+    RankState.KILLED: "▫",
+    RankState.LOST: "?",
+}
+"""One glyph for each state, one cell wide; each is told from the others without colour."""
+
+GRID_KEYS: tuple[tuple[str, str, str], ...] = (
+    ("left,h", "move(-1, 0)", "Rank before"),
+    ("right,l", "move(1, 0)", "Next rank"),
+    ("up,k", "move(0, -1)", "Row up"),
+    ("down,j", "move(0, 1)", "Row down"),
+    ("pageup", "page(-1)", "Page up"),
+    ("pagedown", "page(1)", "Page down"),
+    ("home,g", "edge(-1)", "First rank"),
+    ("end,G", "edge(1)", "Last rank"),
+    ("enter", "open", "Open the log"),
+)
+"""(keys, action, description) of the grid."""
+
+_IDS = ("left", "right", "up", "down", "page-up", "page-down", "first", "last", "open")
+_LONGEST_NAME = 20
+_GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Part of a row: the cells of one node, or the next ones of a node that needs more rows."""
+
+    x: int
+    label: str
+    cells_x: int
+    first: int
+    """Index of its first rank."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    rows: tuple[tuple[_Piece, ...], ...]
+    step: int
+    """Cells from one rank to the next."""
+    row_of: tuple[int, ...]
+    """The row of each rank, by index."""
+
+    def x_of(self, index: int) -> int:
+        for piece in self.rows[self.row_of[index]]:
+            if piece.first <= index < piece.first + piece.count:
+                return piece.cells_x + (index - piece.first) * self.step
+        return 0
+
+    def nearest(self, row: int, x: int) -> int:
+        """The rank of a row that is closest to a column."""
+
+        def clamped(piece: _Piece) -> tuple[int, int]:
+            at = min(max(0, (x - piece.cells_x) // self.step), piece.count - 1)
+            return abs(piece.cells_x + at * self.step - x), piece.first + at
+
+        return min(clamped(piece) for piece in self.rows[row])[1]
+
+    def hit(self, row: int, x: int) -> int | None:
+        """The rank that a click meant: its cell, or the first one of the node's name."""
+        for piece in self.rows[row] if 0 <= row < len(self.rows) else ():
+            if piece.cells_x <= x < piece.cells_x + piece.count * self.step:
+                return piece.first + (x - piece.cells_x) // self.step
+            if piece.x <= x < piece.cells_x:
+                return piece.first
+        return None
+
+
+def _build_layout(nodes: Sequence[tuple[str, int]], width: int, height: int) -> _Layout:
+    """Place every node: a row each while that fits the height, else side by side and denser."""
+    names = max((cell_len(name) for name, _ in nodes), default=0)
+    most = max((count for _, count in nodes), default=1)
+    for step, columns in ((2, False), (2, True), (1, True)):
+        layout = _place(nodes, width, names, most, step, columns=columns)
+        if len(layout.rows) <= height:
+            break
+    return layout
+
+
+def _place(
+    nodes: Sequence[tuple[str, int]], width: int, names: int, most: int, step: int, *, columns: bool
+) -> _Layout:
+    start = names + 1
+    per_row = max(1, min(most, (width - start) // step))
+    block = start + per_row * step + _GAP
+    across = max(1, (width + _GAP) // block) if columns and most <= per_row else 1
+    rows: list[tuple[_Piece, ...]] = []
+    row_of: list[int] = []
+    open_row: list[_Piece] = []
+    first = 0
+    for name, count in nodes:
+        for done in range(0, count, per_row):
+            part = min(per_row, count - done)
+            if len(open_row) == across:
+                rows.append(tuple(open_row))
+                open_row = []
+            x = len(open_row) * block
+            label = "" if done else name
+            open_row.append(_Piece(x, label, x + start, first + done, part))
+            row_of.extend([len(rows)] * part)
+        first += count
+    if open_row:
+        rows.append(tuple(open_row))
+    return _Layout(tuple(rows), step, tuple(row_of))
+
+
+def _short_name(name: str) -> str:
+    safe = safe_text(name)
+    while cell_len(safe) > _LONGEST_NAME:
+        safe = safe[:-2] + "…"
+    return safe
+
+
+class RankGrid(ScrollView, can_focus=True):
+    """The ranks of a run, with a cursor that stays on its rank."""
+
+    DEFAULT_CSS = """
+    RankGrid { overflow-x: hidden; scrollbar-size-vertical: 1; height: 1fr; }
+    RankGrid > .rank-grid--summary { text-style: bold; }
+    RankGrid > .rank-grid--node { color: $text-muted; }
+    RankGrid > .rank-grid--cursor { text-style: reverse; }
+    RankGrid:focus > .rank-grid--cursor { text-style: bold reverse; }
+    RankGrid > .rank-grid--pending { color: $text-disabled; }
+    RankGrid > .rank-grid--spawned { color: $text-muted; }
+    RankGrid > .rank-grid--rendezvous { color: $accent; }
+    RankGrid > .rank-grid--output { color: $primary; }
+    RankGrid > .rank-grid--stepping { color: $success; }
+    RankGrid > .rank-grid--exited { color: $success; text-style: dim; }
+    RankGrid > .rank-grid--failed { color: $error; text-style: bold; }
+    RankGrid > .rank-grid--killed { color: $text-muted; }
+    RankGrid > .rank-grid--lost { color: $warning; text-style: bold; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "rank-grid--summary",
+        "rank-grid--node",
+        "rank-grid--cursor",
+        *(f"rank-grid--{state.value}" for state in RankState),
+    }
+    BINDING_GROUP_TITLE = "Ranks"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            keys,
+            action,
+            description,
+            id=f"grid.{name}",
+            show=name == "open",
+            tooltip=f"{description} in the grid of ranks" if name != "open" else "Open its log",
+        )
+        for (keys, action, description), name in zip(GRID_KEYS, _IDS, strict=True)
+    ]
+
+    selected: reactive[int] = reactive(0, repaint=False)
+    """The rank under the cursor."""
+
+    @dataclass
+    class Selected(Message):
+        """The cursor has come to another rank."""
+
+        rank: int
+
+    @dataclass
+    class Opened(Message):
+        """The rank under the cursor is to be opened."""
+
+        rank: int
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        id: str | None = None,  # noqa: A002 - the library's own name for it
+        classes: str | None = None,
+    ) -> None:
+        """Begin without ranks; `show` gives them."""
+        super().__init__(name=name, id=id, classes=classes)
+        self._ranks: tuple[RankView, ...] = ()
+        self._states: list[RankState] = []
+        self._indexes: dict[int, int] = {}
+        self._groups: list[tuple[str, int]] = []
+        self._layout = _build_layout((), 80, 1)
+        self._summary = "no ranks yet"
+
+    @property
+    def summary(self) -> str:
+        """How many ranks are in which state, as shown."""
+        return self._summary
+
+    def show(self, ranks: tuple[RankView, ...]) -> None:
+        """Show these ranks, in the order of their numbers; only what has changed is repainted."""
+        if ranks is self._ranks:
+            return
+        states = [rank.state for rank in ranks]
+        numbers = [rank.rank for rank in ranks]
+        nodes = [(name, len(list(group))) for name, group in groupby(rank.node for rank in ranks)]
+        regrouped = nodes != self._groups or numbers != list(self._indexes)
+        old, self._ranks, self._states = self._states, ranks, states
+        if regrouped:
+            self._groups = nodes
+            self._indexes = {number: index for index, number in enumerate(numbers)}
+            self._rebuild()
+            if numbers and self.selected not in self._indexes:
+                self.selected = min(numbers, key=lambda number: abs(number - self.selected))
+        elif states != old:
+            changed = {
+                self._layout.row_of[index]
+                for index, (state, before) in enumerate(zip(states, old, strict=True))
+                if state is not before
+            }
+            for row in changed:
+                self._refresh_row(row)
+        if regrouped or states != old:
+            self._summarise()
+
+    def _summarise(self) -> None:
+        counts = Counter(self._states)
+        parts = [f"{GLYPHS[state]} {counts[state]:,} {state.value}" for state in GLYPHS]
+        told = [part for part, state in zip(parts, GLYPHS, strict=True) if counts[state]]
+        summary = " · ".join(told) or "no ranks yet"
+        if summary != self._summary:
+            self._summary = summary
+            self.refresh(Region(0, 0, self.size.width, 1))
+
+    def _rebuild(self) -> None:
+        size = self.scrollable_content_region.size
+        height = max(1, size.height - 1)
+        shown = [(_short_name(name), count) for name, count in self._groups]
+        self._layout = _build_layout(shown, max(8, size.width), height)
+        needed = Size(size.width, len(self._layout.rows) + 1)
+        if needed != self.virtual_size:
+            self.virtual_size = needed
+        self.refresh()
+        self._reveal()
+
+    def on_resize(self) -> None:
+        """Place the nodes anew."""
+        self._rebuild()
+
+    def _refresh_row(self, row: int) -> None:
+        y = row + 1 - self.scroll_offset.y
+        if 1 <= y < self.size.height:
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    def watch_selected(self, old: int, new: int) -> None:
+        """Move the cursor on the screen and tell."""
+        for number in (old, new):
+            if (index := self._indexes.get(number)) is not None:
+                self._refresh_row(self._layout.row_of[index])
+        self._reveal()
+        if new in self._indexes:
+            self.post_message(self.Selected(new))
+
+    def _reveal(self) -> None:
+        """Scroll so that the cursor is seen."""
+        index = self._indexes.get(self.selected)
+        visible = self.scrollable_content_region.height - 1
+        if index is None or visible < 1:
+            return
+        row = self._layout.row_of[index]
+        top = self.scroll_offset.y
+        if row < top:
+            self.scroll_to(y=row, animate=False)
+        elif row >= top + visible:
+            self.scroll_to(y=row - visible + 1, animate=False)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen: the summary, or a row of ranks."""
+        width = self.size.width
+        base = self.rich_style
+        if y == 0:
+            style = self.get_component_rich_style("rank-grid--summary")
+            return Strip([Segment(self._summary, style)]).crop_extend(0, width, base)
+        row = y - 1 + self.scroll_offset.y
+        if not 0 <= row < len(self._layout.rows):
+            return Strip.blank(width, base)
+        segments: list[Segment] = []
+        x = 0
+        for piece in self._layout.rows[row]:
+            segments.append(Segment(" " * (piece.x - x), base))
+            label = piece.label + " " * (piece.cells_x - piece.x - cell_len(piece.label))
+            segments.append(Segment(label, self.get_component_rich_style("rank-grid--node")))
+            segments.extend(self._cells(piece, base))
+            x = piece.cells_x + piece.count * self._layout.step
+        return Strip(segments).crop_extend(0, width, base)
+
+    def _cells(self, piece: _Piece, base: Style) -> list[Segment]:
+        cursor = self._indexes.get(self.selected, -1)
+        space = " " * (self._layout.step - 1)
+        segments: list[Segment] = []
+        index, stop = piece.first, piece.first + piece.count
+        while index < stop:
+            state = self._states[index]
+            style = self.get_component_rich_style(f"rank-grid--{state.value}")
+            if index == cursor:
+                under = style + self.get_component_rich_style("rank-grid--cursor", partial=True)
+                segments.append(Segment(GLYPHS[state], under))
+                segments.append(Segment(space, base))
+                index += 1
+                continue
+            run = index + 1
+            while run < stop and run != cursor and self._states[run] is state:
+                run += 1
+            segments.append(Segment((GLYPHS[state] + space) * (run - index), style))
+            index = run
+        return segments
+
+    def _select(self, index: int) -> None:
+        if self._ranks:
+            self.selected = self._ranks[min(max(0, index), len(self._ranks) - 1)].rank
+
+    def action_move(self, along: int, rows: int) -> None:
+        """Move the cursor by ranks or by rows."""
+        index = self._indexes.get(self.selected)
+        if index is None:
+            return
+        if along:
+            self._select(index + along)
+            return
+        row = self._layout.row_of[index] + rows
+        row = min(max(0, row), len(self._layout.rows) - 1)
+        self._select(self._layout.nearest(row, self._layout.x_of(index)))
+
+    def action_page(self, direction: int) -> None:
+        """Move the cursor by a screenful of rows."""
+        self.action_move(0, direction * max(1, self.scrollable_content_region.height - 2))
+
+    def action_edge(self, direction: int) -> None:
+        """Move the cursor to the first or the last rank."""
+        self._select(0 if direction < 0 else len(self._ranks) - 1)
+
+    def action_open(self) -> None:
+        """Ask for the log of the rank under the cursor."""
+        if self.selected in self._indexes:
+            self.post_message(self.Opened(self.selected))
+
+    def on_click(self, event: events.Click) -> None:
+        """Select what was clicked; open it on a double click."""
+        offset = event.get_content_offset(self)
+        if offset is None or offset.y < 1:
+            return
+        index = self._layout.hit(offset.y - 1 + self.scroll_offset.y, offset.x)
+        if index is not None:
+            self._select(index)
+            if event.chain == 2:
+                self.action_open()
