@@ -1,4 +1,4 @@
-"""Candidates: what each rank that did not end well left behind, in a form that can be ranked."""
+"""Candidates: what each rank that has ended left behind, in a form that can be ranked."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Source(Enum):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """One rank that did not end well, and its last words."""
+    """One rank that has ended, and its last words."""
 
     rank: int
     node: str
@@ -71,7 +71,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 def find_candidates(
     run: RunState, nodes: Sequence[NodeState], run_dir: RunDir
 ) -> tuple[Candidate, ...]:
-    """Every rank of the current attempt that failed, was killed or got lost.
+    """Every rank of the current attempt that has ended, however it did.
 
     Raises:
         OSError: A log is there but cannot be read.
@@ -80,12 +80,14 @@ def find_candidates(
     killed = 0
     found = []
     for rank in run.ranks:
-        if rank.state not in (RankState.FAILED, RankState.KILLED, RankState.LOST):
+        if not rank.state.final:
             continue
         paths = run_dir.node(rank.node).attempt(run.attempt)
-        killed += rank.state is not RankState.FAILED
+        killed += rank.state is RankState.KILLED
         # the last words of thousands that were told to end say nothing new
-        listen = rank.state is RankState.FAILED or killed <= _MOST_KILLED
+        listen = rank.state is RankState.FAILED or (
+            rank.state is not RankState.EXITED and killed <= _MOST_KILLED
+        )
         found.append(_candidate(rank, records.get(rank.rank), paths, listen=listen))
     return tuple(found)
 
@@ -174,6 +176,7 @@ def _offset_of_line(data: bytes, line: int) -> int:
 class _Extra(msgspec.Struct):
     py_callstack: str = ""
     timestamp: str | float | int = ""
+    time: str | float | int = ""
 
 
 class _Message(msgspec.Struct):
@@ -201,7 +204,7 @@ def _recorded(path: Path) -> tuple[Trace, float | None] | None:
         kind, _, message = told.message.partition(": ")
         lines = tuple(told.extraInfo.py_callstack.splitlines()) or (told.message,)
         trace = Trace(lines, kind, message)
-    return trace, _precise(told.extraInfo.timestamp)
+    return trace, _precise(told.extraInfo.time) or _precise(told.extraInfo.timestamp)
 
 
 def _precise(timestamp: str | float) -> float | None:

@@ -95,7 +95,9 @@ def _explains(problem: _Problem, first: Candidate) -> bool:
 
 
 def _rank_failure(verdict: Verdict, first: Candidate) -> Failure:
-    if first.trace is not None and not first.trace.crash:
+    if first.state is RankState.EXITED:
+        category = "exited-early"
+    elif first.trace is not None and not first.trace.crash:
         category = "exception"
     elif first.signal is not None:
         category = "signal"
@@ -140,7 +142,9 @@ def _unknown_failure(verdict: Verdict, candidates: Sequence[Candidate]) -> Failu
         hint=hint_of(verdict),
         time=complainer.time if complainer.time != _LATE else None,
         evidence=evidence_of(complainer),
-        collateral_ranks=tuple(sorted(c.rank for c in candidates if c.rank != only)),
+        collateral_ranks=tuple(
+            sorted(c.rank for c in candidates if c.rank != only and c.state is not RankState.EXITED)
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rankdeck.diagnose.candidates import Candidate, Source
+from rankdeck.diagnose.peer_lost import Complaint
 from rankdeck.run.node_state import RankState
 
 if TYPE_CHECKING:
@@ -46,22 +47,32 @@ class Verdict:
 
 
 def judge(candidates: Sequence[Candidate]) -> Verdict:
-    """Pick the first failure of an attempt."""
+    """Pick the first failure of an attempt from all ranks that have ended."""
     own = sorted([*filter(_failed_of_itself, candidates), *_late_raisers(candidates)], key=_order)
     complainers = tuple(sorted(filter(_complains, candidates), key=_order))
     if own:
         first = own[0]
-        alike = tuple(sorted(other.rank for other in own[1:] if _same_thing(first, other)))
-        others = {c.rank for c in candidates} - {first.rank} - set(alike)
-        certainty = _certainty(first, own[1:], complainers)
-        return Verdict(first, certainty, alike, tuple(sorted(others)), complainers=complainers)
+        alike = [other.rank for other in own[1:] if _same_thing(first, other)]
+        return _verdict(first, _certainty(first, own[1:], candidates), candidates, alike)
     lost = [c for c in candidates if c.state is RankState.LOST]
     if lost and not complainers:
-        first = min(lost, key=_order)
-        others = {c.rank for c in candidates} - {first.rank}
-        return Verdict(first, LIKELY, collateral=tuple(sorted(others)))
-    suspects = tuple(sorted(c.rank for c in candidates if c.complaint is None))
+        return _verdict(min(lost, key=_order), LIKELY, candidates)
+    if not any(c.state is RankState.FAILED for c in complainers):
+        return Verdict(None, UNKNOWN)
+    silent = [c for c in candidates if c.complaint is None]
+    if len(silent) == 1 and _left_early(silent[0], complainers[0]):
+        return _verdict(silent[0], LIKELY, candidates)
+    suspects = tuple(sorted(c.rank for c in silent))
     return Verdict(None, UNKNOWN, suspects=suspects, complainers=complainers)
+
+
+def _verdict(
+    first: Candidate, certainty: str, candidates: Iterable[Candidate], alike: Iterable[int] = ()
+) -> Verdict:
+    same = frozenset(alike)
+    ended = (c.rank for c in candidates if c.state is not RankState.EXITED and c is not first)
+    others = tuple(sorted(rank for rank in ended if rank not in same))
+    return Verdict(first, certainty, tuple(sorted(same)), others)
 
 
 def _failed_of_itself(candidate: Candidate) -> bool:
@@ -88,7 +99,13 @@ def _late_raisers(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _complains(candidate: Candidate) -> bool:
-    return candidate.complaint is not None and candidate.state is RankState.FAILED
+    return candidate.complaint in (Complaint.LOST, Complaint.WAITED)
+
+
+def _left_early(candidate: Candidate, complainer: Candidate) -> bool:
+    """Whether it ended well, but while the others still wanted something of it."""
+    # its connections are closed a little before it is gone
+    return candidate.state is RankState.EXITED and candidate.time < complainer.time + _CLOCKS_APART
 
 
 def _order(candidate: Candidate) -> tuple[float, bool, int]:
@@ -96,7 +113,7 @@ def _order(candidate: Candidate) -> tuple[float, bool, int]:
 
 
 def _certainty(
-    first: Candidate, others: Iterable[Candidate], complainers: Iterable[Candidate]
+    first: Candidate, others: Iterable[Candidate], candidates: Sequence[Candidate]
 ) -> str:
     if first.state is not RankState.FAILED or not first.seen or first.time == float("inf"):
         return LIKELY
@@ -106,7 +123,9 @@ def _certainty(
         return LIKELY
     if any(not _same_thing(first, other) and _too_close(first, other) for other in others):
         return LIKELY
-    if any(_too_early(complainer, first) for complainer in complainers):
+    complainers = [c for c in candidates if _complains(c)]
+    # where all others complain, there is nobody else that they can mean
+    if len(complainers) < len(candidates) - 1 and any(_too_early(c, first) for c in complainers):
         return LIKELY
     return CERTAIN
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from rankdeck.run.node_state import RankState
 from rankdeck.run.signals import signal_name
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def hint_of(verdict: Verdict) -> str:
             if 0 < len(verdict.suspects) <= 8
             else "look at the ranks' last lines, and at the nodes' kernel logs"
         )
+    if first.state is RankState.EXITED:
+        return "do all ranks make the same number of steps? uneven data ends one of them early"
     if first.trace is not None and not first.trace.crash:
         return ""
     if first.signal is not None:
@@ -92,6 +95,8 @@ def bounded(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def _what(first: Candidate) -> str:
+    if first.state is RankState.EXITED:
+        return "ended with exit code 0 while the others still worked; they lost it"
     trace = first.trace
     if trace is not None and not trace.crash:
         message = trace.message[:_LONGEST_MESSAGE]
@@ -162,10 +167,13 @@ def _unknown(verdict: Verdict) -> str:
         return "no rank left behind why it ended"
     first = verdict.complainers[0]
     assert first.complaint is not None
-    return (
-        f"rank {first.rank} on {first.node} {first.complaint.value}; "
-        "which rank was the first to fail is not in what they left behind"
-    )
+    what = f"rank {first.rank} on {first.node} {first.complaint.value}"
+    if len(verdict.suspects) == 1:
+        return (
+            f"{what}; only rank {verdict.suspects[0]} does not complain so, "
+            "but it left no reason behind"
+        )
+    return f"{what}; which rank was the first to fail is not in what they left behind"
 
 
 def _listed(ranks: Sequence[int]) -> str:
