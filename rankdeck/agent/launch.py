@@ -153,6 +153,7 @@ class Launch:
 
     def _become(self, command: Command, report: int) -> NoReturn:
         try:
+            signal.set_wakeup_fd(-1)  # its other end is the agent's
             os.setsid()
             for number in _RESET_SIGNALS:
                 signal.signal(number, signal.SIG_DFL)

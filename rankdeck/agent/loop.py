@@ -181,18 +181,8 @@ class Agent:
 
     def _launcher_ended(self, launcher: LauncherProcess, now: float, tick: float) -> None:
         self._urgent = True
+        self._settle_unseen_ends(launcher, now, tick)
         running = [rank for rank in self.node.ranks if rank.running]
-        reported = verdict.reported_exits(self._launcher_tail())
-        for rank in self.node.ranks:
-            if rank.pid is None or rank.final or rank.running:
-                continue
-            how = rank.exit or reported.get(rank.pid)
-            if how is None and launcher.exit is not None and launcher.exit.clean:
-                how = Exit(0, None, False, "launcher")
-            if how is None:
-                rank.end("lost", None, now)
-            else:
-                self._conclude(rank, how, now, tick)
         how = launcher.exit
         blameless = how is not None and how.clean and not running
         if how is not None and not blameless and not self._stopper.begun:
@@ -202,6 +192,29 @@ class Agent:
                     self._launcher_name(), how, self._launcher_tail(), seen
                 )
             self._stop(f"the launcher ended {_how(how)}", now, tick)
+
+    def _settle_unseen_ends(self, launcher: LauncherProcess, now: float, tick: float) -> None:
+        reported = verdict.reported_exits(self._launcher_tail())
+        settled: list[tuple[Rank, Exit]] = []
+        for rank in self.node.ranks:
+            if rank.final or rank.running:
+                continue
+            if rank.pid is None:
+                if self._watch is None or not self._watch.find_traces(rank):
+                    continue  # it was never started
+                rank.pid = reported[rank.rank][0] if rank.rank in reported else None
+                rank.gone = True
+            how = rank.exit
+            if how is None and rank.rank in reported:
+                how = reported[rank.rank][1]
+            if how is None and launcher.exit is not None and launcher.exit.clean:
+                how = Exit(0, None, False, "launcher")
+            if how is None:
+                rank.end("lost", None, now)
+            else:
+                settled.append((rank, how))
+        for rank, how in sorted(settled, key=lambda item: verdict.ended_by_request(item[1])):
+            self._conclude(rank, how, now, tick)
 
     def _launcher_name(self) -> str:
         order = self._order

@@ -44,16 +44,14 @@ def launcher_was_told(log_tail: bytes) -> bool:
     return _TORCHRUN_TOLD in log_tail
 
 
-def reported_exits(log_tail: bytes) -> dict[int, Exit]:
-    """Exits by pid, as torchrun's failure report tells them."""
+def reported_exits(log_tail: bytes) -> dict[int, tuple[int, Exit]]:
+    """Pid and exit by rank, as torchrun's failure report tells them."""
     exits = {}
-    for _, code, pid in _REPORTED.findall(log_tail):
+    for rank, code, pid in _REPORTED.findall(log_tail):
         number = int(code)
-        exits[int(pid)] = (
-            Exit(None, -number, False, "launcher")
-            if number < 0
-            else Exit(number, None, False, "launcher")
-        )
+        by_signal = number < 0
+        how = Exit(None if by_signal else number, -number if by_signal else None, False, "launcher")
+        exits[int(rank)] = (int(pid), how)
     return exits
 
 

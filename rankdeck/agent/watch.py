@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 
 from rankdeck.agent import environment
@@ -86,7 +87,8 @@ class Watch:
             found = discover(launcher.pid) if launcher else []
             new = [entry for entry in found if self._is_new(entry.rank, entry.pid)]
             for entry in new:
-                self._collect(entry.rank, entry.pid)
+                pet_dir = environment.pet_log_dir(self._order)
+                self._collect(entry.rank, own_logs(entry.pid, pet_dir))
         for entry in new:
             rank = self._ranks[entry.rank]
             rank.restarts_left = entry.restarts_left
@@ -114,6 +116,16 @@ class Watch:
             self._sample(now, tick)
             changed = True
         return rung, changed
+
+    def find_traces(self, rank: Rank) -> bool:
+        """Whether a launcher that has ended had started this rank, unseen; takes its output."""
+        pattern = f"{glob.escape(environment.pet_log_dir(self._order))}/*/attempt_*/"
+        places = sorted(glob.glob(f"{pattern}{rank.local_rank}"), key=os.path.getmtime)
+        if not places:
+            return False
+        sources = [f"{places[-1]}/{name}.log" for name in ("stdout", "stderr")]
+        self._collect(rank.rank, [path for path in sources if os.path.exists(path)])
+        return True
 
     def last_words(self, rank: Rank, now: float, tick: float) -> None:
         """A rank has ended: the rest of its log, its error record."""
@@ -155,9 +167,8 @@ class Watch:
         self._discover_gap = min(self._discover_gap * 1.2, _DISCOVER_LAST_GAP)
         return True
 
-    def _collect(self, number: int, pid: int) -> None:
-        sources = own_logs(pid, environment.pet_log_dir(self._order))
-        if sources:
+    def _collect(self, number: int, sources: list[str]) -> None:
+        if sources and number not in self._collectors:
             self._collectors[number] = Collector(sources, f"{self._attempt_dir}/rank-{number}.log")
 
     def _look_at_log(self, rank: Rank, now: float, tick: float, last: bool = False) -> bool:

@@ -127,6 +127,27 @@ def test_ranks_without_python(agent: AgentRun) -> None:
     assert sorted(agent.log().splitlines()) == [b"step 2/9", b"warning"]
 
 
+def test_ranks_without_python_that_end_at_once(agent: AgentRun) -> None:
+    program = agent.script('#!/bin/sh\necho rank $RANK\nexit "$RANK"\n', "work")
+    program.chmod(0o755)
+    argv = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
+    agent.start(
+        spawn="launcher",
+        launcher="torchrun",
+        argv=(*argv, "--no-python", str(program)),
+        nproc=2,
+    )
+    state = agent.done(60)
+    culprit = rank_of(state, 1)
+    assert (culprit.state, culprit.exit_code, culprit.exit_source) == (
+        RankState.FAILED,
+        1,
+        "launcher",
+    )
+    assert state.problem is None
+    assert [agent.log(0), agent.log(1)] == [b"rank 0\n", b"rank 1\n"]
+
+
 def test_a_bad_option_is_told_in_torchruns_words(agent: AgentRun) -> None:
     argv = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "x", "t.py")
     agent.start(spawn="launcher", launcher="torchrun", argv=argv)

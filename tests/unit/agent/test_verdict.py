@@ -77,8 +77,10 @@ Root Cause (first observed failure):
 
 def test_torchruns_report_is_read() -> None:
     exits = verdict.reported_exits(REPORT)
-    assert (exits[100].code, exits[100].signal, exits[100].source) == (3, None, "launcher")
-    assert (exits[101].code, exits[101].signal) == (None, 15)
+    pid, how = exits[0]
+    assert (pid, how.code, how.signal, how.source) == (100, 3, None, "launcher")
+    pid, how = exits[1]
+    assert (pid, how.code, how.signal) == (101, None, 15)
     assert verdict.reported_exits(b"nothing") == {}
 
 
