@@ -31,6 +31,7 @@ def agent_bundle(cache_dir: Path) -> Path:
     if not path.exists():
         cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.touch(mode=0o600)
         temporary.write_bytes(_archive(sources))
         temporary.rename(path)
     return path

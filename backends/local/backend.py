@@ -6,12 +6,14 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from rankdeck.agent_bundle import agent_bundle, agent_command
 from rankdeck.backend import AgentLiveness, BackendOption, Capability
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.nodes.node import Node
@@ -74,7 +76,7 @@ class LocalBackend:
             ) from error
         try:
             pid = _spawn(
-                [_program(order.python, environ), str(bundle), str(order_path)],
+                agent_command(_program(order.python, environ), bundle, str(order_path)),
                 environ,
                 str(paths.agent_log),
             )
@@ -131,10 +133,9 @@ class LocalBackend:
             UserError: The sweep itself failed.
         """
         import subprocess
-        import sys
 
-        command = [sys.executable, str(_bundle(run)), "--sweep", run.id, node]
         try:
+            command = agent_command(sys.executable, _bundle(run), "--sweep", run.id, node)
             done = subprocess.run(
                 command, capture_output=True, timeout=_SWEEP_SECONDS, check=True, cwd="/"
             )
@@ -166,8 +167,6 @@ def _empty(inbox: Path) -> None:
 
 
 def _bundle(run: RunDir) -> Path:
-    from rankdeck.agent_bundle import agent_bundle
-
     return agent_bundle(run.path.parent.parent / "cache")
 
 

@@ -117,7 +117,10 @@ class Conductor:
         failure = Failure(
             rank=None, node=None, category="not-begun", summary=reason, time=self.state.created
         )
-        desk.record(self._failure_event(failure), self._end_event(RunPhase.FAILED, reason))
+        now = desk.clock.wall()
+        desk.record(
+            self._failure_event(failure, now), self._end_event(RunPhase.FAILED, reason, now)
+        )
         return False
 
     def _record_news(self) -> None:
@@ -169,6 +172,9 @@ class Conductor:
         """End the attempt, and with it perhaps the run."""
         desk, stop = self._desk, self._stopping.stop
         end = policy.verdict(desk.plan, self.state, desk.said(), stop)
+        ends = [word.ended for word in desk.said().values() if word.ended is not None]
+        # taken over late, a run has still ended when its last agent was done
+        when = max(ends) if len(ends) == len(self.state.nodes) else desk.clock.wall()
         facts: list[Event] = []
         bad = end.phase in (RunPhase.FAILED, RunPhase.LOST)
         # a supervisor killed in this very place may have written the failure already
@@ -176,29 +182,30 @@ class Conductor:
             from rankdeck.run.failure import find_failure
 
             failure, note = find_failure(desk, stop, end.reason)
-            facts = [*([desk.note(note)] if note else []), self._failure_event(failure)]
+            facts = [self._failure_event(failure, when)]
+            if note:
+                facts.append(desk.fact(EventKind.NOTE, t=when, message=note))
         if end.again:
             desk.record(*facts)
             self._over_since = None
             self._stopping.forget()
             self._placing.begin_attempt(self.state.attempt + 1, end.reason)
         else:
-            desk.record(*facts, self._end_event(end.phase, end.reason))
+            desk.record(*facts, self._end_event(end.phase, end.reason, when))
 
-    def _end_event(self, phase: RunPhase, reason: str) -> Event:
-        ends = [word.ended for word in self._desk.said().values() if word.ended is not None]
-        complete = len(ends) == len(self.state.nodes)
+    def _end_event(self, phase: RunPhase, reason: str, when: float) -> Event:
         return self._desk.fact(
             EventKind.RUN_STATE,
-            t=max(ends) if complete else self._desk.clock.wall(),
+            t=when,
             state=phase.value,
             message=reason or None,
             exit_code=EXIT_CODES[phase],
         )
 
-    def _failure_event(self, failure: Failure) -> Event:
+    def _failure_event(self, failure: Failure, when: float) -> Event:
         return self._desk.fact(
             EventKind.FAILURE,
+            t=when,
             node=failure.node,
             rank=failure.rank,
             category=failure.category,

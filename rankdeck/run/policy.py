@@ -137,8 +137,9 @@ def verdict(
 
 
 def _told_to_end(said: Mapping[str, NodeState], stop: Stop | None) -> bool:
-    """Whether a stop reached the ranks: one that writes its checkpoint and leaves with 0 on TERM
-    was stopped all the same.
+    """Whether a stop reached the ranks.
+
+    One that writes its checkpoint and leaves with 0 on TERM was stopped all the same.
     """
     if stop is None or stop.cause is Cause.FAILURE:
         return False

@@ -30,6 +30,8 @@ _OWN_STOP_SECONDS = 3.0
 """By then an agent with a failed rank has begun to stop the others itself."""
 _MARGIN_SECONDS = 20.0
 """Beyond the grace; an agent that has not finished by then is ended with its ranks."""
+_KILL_MARGIN_SECONDS = 8.0
+"""The same when there is no grace."""
 
 
 class Stopping:
@@ -89,11 +91,12 @@ class Stopping:
             return
         now = desk.clock.steady()
         grace = desk.plan.grace if stop.grace is None else stop.grace
+        patience = _KILL_MARGIN_SECONDS if stop.kill else grace + _MARGIN_SECONDS
         spared = self._stopping_by_themselves(now - self._since)
         for node in desk.state.nodes:
             if node.state == "pending" or node.state in policy.OVER:
                 continue
-            if now - self._since > grace + _MARGIN_SECONDS:
+            if now - self._since > patience:
                 self._losses.lose(node, Loss.STUCK)
             elif stop.kill:
                 self._send(node, AgentCommandKind.KILL, 0.0)

@@ -20,13 +20,18 @@ from rankdeck.run.conductor import Conductor
 from rankdeck.run.events import Event, EventKind
 from rankdeck.run.journal import Journal
 from rankdeck.run.launch_env import read_launch_env, remove_launch_env
-from rankdeck.run.layout import RunDir
+from rankdeck.run.layout import RunDir, rankdeck_home
 from rankdeck.run.lock import acquire_lock
 from rankdeck.run.process import this_process
 from rankdeck.run.stored import created_time, read_plan
 
 if TYPE_CHECKING:
+    from threading import Thread
+
     from rankdeck.run.progress import ProgressTracker
+
+_SNAPSHOT_SECONDS = 30.0
+"""How long an ended run waits for the record of its code."""
 
 
 class Supervisor:
@@ -52,6 +57,7 @@ class Supervisor:
         self._conductor = Conductor(run, plan, load_backend(plan.backend), self._journal, environ)
         self._progress: ProgressTracker | None = None
         self._progress_due = 0.0
+        self._code_snapshot: Thread | None = None
         self._leaving = False
         self._wake, wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
@@ -102,7 +108,7 @@ class Supervisor:
         self._journal.reserve()
         from rankdeck.run.code_snapshot import begin_code_snapshot
 
-        begin_code_snapshot(self._run, Path(self._plan.project))
+        self._code_snapshot = begin_code_snapshot(self._run, Path(self._plan.project))
 
     def _update_progress(self) -> None:
         now = time.monotonic()
@@ -133,7 +139,6 @@ class Supervisor:
     def _finish(self) -> None:
         remove_launch_env(self._run)
         self._refresh_progress()
-        self._conductor.refuse_all()
         self._journal.finish()
         self._journal.publish()
         from rankdeck.run.index import RunIndex
@@ -141,6 +146,11 @@ class Supervisor:
 
         with contextlib.suppress(OSError):
             RunIndex(self._run.path.parent.parent).add([summarise(self._journal.state)])
+        if self._code_snapshot is not None:
+            self._code_snapshot.join(_SNAPSHOT_SECONDS)
+        # last of all: a command given while all that was done gets its answer too
+        self._conductor.refuse_all()
+        self._journal.publish()
 
 
 def main(arguments: list[str]) -> None:
@@ -149,6 +159,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir("/")
     waiting = not arguments
+    if waiting:
+        _warm_up()
     path = os.fsdecode(_read_all(0)) if waiting else arguments[0]
     if not path:
         return
@@ -166,6 +178,15 @@ def _read_all(descriptor: int) -> bytes:
     while part := os.read(descriptor, 4096):
         parts.append(part)
     return b"".join(parts)
+
+
+def _warm_up() -> None:
+    """Do now, while the run is still being described, what its agents will need at once."""
+    from rankdeck.agent_bundle import agent_bundle
+
+    load_backend("local")
+    with contextlib.suppress(OSError):
+        agent_bundle(rankdeck_home() / "cache")
 
 
 def _redirect_output(run: RunDir) -> None:

@@ -36,7 +36,6 @@ from rankdeck.run.stored import created_time, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from rankdeck.agent_order import AgentCommand, AgentOrder
     from rankdeck.run.layout import RunDir
@@ -288,9 +287,7 @@ class World:
             raise Crash
 
     def agent_on(self, node: str, attempt: int = 0) -> SimulatedAgent:
-        return next(
-            a for a in self.agents if a.order.node == node and a.order.attempt == attempt
-        )
+        return next(a for a in self.agents if a.order.node == node and a.order.attempt == attempt)
 
     def check_log(self) -> list[Event]:
         """The log has no gap, and state and snapshot are its fold."""
@@ -301,9 +298,7 @@ class World:
         assert read_state(self.run) == folded
         return events
 
-    def _crashing(
-        self, append: Callable[..., None]
-    ) -> Callable[..., None]:
+    def _crashing(self, append: Callable[..., None]) -> Callable[..., None]:
         def torn_append(events: list[Event], *, sync: bool = False) -> None:
             self.point()
             self.points += 1

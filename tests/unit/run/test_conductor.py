@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.run.simulation import START, Fate, World, substance
 
 from rankdeck.agent_order import AgentCommandKind
 from rankdeck.run.control import RunCommand, RunCommandKind, send_command
@@ -11,6 +10,7 @@ from rankdeck.run.events import EventKind
 from rankdeck.run.layout import RunDir
 from rankdeck.run.node_state import RankState
 from rankdeck.run.state import RunPhase
+from tests.unit.run.simulation import START, Fate, World, substance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,9 +227,12 @@ def test_ranks_that_had_all_finished_make_a_success_of_a_lost_agent(run_dir: Run
     while not world.agents or world.agents[0].ended is None:
         world.advance()
         if world.agents and world.agents[0].started:
-            world.agents[0]._finish = lambda when: setattr(  # type: ignore[method-assign]
-                world.agents[0], "alive", False
-            ) or world.agents[0]._write(when)
+            world.agents[0]._finish = lambda when: (
+                setattr(  # type: ignore[method-assign]
+                    world.agents[0], "alive", False
+                )
+                or world.agents[0]._write(when)
+            )
             if not world.agents[0].alive:
                 break
     end = world.run_to_end()
@@ -279,7 +282,10 @@ def test_what_is_no_file_is_refused_once(run_dir: RunDir, tmp_path: Path) -> Non
     world = World(run_dir, {("a", 0): Fate(ends=BOTH_EXIT)}, commands={1.0: put})
     world.run_to_end()
     answers = [e for e in world.check_log() if e.kind is EventKind.COMMAND]
-    assert [(a.file, a.outcome) for a in answers] == [("folder", "refused"), ("link.json", "refused")]
+    assert [(a.file, a.outcome) for a in answers] == [
+        ("folder", "refused"),
+        ("link.json", "refused"),
+    ]
 
 
 def test_a_command_after_the_end_is_refused(run_dir: RunDir) -> None:
@@ -316,10 +322,10 @@ SCENARIOS: dict[str, Callable[[RunDir], World]] = {
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_killed_at_any_point_and_taken_over_the_story_is_the_same(
-    name: str, tmp_path: Path
+    name: str, memory_dir: Path
 ) -> None:
     def make(number: int) -> World:
-        return SCENARIOS[name](RunDir(tmp_path / str(number) / "20261121-104512-sim-abcd"))
+        return SCENARIOS[name](RunDir(memory_dir / str(number) / "20261121-104512-sim-abcd"))
 
     untroubled = make(0)
     state = untroubled.run_to_end()

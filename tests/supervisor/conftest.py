@@ -1,0 +1,136 @@
+"""Real supervisors and real agents; the ranks are small shell scripts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rankdeck.job.spec import JobSpec
+from rankdeck.run.control import RunCommand, RunCommandKind, send_command
+from rankdeck.run.eventlog import read_events
+from rankdeck.run.fold import fold, initial_state
+from rankdeck.run.launch import ensure_supervised, submit
+from rankdeck.run.lock import lock_holder
+from rankdeck.run.store import RunStore
+from rankdeck.run.stored import created_time, read_plan, read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rankdeck.run.events import Event
+    from rankdeck.run.layout import RunDir
+    from rankdeck.run.state import RunState
+
+MANY = Path(__file__).parent / "many"
+DEADLINE = 60.0
+
+
+def wait_for(condition: Callable[[], object], what: str) -> object:
+    """Wait until `condition` holds."""
+    deadline = time.monotonic() + DEADLINE
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.01)
+    return value
+
+
+def processes_of(run_id: str) -> list[int]:
+    """Living processes that carry the run's id."""
+    mark = f"RANKDECK_RUN_ID={run_id}".encode()
+    found = []
+    for name in os.listdir("/proc"):
+        with suppress(OSError):
+            if name.isdigit() and mark in Path("/proc", name, "environ").read_bytes().split(b"\0"):
+                found.append(int(name))
+    return found
+
+
+class Deck:
+    """Starts runs of shell scripts and looks at them from outside."""
+
+    def __init__(self, tmp_path: Path, home: Path) -> None:
+        self.store = RunStore(home)
+        self.tmp_path = tmp_path
+        self.runs: list[RunDir] = []
+
+    def start(self, script: str, **fields: object) -> RunDir:
+        """Submit a run whose every rank runs this script."""
+        project = self.tmp_path / "project"
+        project.mkdir(exist_ok=True)
+        entry = project / "rank.sh"
+        entry.write_text(f"#!/bin/sh\n{script}\n")
+        entry.chmod(0o755)
+        settings = {
+            "name": "small",
+            "nproc_per_node": 2,
+            "launcher": "direct",
+            "python": sys.executable,
+            **fields,
+        }
+        spec = JobSpec(entry=str(entry), project=str(project), **settings)
+        run = submit(spec, self.store, cwd=self.tmp_path, environ=dict(os.environ))
+        self.runs.append(run)
+        return run
+
+    def state(self, run: RunDir) -> RunState:
+        return read_state(run)
+
+    def wait_rank(self, run: RunDir, rung: str, rank: int = 0) -> RunState:
+        """Wait until a rank has been at that rung."""
+        wait_for(lambda: rung in self.state(run).ranks[rank].times, f"rank {rank} {rung}")
+        return self.state(run)
+
+    def end(self, run: RunDir, *, adopt: bool = False) -> RunState:
+        """Wait until the run has ended and its supervisor with it."""
+
+        def ended() -> bool:
+            if adopt:
+                ensure_supervised(run)
+            return self.state(run).state.final
+
+        wait_for(ended, f"end of {run.id}: {self.state(run)}")
+        wait_for(lambda: lock_holder(run.supervisor_lock) is None, "end of the supervisor")
+        return self.state(run)
+
+    def command(self, run: RunDir, kind: str, **fields: object) -> None:
+        send_command(run, RunCommand(command=RunCommandKind(kind), **fields))
+
+    def supervisor(self, run: RunDir) -> int:
+        pid = wait_for(lambda: lock_holder(run.supervisor_lock), "a supervisor")
+        assert isinstance(pid, int)
+        return pid
+
+    def log(self, run: RunDir, rank: int, attempt: int = 0) -> str:
+        node = self.state(run).ranks[rank].node
+        return run.node(node).attempt(attempt).log(rank).read_text()
+
+    def check_log(self, run: RunDir) -> list[Event]:
+        """The log has no gap; state and snapshot are its fold."""
+        events = read_events(run)
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        folded = fold(initial_state(read_plan(run), created_time(run)), events)
+        from msgspec.structs import replace
+
+        assert replace(read_state(run), progress=None) == folded
+        return events
+
+
+@pytest.fixture
+def deck(tmp_path: Path, private_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deck]:
+    monkeypatch.setenv("PYTHONPATH", str(MANY))
+    monkeypatch.syspath_prepend(str(MANY))
+    deck = Deck(tmp_path, tmp_path / "state")
+    yield deck
+    for run in deck.runs:
+        if pid := lock_holder(run.supervisor_lock):
+            os.kill(pid, signal.SIGKILL)
+        for pid in processes_of(run.id):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
