@@ -1,0 +1,152 @@
+"""Viewport: which rows of a log fill a screen of some size; pure, knows no widget.
+
+Its place is a byte offset (the begin of the top line) and a character in that line, never a line
+number, so any place in a file of any size is shown at the cost of one screenful of reading.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from tui.widgets.log_lines import CellLine, cell_line
+
+if TYPE_CHECKING:
+    from rankdeck.logs.file import LogFile
+    from rankdeck.logs.lines import LogLine
+
+
+class Row(NamedTuple):
+    """One row of the screen."""
+
+    line: LogLine
+    start: int
+    """First character; 0 when lines are not wrapped."""
+    stop: int
+
+    @property
+    def cells(self) -> CellLine:
+        """The whole line as cells."""
+        return cell_line(self.line)
+
+
+class Viewport:
+    """A window of `height` rows on a log."""
+
+    def __init__(self, file: LogFile) -> None:
+        """Begin at the end of the log, following it, without any size yet."""
+        self.file = file
+        self.width = 0
+        """Cells for the text of a row; matters only for wrapping."""
+        self.height = 0
+        self.wrap = False
+        self.follow = True
+        """Whether the place is always the end of the log."""
+        self.rows: tuple[Row, ...] = ()
+        """What is on the screen; fewer than `height` only if the log is that short."""
+        self._top = 0
+        self._char = 0
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the last row of the log is on the screen."""
+        if not self.rows:
+            return True
+        row = self.rows[-1]
+        return row.line.end >= self.file.size and row.stop >= len(row.cells.text)
+
+    def reset(self) -> None:
+        """The log is another one now: back to its end if following, else to its begin."""
+        self._top = self._char = 0
+
+    def layout(self) -> None:
+        """Read the rows for the place and size of now."""
+        if self.height <= 0:
+            self.rows = ()
+            return
+        if not self.follow:
+            rows = self._forward(self._top, self._char, self.height)
+            if len(rows) >= self.height:
+                self._settle(rows)
+                return
+        # a page at the end is always a full one
+        self._settle(self._backward(self.file.size, 0, self.height))
+
+    def move(self, rows: int) -> None:
+        """Go up (negative) or down; following ends when that was up."""
+        if rows < 0:
+            self.follow = False
+            self._settle_top(self._backward(self._top, self._char, -rows))
+        elif rows > 0 and not self.follow:
+            found = self._forward(self._top, self._char, rows + 1)
+            self._settle_top(found[-1:])
+        self.layout()
+
+    def to_begin(self) -> None:
+        """Go to the first line."""
+        self.follow = False
+        self._top = self._char = 0
+        self.layout()
+
+    def to_end(self) -> None:
+        """Go to the end and follow it from now on."""
+        self.follow = True
+        self.layout()
+
+    def show_line(self, offset: int) -> None:
+        """Bring the line that begins at `offset` onto the screen, some lines above it."""
+        self.follow = False
+        if not any(row.line.offset == offset for row in self.rows):
+            self._top, self._char = offset, 0
+            self._settle_top(self._backward(offset, 0, self.height // 3))
+        self.layout()
+
+    def to_fraction(self, fraction: float) -> None:
+        """Go to a part of the file, by bytes."""
+        self.follow = False
+        offset = int(self.file.size * min(max(0.0, fraction), 1.0))
+        lines = self.file.before(offset, 1)
+        self._top, self._char = (lines[0].offset if lines else 0), 0
+        self.layout()
+
+    def _settle_top(self, rows: list[Row]) -> None:
+        if rows:
+            self._top, self._char = rows[0].line.offset, rows[0].start
+
+    def _settle(self, rows: list[Row]) -> None:
+        self._settle_top(rows)
+        self.rows = tuple(rows)
+
+    def _rows_of(self, line: LogLine) -> list[Row]:
+        cells = cell_line(line)
+        if not self.wrap:
+            return [Row(line, 0, len(cells.text))]
+        starts = cells.row_starts(self.width)
+        stops = (*starts[1:], len(cells.text))
+        return [Row(line, start, stop) for start, stop in zip(starts, stops, strict=True)]
+
+    def _forward(self, offset: int, char: int, count: int) -> list[Row]:
+        """Up to `count` rows from a place on."""
+        found: list[Row] = []
+        for line in self.file.after(offset, count):
+            rows = self._rows_of(line)
+            if line.offset == offset and char:
+                rows = rows[max(0, bisect_right([row.start for row in rows], char) - 1) :]
+            found += rows
+            if len(found) >= count:
+                break
+        return found[:count]
+
+    def _backward(self, offset: int, char: int, count: int) -> list[Row]:
+        """Up to `count` rows that end before a place, in order."""
+        found: list[Row] = []
+        if char:
+            for line in self.file.after(offset, 1):
+                found = [row for row in self._rows_of(line) if row.start < char]
+        while len(found) < count and offset > 0:
+            lines = self.file.before(offset, count - len(found))
+            if not lines or lines[0].offset >= offset:
+                break
+            offset = lines[0].offset
+            found = [row for line in lines for row in self._rows_of(line)] + found
+        return found[-count:] if count > 0 else []
