@@ -21,11 +21,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from rankdeck.run.node_state import RankState
-from tui.widgets.log_lines import safe_text
+from tui.widgets.rank_layout import Piece, build_layout, short_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.style import Style
     from textual import events
     from textual.binding import BindingType
@@ -59,98 +57,6 @@ GRID_KEYS: tuple[tuple[str, str, str], ...] = (
 """(keys, action, description) of the grid."""
 
 _IDS = ("left", "right", "up", "down", "page-up", "page-down", "first", "last", "open")
-_LONGEST_NAME = 20
-_GAP = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """Part of a row: the cells of one node, or the next ones of a node that needs more rows."""
-
-    x: int
-    label: str
-    cells_x: int
-    first: int
-    """Index of its first rank."""
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    rows: tuple[tuple[_Piece, ...], ...]
-    step: int
-    """Cells from one rank to the next."""
-    row_of: tuple[int, ...]
-    """The row of each rank, by index."""
-
-    def x_of(self, index: int) -> int:
-        for piece in self.rows[self.row_of[index]]:
-            if piece.first <= index < piece.first + piece.count:
-                return piece.cells_x + (index - piece.first) * self.step
-        return 0
-
-    def nearest(self, row: int, x: int) -> int:
-        """The rank of a row that is closest to a column."""
-
-        def clamped(piece: _Piece) -> tuple[int, int]:
-            at = min(max(0, (x - piece.cells_x) // self.step), piece.count - 1)
-            return abs(piece.cells_x + at * self.step - x), piece.first + at
-
-        return min(clamped(piece) for piece in self.rows[row])[1]
-
-    def hit(self, row: int, x: int) -> int | None:
-        """The rank that a click meant: its cell, or the first one of the node's name."""
-        for piece in self.rows[row] if 0 <= row < len(self.rows) else ():
-            if piece.cells_x <= x < piece.cells_x + piece.count * self.step:
-                return piece.first + (x - piece.cells_x) // self.step
-            if piece.x <= x < piece.cells_x:
-                return piece.first
-        return None
-
-
-def _build_layout(nodes: Sequence[tuple[str, int]], width: int, height: int) -> _Layout:
-    """Place every node: a row each while that fits the height, else side by side and denser."""
-    names = max((cell_len(name) for name, _ in nodes), default=0)
-    most = max((count for _, count in nodes), default=1)
-    for step, columns in ((2, False), (2, True), (1, True)):
-        layout = _place(nodes, width, names, most, step, columns=columns)
-        if len(layout.rows) <= height:
-            break
-    return layout
-
-
-def _place(
-    nodes: Sequence[tuple[str, int]], width: int, names: int, most: int, step: int, *, columns: bool
-) -> _Layout:
-    start = names + 1
-    per_row = max(1, min(most, (width - start) // step))
-    block = start + per_row * step + _GAP
-    across = max(1, (width + _GAP) // block) if columns and most <= per_row else 1
-    rows: list[tuple[_Piece, ...]] = []
-    row_of: list[int] = []
-    open_row: list[_Piece] = []
-    first = 0
-    for name, count in nodes:
-        for done in range(0, count, per_row):
-            part = min(per_row, count - done)
-            if len(open_row) == across:
-                rows.append(tuple(open_row))
-                open_row = []
-            x = len(open_row) * block
-            label = "" if done else name
-            open_row.append(_Piece(x, label, x + start, first + done, part))
-            row_of.extend([len(rows)] * part)
-        first += count
-    if open_row:
-        rows.append(tuple(open_row))
-    return _Layout(tuple(rows), step, tuple(row_of))
-
-
-def _short_name(name: str) -> str:
-    safe = safe_text(name)
-    while cell_len(safe) > _LONGEST_NAME:
-        safe = safe[:-2] + "…"
-    return safe
 
 
 class RankGrid(ScrollView, can_focus=True):
@@ -162,7 +68,7 @@ class RankGrid(ScrollView, can_focus=True):
     RankGrid > .rank-grid--node { color: $text-muted; }
     RankGrid > .rank-grid--cursor { text-style: reverse; }
     RankGrid:focus > .rank-grid--cursor { text-style: bold reverse; }
-    RankGrid > .rank-grid--pending { color: $text-disabled; }
+    RankGrid > .rank-grid--pending { color: $text-muted; }
     RankGrid > .rank-grid--spawned { color: $text-muted; }
     RankGrid > .rank-grid--rendezvous { color: $accent; }
     RankGrid > .rank-grid--output { color: $primary; }
@@ -219,13 +125,14 @@ class RankGrid(ScrollView, can_focus=True):
         self._states: list[RankState] = []
         self._indexes: dict[int, int] = {}
         self._groups: list[tuple[str, int]] = []
-        self._layout = _build_layout((), 80, 1)
-        self._summary = "no ranks yet"
+        self._layout = build_layout((), 80, 1)
+        self._counts: tuple[tuple[RankState, int], ...] = ()
 
     @property
     def summary(self) -> str:
-        """How many ranks are in which state, as shown."""
-        return self._summary
+        """How many ranks are in which state: `6 stepping · 1 failed`."""
+        told = (f"{count:,} {state.value}" for state, count in self._counts)
+        return " · ".join(told) or "no ranks yet"
 
     def show(self, ranks: tuple[RankView, ...]) -> None:
         """Show these ranks, in the order of their numbers; only what has changed is repainted."""
@@ -255,18 +162,16 @@ class RankGrid(ScrollView, can_focus=True):
 
     def _summarise(self) -> None:
         counts = Counter(self._states)
-        parts = [f"{GLYPHS[state]} {counts[state]:,} {state.value}" for state in GLYPHS]
-        told = [part for part, state in zip(parts, GLYPHS, strict=True) if counts[state]]
-        summary = " · ".join(told) or "no ranks yet"
-        if summary != self._summary:
-            self._summary = summary
+        told = tuple((state, counts[state]) for state in GLYPHS if counts[state])
+        if told != self._counts:
+            self._counts = told
             self.refresh(Region(0, 0, self.size.width, 1))
 
     def _rebuild(self) -> None:
         size = self.scrollable_content_region.size
         height = max(1, size.height - 1)
-        shown = [(_short_name(name), count) for name, count in self._groups]
-        self._layout = _build_layout(shown, max(8, size.width), height)
+        shown = [(short_name(name), count) for name, count in self._groups]
+        self._layout = build_layout(shown, max(8, size.width), height)
         needed = Size(size.width, len(self._layout.rows) + 1)
         if needed != self.virtual_size:
             self.virtual_size = needed
@@ -309,8 +214,7 @@ class RankGrid(ScrollView, can_focus=True):
         width = self.size.width
         base = self.rich_style
         if y == 0:
-            style = self.get_component_rich_style("rank-grid--summary")
-            return Strip([Segment(self._summary, style)]).crop_extend(0, width, base)
+            return self._summary_line(width).crop_extend(0, width, base)
         row = y - 1 + self.scroll_offset.y
         if not 0 <= row < len(self._layout.rows):
             return Strip.blank(width, base)
@@ -324,7 +228,20 @@ class RankGrid(ScrollView, can_focus=True):
             x = piece.cells_x + piece.count * self._layout.step
         return Strip(segments).crop_extend(0, width, base)
 
-    def _cells(self, piece: _Piece, base: Style) -> list[Segment]:
+    def _summary_line(self, width: int) -> Strip:
+        """The counts, which are the key to the glyphs too; without the words if they do not fit."""
+        style = self.get_component_rich_style("rank-grid--summary")
+        if not self._counts:
+            return Strip([Segment(self.summary, style)])
+        texts = [f"{GLYPHS[state]} {count:,} {state.value}  " for state, count in self._counts]
+        if sum(map(len, texts)) - 2 > width:
+            texts = [f"{GLYPHS[state]}{count} " for state, count in self._counts]
+        return Strip(
+            Segment(text, style + self.get_component_rich_style(f"rank-grid--{state.value}"))
+            for text, (state, _) in zip(texts, self._counts, strict=True)
+        )
+
+    def _cells(self, piece: Piece, base: Style) -> list[Segment]:
         cursor = self._indexes.get(self.selected, -1)
         space = " " * (self._layout.step - 1)
         segments: list[Segment] = []
