@@ -1,0 +1,141 @@
+"""How facts look: text in styled pieces, never markup. Pure; all outside text passes `safe`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+
+from rankdeck.logs.sanitise import clean
+from rankdeck.text import MARKS, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rankdeck.run.state import RunPhase
+
+Piece = tuple[str, str]
+"""Text and the name of its style (`STYLES`)."""
+Line = tuple[Piece, ...]
+
+STYLES: dict[str, Style] = {
+    "": Style(),
+    "bold": Style(bold=True),
+    "dim": Style(dim=True),
+    "title": Style(bold=True),
+    "error": Style(color="red", bold=True),
+    "warning": Style(color="yellow"),
+    "good": Style(color="green"),
+    "accent": Style(color="cyan"),
+    "key": Style(color="cyan", bold=True),
+    **{
+        phase.value: Style(color=colour, bold=phase.value in ("failed", "lost"))
+        for phase, (_, colour) in MARKS.items()
+    },
+}
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def safe(text: str) -> str:
+    """Text from outside as it may be shown on one line."""
+    return clean(text).replace("\t", "    ")
+
+
+def state_piece(phase: RunPhase) -> Piece:
+    """`● running`, in the state's style."""
+    return (f"{MARKS[phase][0]} {phase.value}", phase.value)
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Exactly `width` cells of text; what does not fit ends in an ellipsis."""
+    if cell_len(text) > width:
+        text = shown(text, width)
+    if right:
+        return " " * (width - cell_len(text)) + text
+    return set_cell_size(text, width)
+
+
+def segments(line: Iterable[Piece], base: Style) -> list[Segment]:
+    """The pieces as Textual draws them, on top of `base`."""
+    return [Segment(text, base + STYLES[style]) for text, style in line if text]
+
+
+def line_width(line: Line) -> int:
+    """Cells the line takes."""
+    return sum(cell_len(text) for text, _ in line)
+
+
+def plain(line: Line) -> str:
+    """The line without its styles."""
+    return "".join(text for text, _ in line)
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The values as a row of blocks, at most `width`, the newest last."""
+    if width <= 0 or not values:
+        return ""
+    if len(values) > width:
+        # the last of each group, so that the newest value is always the last block
+        values = [values[(i + 1) * len(values) // width - 1] for i in range(width)]
+    low, high = min(values), max(values)
+    if high <= low:
+        return _BLOCKS[0] * len(values)
+    return "".join(_BLOCKS[int((value - low) / (high - low) * 7)] for value in values)
+
+
+def bar(part: float, width: int) -> str:
+    """A progress bar of `width` cells; `part` is 0 to 1."""
+    full = int(max(0.0, min(1.0, part)) * width)
+    return "█" * full + "░" * (width - full)
+
+
+def wrap(line: Line, width: int) -> list[Line]:
+    """The line in pieces of at most `width` cells, broken at spaces where there are any near."""
+    if width <= 0 or line_width(line) <= width:
+        return [line]
+    indent = min(len(plain(line)) - len(plain(line).lstrip(" ")), width // 2)
+    done: list[Line] = []
+    rest = line
+    while line_width(rest) > width:
+        cut = _cut_at(plain(rest), width)
+        head, rest = _split(rest, cut)
+        done.append(head)
+        rest = (((" " * indent), ""), *_strip_left(rest))
+        if line_width(rest) <= indent:
+            return done
+    return [*done, rest]
+
+
+def _cut_at(text: str, width: int) -> int:
+    used = 0
+    for index, char in enumerate(text):
+        used += cell_len(char)
+        if used > width:
+            space = text.rfind(" ", max(0, index - 24), index)
+            stripped = len(text) - len(text.lstrip(" "))
+            return space + 1 if space > stripped else max(1, index)
+    return len(text)
+
+
+def _split(line: Line, at: int) -> tuple[Line, Line]:
+    head: list[Piece] = []
+    tail: list[Piece] = []
+    for text, style in line:
+        head.append((text[:at], style))
+        tail.append((text[at:], style))
+        at = max(0, at - len(text))
+    return tuple(piece for piece in head if piece[0]), tuple(piece for piece in tail if piece[0])
+
+
+def _strip_left(line: Line) -> Line:
+    pieces = list(line)
+    while pieces:
+        text, style = pieces[0]
+        stripped = text.lstrip(" ")
+        if stripped:
+            pieces[0] = (stripped, style)
+            break
+        pieces.pop(0)
+    return tuple(pieces)

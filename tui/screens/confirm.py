@@ -1,0 +1,56 @@
+"""A question that is answered with a key before something is done that cannot be undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from tui.keys import Scope, bindings, keys_of
+from tui.widgets.bars import KeyBar
+from tui.widgets.text_lines import TextLines
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from tui.looks import Line
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Asks; dismissed with the answer."""
+
+    BINDINGS = bindings(Scope.CONFIRM)
+    DEFAULT_CSS = """
+    ConfirmScreen { align: center middle; }
+    ConfirmScreen > Vertical {
+        width: 72; max-width: 96%; height: auto; max-height: 90%; padding: 1 2;
+        background: $surface; border: round $warning;
+    }
+    ConfirmScreen TextLines { height: auto; max-height: 14; background: $surface; }
+    ConfirmScreen KeyBar { margin-top: 1; background: $surface; }
+    """
+
+    def __init__(self, lines: tuple[Line, ...]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def compose(self) -> ComposeResult:
+        """The question and its keys."""
+        with Vertical():
+            yield TextLines()
+            yield KeyBar(keys_of(Scope.CONFIRM))
+
+    def on_mount(self) -> None:
+        """Show the question."""
+        self.query_one(TextLines).show(self._lines)
+
+    def show(self, lines: tuple[Line, ...]) -> None:
+        """Say more, as soon as it is known."""
+        self._lines = lines
+        if self.is_mounted:
+            self.query_one(TextLines).show(lines)
+
+    def action_answer(self, answer: bool) -> None:
+        """Give the answer to whoever asked."""
+        self.dismiss(answer)
