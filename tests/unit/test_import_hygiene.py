@@ -62,6 +62,28 @@ def test_package_itself_loads_nothing_of_weight() -> None:
     assert first_offender(["rankdeck"], *heavy) == ""
 
 
-def test_version_and_command_line_frame_load_little() -> None:
-    heavy = ("msgspec", "yaml", "psutil", "asyncio", "textual", "rich", "paramiko", "subprocess")
+def test_command_line_frame_loads_little() -> None:
+    heavy = ("msgspec", "yaml", "psutil", "asyncio", "textual", "rich", "paramiko")
     assert first_offender(["rankdeck.cli.main"], *heavy) == ""
+
+
+_TELL_VERSION = """
+import sys
+from rankdeck.cli.entry import main
+sys.argv = ["rankdeck", "--version"]
+main()
+sys.exit(",".join({"click", "msgspec", "subprocess", "rankdeck.cli.main"} & set(sys.modules)))
+"""
+
+
+def test_version_is_told_without_a_command_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TELL_VERSION],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr.strip() == ""
+    assert done.stdout.startswith("rankdeck ")
