@@ -21,7 +21,12 @@ from rankdeck.run.identity import new_run_id
 from rankdeck.run.launch_env import LaunchEnv, write_launch_env
 from rankdeck.run.layout import RunDir
 from rankdeck.run.lock import lock_holder
-from rankdeck.run.spawn import WaitingSupervisor, spawn_supervisor, start_waiting_supervisor
+from rankdeck.run.spawn import (
+    WaitingSupervisor,
+    reap,
+    spawn_supervisor,
+    start_waiting_supervisor,
+)
 from rankdeck.run.stored import read_plan, read_state
 
 if TYPE_CHECKING:
@@ -106,6 +111,7 @@ def ensure_supervised(run: RunDir) -> bool:
     A run that has ended needs none, unless commands wait for an answer. A run whose agents only
     another machine can reach is left to that machine.
     """
+    reap()
     if lock_holder(run.supervisor_lock) is not None:
         return True
     state = read_state(run)

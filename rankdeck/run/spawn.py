@@ -40,8 +40,37 @@ class WaitingSupervisor:
             self._pipe = -1
 
 
+_early: WaitingSupervisor | None = None
+_children: set[int] = set()
+"""Supervisors this process has started; a client that lives on must not keep them as zombies."""
+
+
+def reap() -> None:
+    """Let supervisors that have ended, and are children of this process, go."""
+    for pid in tuple(_children):
+        try:
+            ended = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            ended = True
+        if ended:
+            _children.discard(pid)
+
+
+def start_early() -> None:
+    """Start a supervisor before anything is known; the next `start_waiting_supervisor` takes it.
+
+    If nothing does, it ends with this process.
+    """
+    global _early
+    _early = start_waiting_supervisor()
+
+
 def start_waiting_supervisor() -> WaitingSupervisor:
-    """Start a supervisor that waits on a pipe for the path of its run directory."""
+    """A supervisor that waits on a pipe for the path of its run directory."""
+    global _early
+    if _early is not None:
+        waiting, _early = _early, None
+        return waiting
     reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
         pid = _spawn([], reading, os.devnull)
@@ -64,7 +93,8 @@ def spawn_supervisor(run_path: str, log_path: str) -> int:
 
 def _spawn(arguments: list[str], stdin: int, output: str) -> int:
     environ = {name: value for name, value in os.environ.items() if name not in IDENTITY}
-    return os.posix_spawn(
+    reap()
+    pid = os.posix_spawn(
         sys.executable,
         [sys.executable, "-m", _MODULE, *arguments],
         environ,
@@ -78,3 +108,5 @@ def _spawn(arguments: list[str], stdin: int, output: str) -> int:
         setsigmask=[],
         setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD],
     )
+    _children.add(pid)
+    return pid
