@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from rankdeck.agent.report import Reporter
 from rankdeck.run.layout import NodeDir
 from rankdeck.run.node_state import NodeOutcome, RankState
 
@@ -65,6 +68,31 @@ def test_logs_fill_the_disk(agent: AgentRun, small_disk: Path, text: str) -> Non
     assert all(agent.log(rank.rank).startswith(head + b"zzz") for rank in state.ranks)
     assert sum(rank.log_bytes for rank in state.ranks) > _SIZE // 2
     assert not (agent.node.path / ".reserve").exists()
+
+
+def test_an_almost_full_disk_is_noticed_before_a_line_is_lost(
+    agent: AgentRun, small_disk: Path
+) -> None:
+    agent.node = NodeDir(small_disk / "n1")
+    agent.ranks("import time\nprint('up', flush=True)\ntime.sleep(600)")
+    agent.until_ranks("output")
+    room = os.statvfs(small_disk)
+    (small_disk / "filler").write_bytes(b"f" * (room.f_bfree * room.f_frsize - 40_000))
+    state = agent.done()
+    assert state.problem is not None
+    assert state.problem.category == "disk-full"
+    assert state.ranks[0].state is RankState.KILLED
+
+
+def test_a_state_that_cannot_be_written_is_noticed(small_disk: Path) -> None:
+    reporter = Reporter(str(small_disk))
+    assert reporter.write({"seq": 1})
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "filler").write_bytes(b"f" * 2 * _SIZE)
+    assert not reporter.write({"seq": 2})
+    assert reporter.disk_full
+    assert json.loads((small_disk / "state.json").read_text()) == {"seq": 1}
+    assert sorted(os.listdir(small_disk)) == ["filler", "state.json"]
 
 
 def test_another_disk_is_full(agent: AgentRun, small_disk: Path) -> None:

@@ -114,6 +114,7 @@ def test_a_launcher_may_restart_its_ranks(agent: AgentRun) -> None:
     agent.launched(FAILS_ONCE, nproc=2, restarts=1)
     state = agent.done()
     assert state.outcome is NodeOutcome.SUCCEEDED
+    assert state.stop is None
     assert {rank.state for rank in state.ranks} == {RankState.EXITED}
     assert agent.log(0) == b"try\ntry\n"
 

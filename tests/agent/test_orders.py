@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from tests.agent.harness import rank_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from rankdeck.run.node_state import NodeProblem
     from tests.agent.harness import AgentRun
@@ -100,11 +100,13 @@ def test_a_module_in_an_unusual_place_is_found(agent: AgentRun, bare_python: str
     folder = agent.project / "elsewhere" / "odd" / "deep"
     folder.mkdir(parents=True)
     (folder / "run.py").write_text("print('odd')\n")
+    # as an editable installation does it
+    (packages,) = Path(bare_python).parent.parent.glob("lib/python3.*/site-packages")
+    (packages / "odd.pth").write_text(str(agent.project / "elsewhere"))
     agent.start(
         argv=(bare_python, "-m", "odd.deep.run"),
         python=bare_python,
         requires_module="odd.deep.run",
-        env={"PYTHONPATH": str(agent.project / "elsewhere")},
     )
     assert agent.done().outcome is NodeOutcome.SUCCEEDED
 
