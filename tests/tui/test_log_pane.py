@@ -1,0 +1,399 @@
+"""The log pane: following, moving, searching, and files that change under it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.cells import cell_len
+from textual.app import App
+from textual.widgets import Input
+from textual.worker import WorkerCancelled
+
+from tui.widgets.log_pane import LOG_KEYS, LogPane
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from textual.app import ComposeResult
+    from textual.pilot import Pilot
+
+
+class Deck(App[None]):
+    def compose(self) -> ComposeResult:
+        yield LogPane()
+
+
+class Desk:
+    """A pane in a running app, and the log it shows."""
+
+    def __init__(self, app: Deck, pilot: Pilot[None], path: Path) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.path = path
+        self.pane = app.query_one(LogPane)
+
+    def write(self, text: str | bytes) -> None:
+        with self.path.open("ab") as file:
+            file.write(text if isinstance(text, bytes) else text.encode())
+
+    async def open(self) -> None:
+        self.pane.open(self.path, "rank 0")
+        self.pane.focus()
+        self.pane.tick()
+        await self.pilot.pause()
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.app.workers.wait_for_complete()
+        await self.pilot.pause()
+
+    async def look_for(self, text: str) -> None:
+        await self.pilot.press("slash")
+        self.app.query_one(Input).value = text
+        await self.press("enter")
+
+    @property
+    def rows(self) -> list[str]:
+        view = self.pane.view
+        return [view.render_line(y).text for y in range(view.size.height)]
+
+    @property
+    def texts(self) -> list[str]:
+        """The rows without line numbers and scroll bar."""
+        view = self.pane.view
+        gutter = view.size.width - view.text_width - 1
+        return [row[gutter:].rstrip("█").rstrip() for row in self.rows]
+
+    @property
+    def found(self) -> str:
+        view = self.pane.view
+        assert view.viewport is not None
+        return next(row.cells.text for row in view.viewport.rows if row.line.offset == view.found)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    app = Deck()
+    async with app.run_test(size=(60, 12)) as pilot:
+        yield Desk(app, pilot, tmp_path / "rank-0.log")
+
+
+def numbered(first: int, last: int) -> str:
+    return "".join(f"line {number}\n" for number in range(first, last + 1))
+
+
+async def test_a_log_that_is_not_there_yet_is_shown_when_it_comes(desk: Desk) -> None:
+    await desk.open()
+    assert desk.rows[0].strip() == "no output yet"
+    assert desk.pane.status == "following · no output yet"
+    desk.write("first words\n")
+    desk.pane.tick()
+    assert desk.texts[0] == "first words"
+    assert desk.pane.status == "following · 1 line"
+
+
+async def test_it_follows_pauses_counts_what_is_new_and_resumes(desk: Desk) -> None:
+    desk.write(numbered(1, 100))
+    await desk.open()
+    assert desk.texts[-1] == "line 100"
+    desk.write(numbered(101, 102))
+    desk.pane.tick()
+    assert desk.texts[-1] == "line 102"
+    assert desk.pane.status == "following · 102 lines"
+    await desk.press("up")
+    assert desk.texts[-1] == "line 101"
+    desk.write(numbered(103, 110))
+    desk.pane.tick()
+    assert desk.texts[-1] == "line 101"
+    assert desk.pane.status == "paused · +8 lines · 110 lines"
+    await desk.press("down", "down", "down")
+    assert desk.texts[-1] == "line 104"
+    assert not desk.pane.following
+    await desk.press("G")
+    assert desk.texts[-1] == "line 110"
+    assert desk.pane.status == "following · 110 lines"
+    await desk.press("f")
+    desk.write(numbered(111, 111))
+    desk.pane.tick()
+    assert desk.texts[-1] == "line 110"
+    await desk.press("f")
+    assert desk.texts[-1] == "line 111"
+
+
+async def test_every_way_to_move(desk: Desk) -> None:
+    desk.write(numbered(1, 100))
+    await desk.open()
+    height = desk.pane.view.size.height
+    await desk.press("g")
+    assert desk.texts[0] == "line 1"
+    assert desk.rows[0].split()[0] == "1"
+    await desk.press("pagedown")
+    assert desk.texts[0] == f"line {height}"
+    await desk.press("j", "j", "k", "pageup", "home", "down")
+    assert desk.texts[0] == "line 2"
+    await desk.press(*["pagedown"] * 20)
+    assert desk.texts[-1] == "line 100"
+    assert desk.texts[0] == f"line {100 - height + 1}"
+
+
+async def test_lines_are_numbered_where_they_are_known(desk: Desk) -> None:
+    desk.write(numbered(1, 100))
+    await desk.open()
+    assert desk.rows[-1].split() == ["100", "line", "100", "█"]
+    await desk.press("#")
+    assert desk.rows[-1].split() == ["line", "100", "█"]
+
+
+async def test_nothing_is_repainted_while_nothing_changes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.write(numbered(1, 100) + "unfinished")
+    await desk.open()
+    painted: list[object] = []
+    monkeypatch.setattr(desk.pane.view, "refresh", lambda *regions: painted.append(regions))
+    monkeypatch.setattr(desk.pane._line, "update", painted.append)
+    desk.pane.tick()
+    desk.pane.tick()
+    assert painted == []
+    desk.write(" now longer")
+    desk.pane.tick()
+    assert len(painted) == 1, "only the row that has changed"
+    await desk.press("g")
+    painted.clear()
+    desk.write(" and more")
+    desk.pane.tick()
+    assert painted == []
+
+
+async def test_search_goes_to_matches_and_round_the_end(desk: Desk) -> None:
+    desk.write("".join(f"line {n} {'Needle' if n % 40 == 7 else 'hay'}\n" for n in range(200)))
+    await desk.open()
+    await desk.press("g")
+    await desk.look_for("needle")
+    assert desk.found.startswith("line 7 ")
+    await desk.press("n")
+    assert desk.found.startswith("line 47 ")
+    await desk.press("n", "n")
+    assert desk.found.startswith("line 127 ")
+    await desk.press("N")
+    assert desk.found.startswith("line 87 ")
+    await desk.press("n", "n", "n")
+    assert desk.found.startswith("line 7 ")
+    assert "went round the end" in desk.pane.status
+    await desk.press("N")
+    assert desk.found.startswith("line 167 ")
+    assert "went round the end" in desk.pane.status
+    assert not desk.pane.following
+    await desk.look_for("NEEDLE")
+    assert "no match for NEEDLE" in desk.pane.status
+    await desk.look_for("re:1[24]7 needle$")
+    assert desk.found.startswith("line 127 ")
+    await desk.look_for("re:(")
+    assert "not a valid regular expression" in desk.pane.status
+
+
+async def test_matches_are_marked(desk: Desk) -> None:
+    desk.write("one needle two needle\nnothing\nneedle\n")
+    await desk.open()
+    await desk.look_for("needle")
+    view = desk.pane.view
+    first, second, third = (view.render_line(y) for y in range(3))
+    marked = view.get_component_rich_style("log-view--found").bgcolor
+    assert [s.text for s in first if s.style and s.style.bgcolor == marked] == ["needle"] * 2
+    assert not any(s.style and s.style.reverse for s in second)
+    assert [s.text for s in third if s.style and s.style.reverse] == ["needle"]
+
+
+async def test_the_search_line_comes_and_goes(desk: Desk) -> None:
+    desk.write(numbered(1, 3))
+    await desk.open()
+    await desk.press("n")
+    assert "press /" in desk.pane.status
+    entry = desk.app.query_one(Input)
+    assert not entry.display
+    await desk.press("slash")
+    assert entry.display
+    assert entry.has_focus
+    await desk.press("g", "escape")
+    assert not entry.display
+    assert desk.pane.view.has_focus
+
+
+async def test_errors_are_found_in_both_directions(desk: Desk) -> None:
+    lines = [f"line {n}" for n in range(300)]
+    lines[50] = "Traceback (most recent call last):"
+    lines[150] = "ValueError: boom"
+    lines[250] = "1 FAILED"
+    desk.write("\n".join(lines) + "\n")
+    await desk.open()
+    await desk.press("E")
+    assert desk.found == "1 FAILED"
+    await desk.press("E", "E")
+    assert desk.found.startswith("Traceback")
+    await desk.press("e")
+    assert desk.found == "ValueError: boom"
+
+
+async def test_a_search_is_dropped_when_another_log_is_opened(desk: Desk, tmp_path: Path) -> None:
+    desk.write(numbered(1, 100) + "needle\n")
+    await desk.open()
+    await desk.pilot.press("g", "slash")
+    desk.app.query_one(Input).value = "needle"
+    entry = desk.app.query_one(Input)
+    desk.pane.on_input_submitted(Input.Submitted(entry, "needle"))
+    worker = desk.pane._worker
+    assert worker is not None
+    other = tmp_path / "other"
+    other.write_text("other\n")
+    desk.pane.open(other, "rank 1")
+    assert worker.is_cancelled
+    with suppress(WorkerCancelled):
+        await worker.wait()
+    await desk.pilot.pause()
+    assert desk.texts[0] == "other"
+    assert "searching" not in desk.pane.status
+
+
+async def test_truncation_and_replacement_are_followed(desk: Desk) -> None:
+    desk.write(numbered(1, 100))
+    await desk.open()
+    desk.path.write_text("anew\n")
+    desk.pane.tick()
+    assert [text for text in desk.texts if text] == ["anew"]
+    assert desk.pane.status == "following · 1 line"
+    await desk.press("g")
+    other = desk.path.with_name("other")
+    other.write_text(numbered(500, 600))
+    os.replace(other, desk.path)
+    desk.pane.tick()
+    assert desk.texts[0] == "line 500"
+    assert desk.pane.status == "paused · 101 lines"
+    os.truncate(desk.path, 0)
+    desk.pane.tick()
+    assert not any(desk.texts[1:])
+
+
+async def test_a_line_of_200_mb(desk: Desk) -> None:
+    desk.write(b"before\n")
+    with desk.path.open("ab") as file:
+        for _ in range(200):
+            file.write(b"x" * 1_000_000)
+    await desk.open()
+    assert any(text.startswith("xxx") for text in desk.texts)
+    desk.write(b"\nafter\n")
+    for _ in range(60):
+        desk.pane.tick()
+    assert desk.pane.status == "following · 3 lines"
+    assert desk.texts[0] == "before"
+    assert desk.texts[1].startswith("xxx")
+    assert desk.texts[2] == "after"
+    await desk.press("w", "G")
+    assert desk.texts[-1] == "after"
+    assert desk.texts[-2].endswith("[200,000,000 bytes]")
+    await desk.press("g", "w")
+    await desk.look_for("after")
+    assert desk.found == "after"
+
+
+async def test_invalid_utf8_and_progress_bars(desk: Desk) -> None:
+    desk.write(b"bad \xff\xfe bytes\n10%\r50%\r99%")
+    await desk.open()
+    assert desk.texts[0] == "bad \ufffd\ufffd bytes"
+    assert desk.texts[1] == "99%"
+    desk.write(b"\r100%")
+    desk.pane.tick()
+    assert desk.texts[1] == "100%"
+
+
+async def test_wide_characters_are_never_cut_in_two(desk: Desk) -> None:
+    wide = "训练数据" * 30 + "\n" + "a" + "训练🚀数" * 30 + "\n"
+    desk.write(wide)
+    await desk.open()
+    await desk.press("#")
+    width = desk.pane.view.size.width
+    for _ in range(12):
+        assert all(cell_len(row) == width for row in desk.rows)
+        desk.pane.action_shift(1)
+    assert desk.texts[0].strip().startswith("训") or desk.texts[0].strip()[0] in "练数据"
+    desk.pane.action_shift(-100)
+    await desk.press("w")
+    assert all(cell_len(row) == width for row in desk.rows)
+    assert "".join(desk.texts) == wide.replace("\n", "")
+
+
+async def test_tabs_and_colours(desk: Desk) -> None:
+    desk.write(b"a\tb\t\xe8\xae\xad\tc\n\x1b[1;31mred\x1b[0m plain\n")
+    await desk.open()
+    assert desk.texts[0] == "a       b       训      c"
+    red = next(s for s in desk.pane.view.render_line(1) if s.text == "red")
+    assert red.style is not None
+    assert red.style.bold
+    assert red.style.color is not None
+    assert red.style.color.number == 1
+
+
+async def test_resize_keeps_the_end_or_the_place(desk: Desk) -> None:
+    desk.write("".join(f"{n} " + "word " * 40 + "\n" for n in range(100)))
+    await desk.open()
+    await desk.press("w")
+    await desk.pilot.resize_terminal(40, 20)
+    await desk.pilot.pause()
+    assert desk.texts[-1].endswith("word")
+    assert desk.pane.view.viewport is not None
+    assert desk.pane.view.viewport.at_end
+    await desk.press(*["pageup"] * 5)
+    top = desk.pane.view.viewport.rows[0].line.offset
+    await desk.pilot.resize_terminal(90, 30)
+    await desk.pilot.pause()
+    assert desk.pane.view.viewport.rows[0].line.offset == top
+    assert all(cell_len(row) == 90 for row in desk.rows)
+    assert len(desk.pane.view.viewport.rows) == desk.pane.view.size.height
+
+
+async def test_scrolling_sideways_shows_what_is_there(desk: Desk) -> None:
+    desk.write("".join(f"{n:05d}" for n in range(100)) + "\n")
+    await desk.open()
+    before = desk.texts[0]
+    await desk.press("right")
+    assert desk.texts[0].startswith(before[8:20])
+    assert "column 9" in desk.pane.status
+    await desk.press("left")
+    assert desk.texts[0] == before
+
+
+async def test_a_match_far_to_the_right_is_scrolled_to(desk: Desk) -> None:
+    desk.write("x" * 500 + "needle" + "x" * 500 + "\n")
+    await desk.open()
+    await desk.look_for("needle")
+    assert "needle" in desk.rows[0]
+
+
+async def test_an_unreadable_log_says_so(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    desk.pane.open(tmp_path / "loop", "rank 0")
+    desk.pane.tick()
+    assert "cannot be read" in desk.pane.status
+    desk.write("words\n")
+    await desk.open()
+    assert desk.texts[0] == "words"
+
+
+async def test_the_mouse_moves_too(desk: Desk) -> None:
+    desk.write(numbered(1, 1000))
+    await desk.open()
+    view = desk.pane.view
+    await desk.pilot.mouse_down(view, offset=(view.size.width - 1, 0))
+    assert desk.texts[0] == "line 1"
+    assert not desk.pane.following
+
+
+def test_the_table_of_keys_is_what_is_bound() -> None:
+    bound = {key.action for key in LogPane.BINDINGS if not isinstance(key, tuple)}
+    assert bound == {action for _, action, _ in LOG_KEYS}
+    ids = [key.id for key in LogPane.BINDINGS if not isinstance(key, tuple)]
+    assert None not in ids
+    assert len(ids) == len(set(ids))
