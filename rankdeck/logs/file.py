@@ -136,16 +136,17 @@ class LogFile:
     def before(self, offset: int, count: int) -> list[LogLine]:
         """Up to `count` lines that end before `offset`, in file order.
 
-        `offset` is the begin of a line, or the size. May return fewer than there are when they are
-        very long; ask again with the first one's offset.
+        `offset` is the begin of a line, or the size. Where a line is too long to find its begin,
+        it is the first one given, not `exact`, and there may be more before it.
         """
         if count <= 0 or offset <= 0:
             return []
-        start, exact, lines = self._start_of(offset, count)
-        if exact:
-            return self.after(start, lines)
-        ended = self.read(offset - 1, 1) == b"\n"
-        return [self._look(start, offset - ended - start, ended=ended, exact=False)]
+        start, found, limit = self._start_of(offset, count)
+        lines = self.after(start, found) if found else []
+        if limit is None:
+            return lines
+        ended = self.read(start - 1, 1) == b"\n"
+        return [self._look(limit, start - ended - limit, ended=ended, exact=False), *lines]
 
     def line_at(self, offset: int) -> int | None:
         """The number of the line that `offset` lies in, None where the index has not come yet."""
@@ -210,12 +211,13 @@ class LogFile:
                     return offset, False
         return self.size, True
 
-    def _start_of(self, offset: int, count: int) -> tuple[int, bool, int]:
-        """Where the `count`th line before `offset` begins, whether that is so, and how many."""
-        if self.read(offset - 1, 1) == b"\n":
-            offset -= 1
-        found = looked = 0
-        start = end = offset
+    def _start_of(self, offset: int, count: int) -> tuple[int, int, int | None]:
+        """Where the `count`th line before `offset` begins, and how many lines that are.
+
+        Fewer lines, and how far we have looked, where the one before them is too long.
+        """
+        start, found, looked = offset, 0, 0
+        end = offset - (self.read(offset - 1, 1) == b"\n")
         while end > 0:
             begin = (end - 1) // BLOCK * BLOCK
             data = self.read(begin, end - begin)
@@ -224,16 +226,16 @@ class LogFile:
                 at = len(data)
                 for _ in range(count - found):
                     at = data.rfind(b"\n", 0, at)
-                return begin + at + 1, True, count
+                return begin + at + 1, count, None
             if here:
                 found += here
                 start = begin + data.find(b"\n") + 1
             end = begin
-            if 0 < end <= self._index.size and not here:
-                block = self._index.previous_with_newline(end // BLOCK - 1)
-                end = 0 if block is None else (block + 1) * BLOCK
-            elif end > self._index.size:
+            if end > self._index.size:
                 looked += len(data)
                 if looked >= _SCAN_LIMIT:
-                    return (start, True, found) if found else (end, False, 1)
-        return 0, True, found + 1
+                    return start, found, end
+            elif end > 0 and not here:
+                block = self._index.previous_with_newline(end // BLOCK - 1)
+                end = 0 if block is None else (block + 1) * BLOCK
+        return 0, found + 1, None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rankdeck.logs.file import LogFile
 
-_STEP = 1 << 20
+_STEP = 256 * 1024
 _LONGEST = 1 << 20
 """A longer line is searched in pieces of this size that overlap."""
 _OVERLAP = 4096
@@ -100,7 +100,7 @@ def expression(text: str, *, ignore_case: bool = False) -> Query:
 
 
 def search(file: LogFile, query: Query, start: int = 0, stop: int | None = None) -> Iterator[Step]:
-    """Every matching line that begins from `start` on, in order, a step for each MiB or so.
+    """Every matching line that begins from `start` on, in order, a step for each 256 KiB or so.
 
     Args:
         file: The log; what is appended meanwhile is not searched.
@@ -109,27 +109,23 @@ def search(file: LogFile, query: Query, start: int = 0, stop: int | None = None)
         stop: Where to end; None: at the size of the file now.
     """
     end = file.size if stop is None else min(stop, file.size)
-    number = _number_of(file, start)
-    at = start
-    rest = b""
+    number = None if file.indexed_bytes >= end else _number_of(file, start)
+    at, size = start, _STEP
     while at < end:
-        data = file.read(at, min(_STEP, end - at))
-        if not data:
+        text = file.read(at, min(size, end - at))
+        if not text:
             break
-        at += len(data)
-        text = rest + data
-        cut = text.rfind(b"\n") + 1 if at < end else len(text)
-        if cut == 0 and len(text) <= _LONGEST:
-            rest = text
+        # whole lines only: what is cut off is read again with the next piece
+        cut = len(text) if at + len(text) >= end else text.rfind(b"\n") + 1
+        if cut:
+            hits, number = _search_lines(file, query, text, cut, at, number)
+            at, size = at + cut, _STEP
+        elif size < _LONGEST:
+            size = _LONGEST
             continue
-        if cut == 0:
-            hits, number, at = _search_long_line(file, query, at - len(text), end, number)
-            rest = b""
         else:
-            begin = at - len(text)
-            hits, number = _search_lines(text[:cut], query, begin, number)
-            rest = text[cut:]
-        yield Step(tuple(hits), at - len(rest))
+            hits, number, at = _search_long_line(file, query, at, end, number)
+        yield Step(tuple(hits), at)
 
 
 def _number_of(file: LogFile, offset: int) -> int:
@@ -143,37 +139,53 @@ def _number_of(file: LogFile, offset: int) -> int:
     return number
 
 
-def _search_lines(text: bytes, query: Query, base: int, number: int) -> tuple[list[Hit], int]:
-    """The hits in `text`, which holds whole lines, and the number of the line after it."""
+def _search_lines(
+    file: LogFile, query: Query, text: bytes, stop: int, base: int, number: int | None
+) -> tuple[list[Hit], int | None]:
+    """The hits in `text` up to `stop`, where a line ends; and the number of the line there.
+
+    Args:
+        file: The log; its index gives the numbers if `number` is None.
+        query: What to look for.
+        text: A piece of the log.
+        stop: Where to end in it.
+        base: Where it lies in the log.
+        number: Of its first line.
+    """
     hits: list[Hit] = []
-    counted = 0
-    for begin, end, at, last in _matching_lines(text, query):
-        number += text.count(b"\n", counted, begin)
+    counting, counted = number is not None, 0
+    for begin, end, at, last in _matching_lines(text, stop, query):
+        if number is None:
+            number = file.line_at(base + begin) or 0
+        else:
+            number += text.count(b"\n", counted, begin)
         counted = begin
         data = _excerpt(text[begin:end], at - begin, last - begin)
         hits.append(Hit(number, base + begin, base + at, data))
-    return hits, number + text.count(b"\n", counted)
+    if number is None or not counting:
+        return hits, None
+    return hits, number + text.count(b"\n", counted, stop)
 
 
-def _matching_lines(text: bytes, query: Query) -> Iterator[tuple[int, int, int, int]]:
+def _matching_lines(text: bytes, stop: int, query: Query) -> Iterator[tuple[int, int, int, int]]:
     """Begin and end of each matching line, and of the first match in it."""
     if query.by_line and not query.needles:
-        yield from _line_by_line(text, query)
+        yield from _line_by_line(text, stop, query)
         return
     folded = text.lower() if query.folded else text
-    nexts = {needle: folded.find(needle) for needle in query.needles}
+    nexts = {needle: folded.find(needle, 0, stop) for needle in query.needles}
     position = 0
     while True:
         if nexts:
             at = min((found for found in nexts.values() if found >= 0), default=-1)
         else:
-            match = query.pattern.search(text, position)
+            match = query.pattern.search(text, position, stop)
             at = match.start() if match else -1
-        if at < 0 or at >= len(text):
+        if not 0 <= at < stop:
             return
         begin = text.rfind(b"\n", 0, at) + 1
-        end = text.find(b"\n", at)
-        end = len(text) if end < 0 else end
+        end = text.find(b"\n", at, stop)
+        end = stop if end < 0 else end
         # the expression itself says what matches, within this line alone
         span = query.find(text[begin:end])
         if span is not None:
@@ -181,14 +193,14 @@ def _matching_lines(text: bytes, query: Query) -> Iterator[tuple[int, int, int, 
         position = end + 1
         for needle, found in nexts.items():
             if 0 <= found < position:
-                nexts[needle] = folded.find(needle, position)
+                nexts[needle] = folded.find(needle, position, stop)
 
 
-def _line_by_line(text: bytes, query: Query) -> Iterator[tuple[int, int, int, int]]:
+def _line_by_line(text: bytes, stop: int, query: Query) -> Iterator[tuple[int, int, int, int]]:
     begin = 0
-    while begin < len(text):
-        end = text.find(b"\n", begin)
-        end = len(text) if end < 0 else end
+    while begin < stop:
+        end = text.find(b"\n", begin, stop)
+        end = stop if end < 0 else end
         span = query.find(text[begin:end])
         if span is not None:
             yield begin, end, begin + span[0], begin + span[1]
@@ -196,8 +208,8 @@ def _line_by_line(text: bytes, query: Query) -> Iterator[tuple[int, int, int, in
 
 
 def _search_long_line(
-    file: LogFile, query: Query, begin: int, stop: int, number: int
-) -> tuple[list[Hit], int, int]:
+    file: LogFile, query: Query, begin: int, stop: int, number: int | None
+) -> tuple[list[Hit], int | None, int]:
     """Search the line at `begin` piece by piece; also the number and begin of the next line."""
     hits: list[Hit] = []
     at = begin
@@ -206,9 +218,10 @@ def _search_long_line(
         end = piece.find(b"\n")
         line = piece if end < 0 else piece[:end]
         if not hits and (span := query.find(line)) is not None:
-            hits.append(Hit(number, begin, at + span[0], _excerpt(line, *span)))
+            known = number if number is not None else file.line_at(begin) or 0
+            hits.append(Hit(known, begin, at + span[0], _excerpt(line, *span)))
         if end >= 0:
-            return hits, number + 1, at + end + 1
+            return hits, None if number is None else number + 1, at + end + 1
         if len(piece) < _LONGEST:
             break
         at += len(piece) - _OVERLAP
