@@ -36,8 +36,8 @@ class Deck(App[None]):
     CSS_PATH: ClassVar[str] = "styles/deck.tcss"
     BINDINGS = bindings(Scope.EVERYWHERE)
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (30, "-high")]
+    # textual declares it as an instance's, so that it cannot be a ClassVar
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
 
     def __init__(
         self,
@@ -100,6 +100,12 @@ class Deck(App[None]):
 
         run = RunDir(self.controller.store.runs_dir / run_id) if run_id else None
         self.push_screen(NewJobScreen(str(run.job) if run else None))
+
+    def show_launched(self, run_id: str, form: Screen[None]) -> None:
+        """Show a run that has just been started, in place of its form."""
+        if self.screen is form:
+            form.dismiss()
+        self.open_run(run_id)
 
     def action_help(self) -> None:
         """Show the keys that are valid here."""

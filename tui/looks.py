@@ -95,15 +95,18 @@ def wrap(line: Line, width: int) -> list[Line]:
     """The line in pieces of at most `width` cells, broken at spaces where there are any near."""
     if width <= 0 or line_width(line) <= width:
         return [line]
-    indent = min(len(plain(line)) - len(plain(line).lstrip(" ")), width // 2)
+    lead: Piece = line[0]
+    if lead[0] != "│ ":
+        text = plain(line)
+        lead = (" " * min(len(text) - len(text.lstrip(" ")), width // 2), "")
     done: list[Line] = []
     rest = line
     while line_width(rest) > width:
         cut = _cut_at(plain(rest), width)
         head, rest = _split(rest, cut)
         done.append(head)
-        rest = (((" " * indent), ""), *_strip_left(rest))
-        if line_width(rest) <= indent:
+        rest = (lead, *_strip_left(rest))
+        if line_width(rest) <= cell_len(lead[0]):
             return done
     return [*done, rest]
 

@@ -165,7 +165,7 @@ class RunScreen(DeckScreen):
             self.action_pane("failure")
             run = self._facts.snapshot.run if self._facts else None
             if run is not None and run.failure is not None and run.failure.rank is not None:
-                self.query_one(RankGrid).select(run.failure.rank)
+                self.query_one(RankGrid).selected = run.failure.rank
 
     def _show_tabs(self) -> None:
         current = self.query_one(ContentSwitcher).current

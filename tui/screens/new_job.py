@@ -1,0 +1,332 @@
+"""The form that describes a job: five parts on one screen, checked as it is typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import ContentSwitcher, Static
+
+from rankdeck.job.fields import FieldKind, Section, check_field, fields_of
+from tui.keys import Scope, bindings, keys_of
+from tui.looks import Line, Piece, safe
+from tui.preview import read_assignments
+from tui.screens.base import DeckScreen
+from tui.screens.job_text import draft_of, preview_lines
+from tui.widgets.bars import KeyBar, LineBar, TitleBar
+from tui.widgets.form_field import FormField
+from tui.widgets.text_lines import TextLines
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from rankdeck.errors import Problem, UserError
+    from rankdeck.job.fields import Field
+    from rankdeck.project.hyperparameters import HyperParameter, HyperParameterFile
+    from rankdeck.run.layout import RunDir
+    from tui.preview import JobPreview
+
+_PREVIEW = "preview"
+_PARTS = (*(section.value.lower() for section in Section), _PREVIEW)
+_DEBOUNCE = 0.15
+
+
+class NewJobScreen(DeckScreen):
+    """Describes a job, shows what it would do, and starts it."""
+
+    BINDINGS = bindings(Scope.FORM)
+    SCOPES = (Scope.FORM, Scope.TEXT, Scope.EVERYWHERE)
+
+    def __init__(self, target: str | None = None) -> None:
+        """Begin with the job file `target` (that of an earlier run), or with nothing."""
+        super().__init__()
+        self._target = target
+        self._fields: dict[str, FormField] = {}
+        self._declared: dict[str, HyperParameter] = {}
+        self._declarations: HyperParameterFile | None = None
+        self._preview: JobPreview | None = None
+        self._asked = 0
+        self._heard = 0
+        self._launch_wanted = False
+        self._launching = False
+
+    def compose(self) -> ComposeResult:
+        """The parts, of which one is seen."""
+        yield TitleBar()
+        yield LineBar(id="parts")
+        with ContentSwitcher(initial=_PREVIEW if self._target else _PARTS[0], id="form"):
+            for section in Section:
+                with VerticalScroll(id=section.value.lower(), can_focus=False):
+                    if section is Section.HYPERPARAMETERS:
+                        yield Static("", id="declared-in", markup=False)
+                        yield Vertical(id="declared")
+                    for field in fields_of(section):
+                        yield self._add(field)
+            yield TextLines(id=_PREVIEW)
+        yield KeyBar(keys_of(Scope.FORM, Scope.EVERYWHERE))
+
+    def on_mount(self) -> None:
+        """Ask at once what the empty form comes to."""
+        self.controller.watch_nothing()
+        title = "run again" if self._target else "new job"
+        self.query_one(TitleBar).show_parts((("rankdeck", "bold"), (f" ▸ {title}", "")))
+        self.query_one(f"#{_PREVIEW}", TextLines).show(((("working it out …", "dim"),),))
+        self._show_parts()
+        self._focus_part()
+        self._ask()
+
+    def _add(self, field: Field) -> FormField:
+        widget = FormField(field.name, field.label, field.help, _choices(field))
+        self._fields[field.name] = widget
+        return widget
+
+    # -- what is typed ----------------------------------------------------------------------
+
+    @on(FormField.Changed)
+    def _typed(self, message: FormField.Changed) -> None:
+        field = message.field
+        field.show_problem(self._check(field))
+        self._asked += 1
+        asked = self._asked
+        self.set_timer(_DEBOUNCE, lambda: self._ask() if asked == self._asked else None)
+        self._show_parts()
+
+    def _check(self, field: FormField) -> str:
+        """What is wrong with one field by itself."""
+        text = field.text
+        name, _, key = field.key.partition(".")
+        if not text:
+            return ""
+        try:
+            if key:
+                from rankdeck.project.hyperparameters import check_value
+
+                check_value(self._declared[key], text)
+            elif name in ("hyperparameters", "env", "backend_options"):
+                read_assignments(text)
+            elif problem := check_field(name, text):
+                return problem.message
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def _ask(self) -> None:
+        self._asked += 1
+        asked = self._asked
+        try:
+            draft = draft_of({key: field.text for key, field in self._fields.items()})
+        except ValueError:
+            # a field that cannot even be split says so beside it
+            self._launch_wanted = False
+            return
+
+        def done(preview: JobPreview | None, error: UserError | None) -> None:
+            if not self.is_attached or asked < self._heard:
+                return
+            self._heard = asked
+            if error is not None:
+                self.deck.tell(error)
+            if preview is not None:
+                self.run_worker(self._show(preview, asked), group="show", exit_on_error=True)
+
+        self.controller.preview(self._target, draft, done)
+
+    async def _show(self, preview: JobPreview, asked: int) -> None:
+        await self._show_declarations(preview.hyperparameters)
+        if asked != self._asked:
+            return
+        self._preview = preview
+        effective = preview.effective or {}
+        wrong = _by_field(preview.problems, self._fields)
+        for key, field in self._fields.items():
+            if effective:
+                field.show_default(effective.get(key, ""))
+            field.show_problem(self._check(field) or wrong.get(key, ""))
+        self.query_one(f"#{_PREVIEW}", TextLines).show(preview_lines(preview))
+        self._show_parts()
+        if self._launch_wanted:
+            self._launch_wanted = False
+            self._launch_now()
+
+    async def _show_declarations(self, file: HyperParameterFile | None) -> None:
+        """Fields for what the project declares; what was typed for those that stay, stays."""
+        if file == self._declarations:
+            return
+        self._declarations = file
+        typed = {key: field.text for key, field in self._fields.items() if "." in key}
+        for key in typed:
+            del self._fields[key]
+        self._declared = {entry.name: entry for entry in file.entries} if file else {}
+        rows = [_declared_field(entry) for entry in self._declared.values()]
+        place = self.query_one("#declared", Vertical)
+        await place.remove_children()
+        await place.mount_all(rows)
+        for row in rows:
+            self._fields[row.key] = row
+            if typed.get(row.key):
+                row.input.value = typed[row.key]
+        self._fields["hyperparameters"].display = not rows
+        note = safe(file.path) if file else "The project has no HyperParameters.json."
+        self.query_one("#declared-in", Static).update(note)
+
+    # -- parts ------------------------------------------------------------------------------
+
+    @property
+    def _part(self) -> str:
+        return self.query_one("#form", ContentSwitcher).current or _PARTS[0]
+
+    def action_go(self, part: str) -> None:
+        """Show a part of the form."""
+        self.query_one("#form", ContentSwitcher).current = part
+        self._show_parts()
+        self._focus_part()
+
+    def action_section(self, step: int) -> None:
+        """Show the next or the previous part."""
+        self.action_go(_PARTS[(_PARTS.index(self._part) + step) % len(_PARTS)])
+
+    def action_next_field(self) -> None:
+        """Go on to the next field."""
+        self.focus_next()
+
+    def action_previous_field(self) -> None:
+        """Go back to the previous field."""
+        self.focus_previous()
+
+    def action_choose(self, step: int) -> None:
+        """Go through the values of the field."""
+        field = self.focused.parent if self.focused else None
+        if isinstance(field, FormField) and not field.choose(step):
+            self.notify("this field has no list of values", timeout=3, markup=False)
+
+    def _focus_part(self) -> None:
+        if self._part == _PREVIEW:
+            self.query_one(f"#{_PREVIEW}", TextLines).focus()
+            return
+        for field in self.query_one(f"#{self._part}").query(FormField):
+            if field.display:
+                field.input.focus()
+                return
+
+    def _part_of(self, field: FormField) -> str:
+        return next((a.id for a in field.ancestors if a.id in _PARTS), None) or _PARTS[0]
+
+    def _show_parts(self) -> None:
+        wrong = dict.fromkeys(_PARTS, 0)
+        for field in self._fields.values():
+            if field.problem:
+                wrong[self._part_of(field)] += 1
+        if self._preview is not None:
+            wrong[_PREVIEW] = len(self._preview.problems)
+        pieces: list[Piece] = [(" ", "")]
+        for number, part in enumerate(_PARTS, start=1):
+            here = part == self._part
+            name = part.capitalize() if self.size.width >= 80 or here else part.capitalize()[:8]
+            pieces.append((f"{'▸' if here else ' '}{number} {name}", "bold" if here else ""))
+            pieces.append((f" ✖{wrong[part]}" if wrong[part] else "", "error"))
+            pieces.append((" ", ""))
+        self.query_one("#parts", LineBar).show(tuple(pieces))
+        told = self._preview
+        ready: Line = (("working it out …", "dim"),)
+        if told is not None:
+            count = len(told.problems)
+            text = (
+                f"{count} problem{'s' if count != 1 else ''}" if count else "ready: ctrl+l starts"
+            )
+            ready = ((text, "error" if count else "good"),)
+        title = "run again" if self._target else "new job"
+        left: Line = (("rankdeck", "bold"), (f" ▸ {title}", ""))
+        self.query_one(TitleBar).show_parts(left, ready)
+
+    # -- the way out ------------------------------------------------------------------------
+
+    def action_launch(self) -> None:
+        """Check once more what is typed now, and start it."""
+        if not self._launching and not self._launch_wanted:
+            self._launch_wanted = True
+            self._ask()
+            if not self._launch_wanted:
+                self._go_to_problem()
+
+    def _launch_now(self) -> None:
+        if self._preview is None or self._preview.problems or any(map(self._check, self._all)):
+            self._go_to_problem()
+            return
+        self._launching = True
+        draft = draft_of({key: field.text for key, field in self._fields.items()})
+
+        def done(run: RunDir | None, error: UserError | None) -> None:
+            self._launching = False
+            if error is not None:
+                self.deck.tell(error)
+            elif run is not None:
+                self.deck.show_launched(run.id, self)
+
+        self.controller.launch(self._target, draft, done)
+
+    @property
+    def _all(self) -> tuple[FormField, ...]:
+        return tuple(self._fields.values())
+
+    def _go_to_problem(self) -> None:
+        wrong = [field for field in self._all if field.problem]
+        if not wrong:
+            self.action_go(_PREVIEW)
+            return
+        order = sorted(wrong, key=lambda field: _PARTS.index(self._part_of(field)))
+        self.action_go(self._part_of(order[0]))
+        order[0].input.focus()
+        self.notify("not started: something is wrong here", severity="warning", markup=False)
+
+    def action_back(self) -> None:
+        """Leave; ask first where something has been typed."""
+        if not any(field.text for field in self._all):
+            self.dismiss()
+            return
+        question: tuple[Line, ...] = (
+            (("Leave the form?", "title"),),
+            (),
+            (("What has been typed is forgotten; nothing is started.", ""),),
+        )
+        self.deck.ask(question, self._leave)
+
+    def _leave(self) -> None:
+        # the question is still on its way out when its answer arrives
+        self.call_later(self.dismiss)
+
+
+def _choices(field: Field) -> tuple[str, ...]:
+    if field.choices:
+        return field.choices
+    if field.kind is FieldKind.SWITCH:
+        return ("on", "off")
+    if field.kind is FieldKind.NPROC:
+        return ("1", "2", "4", "8", "auto", "gpu", "cpu")
+    if field.name == "launcher":
+        from rankdeck.launchers.base import launcher_names
+
+        return launcher_names()
+    if field.name == "backend":
+        from rankdeck.backend import backend_names
+
+        return backend_names()
+    return ()
+
+
+def _declared_field(entry: HyperParameter) -> FormField:
+    choices = ("true", "false") if entry.type.value == "bool" else entry.choices
+    told = f"{entry.type.value}{', required' if entry.required and entry.default is None else ''}"
+    text = f"{told} · {entry.description}" if entry.description else told
+    return FormField(f"hyperparameters.{entry.name}", entry.name, text, choices)
+
+
+def _by_field(problems: tuple[Problem, ...], fields: dict[str, FormField]) -> dict[str, str]:
+    """The first problem of each field; those of a mapping's entry count for the mapping."""
+    found: dict[str, str] = {}
+    for problem in problems:
+        key = problem.field if problem.field in fields else problem.field.partition(".")[0]
+        if key in fields:
+            told = problem.message if key == problem.field else f"{problem.key}: {problem.message}"
+            found.setdefault(key, told)
+    return found
