@@ -1,4 +1,4 @@
-"""What a user can get wrong before anything starts: one clear sentence, exit 2 or 3, no traceback."""
+"""What users get wrong before anything starts: one clear sentence, no traceback, exit 2 or 3."""
 
 from __future__ import annotations
 

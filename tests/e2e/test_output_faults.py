@@ -53,7 +53,8 @@ def test_values_arrive_byte_for_byte(cli: Cli, program: Callable[..., Path]) -> 
     value = "$(touch /tmp/owned) `id` \"q\" 'q' \\ * ~ 中文 🙂\nsecond line\ttab"
     path = program(
         "import os, sys\n"
-        "sys.stdout.buffer.write(os.fsencode(os.environ['note']) + b'\\0' + os.fsencode(sys.argv[1]))\n"
+        "seen = os.fsencode(os.environ['note']), os.fsencode(sys.argv[1])\n"
+        "sys.stdout.buffer.write(b'\\0'.join(seen))\n"
     )
     path.with_name("HyperParameters.json").write_text(
         '{"HyperParameters": [{"name": "note", "types": "string"}]}'

@@ -135,7 +135,10 @@ while True:
 
 
 def test_kill_does_not_wait(cli: Cli, program: Callable[..., Path]) -> None:
-    text = "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(600)"
+    text = (
+        "import signal, time\nsignal.signal(15, signal.SIG_IGN)\n"
+        "print('up', flush=True)\ntime.sleep(600)\n"
+    )
     cli.ok("run", "-d", "--launcher", "direct", "--grace", "300", program(text))
     cli.until_rank(0, "output")
     cli.ok("kill", "last", timeout=30)
