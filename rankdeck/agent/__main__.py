@@ -75,10 +75,11 @@ def _run(order: Order, umask: int, guardian_fd: int) -> int:
     agent = Agent(order, launch, signals, guardian_fd)
     try:
         agent.run(problem)
-    except Exception:
+    except Exception as error:
         import traceback
 
         note(f"agent: {traceback.format_exc()}")
+        agent.give_up(error)
         return 1
     return 0
 

@@ -10,7 +10,7 @@ from rankdeck.agent.exits import Exit, Exits
 from rankdeck.agent.inbox import take_commands
 from rankdeck.agent.node import LauncherProcess, Node
 from rankdeck.agent.problem import ProblemError
-from rankdeck.agent.processes import belonging, marks_of
+from rankdeck.agent.processes import belonging, end_all, marks_of
 from rankdeck.agent.report import Reporter
 from rankdeck.agent.stop import Stopper
 from rankdeck.agent.watch import Watch
@@ -67,6 +67,16 @@ class Agent:
             self._began()
         while not self._over():
             self._turn()
+        self._finish()
+
+    def give_up(self, error: Exception) -> None:
+        """A fault of the agent itself: end everything at once, and say so."""
+        self.node.problem = ProblemError(
+            "agent", f"the agent itself failed: {error!r}", f"see {self._order.node_dir}/agent.log"
+        )
+        now, tick = self._clocks()
+        self._stopper.begin("the agent failed", now, tick, grace=0.0)
+        end_all(self._find)
         self._finish()
 
     # Before the start

@@ -129,6 +129,23 @@ def test_a_rank_is_killed_by_somebody_else(agent: AgentRun) -> None:
     assert state.problem is None
 
 
+def test_a_fault_of_the_agent_itself(agent: AgentRun) -> None:
+    """Whatever it is: everything is ended, and the state says so."""
+    agent.launched(STUBBORN, nproc=2, wait_for_go=True)
+    agent.until(lambda state: state.phase is NodePhase.READY)
+    (agent.node.attempt(0).path / "spawned").unlink()
+    agent.send("go")
+    state = agent.until(lambda state: state.phase is NodePhase.DONE)
+    assert agent.process is not None
+    assert agent.process.wait(15) == 1
+    assert agent.left() == {}
+    assert state.outcome is NodeOutcome.FAILED
+    assert state.problem is not None
+    assert state.problem.category == "agent"
+    assert "the agent itself failed: FileNotFoundError" in state.problem.message
+    assert "Traceback" in agent.agent_log()
+
+
 def test_a_broken_order_is_told(tmp_path: Path) -> None:
     bundle = agent_bundle(tmp_path / "cache")
     order = tmp_path / "order.json"
