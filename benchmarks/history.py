@@ -95,12 +95,17 @@ def measure(repeats: int) -> Report:
             disk.forget()
             return _timed(code, home, limit)
 
+        def warm(code: str, limit: int) -> float:
+            # the cold contestants before have left an empty cache
+            _timed(code, home, limit)
+            return _timed(code, home, limit)
+
         samples = interleave(
             {
                 "scan, cold": lambda: cold(_SCAN, 0),
                 "newest 100, cold": lambda: cold(_OURS, 100),
-                "scan, warm": lambda: _timed(_SCAN, home, 0),
-                "all 10,000, warm": lambda: _timed(_OURS, home, 0),
+                "scan, warm": lambda: warm(_SCAN, 0),
+                "all 10,000, warm": lambda: warm(_OURS, 0),
             },
             repeats,
         )
