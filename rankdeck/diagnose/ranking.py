@@ -132,9 +132,10 @@ def _certainty(
 
 def ends_with_trace(candidate: Candidate) -> bool:
     """Whether its traceback is the last thing in its log, so that it can be what ended it."""
-    if candidate.trace is None or not candidate.last_lines:
-        return False
-    return candidate.trace.crash or candidate.trace.lines[-1].strip() in candidate.last_lines[-1]
+    trace = candidate.trace
+    if trace is None or trace.crash:
+        return trace is not None
+    return bool(candidate.last_lines) and trace.lines[-1].strip() in candidate.last_lines[-1]
 
 
 def _weak_signal(candidate: Candidate) -> bool:

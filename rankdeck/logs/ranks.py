@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from rankdeck.errors import UserError
 
-_PART = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
+_PART = re.compile(r"(\d+)(?:\s*-\s*(\d+))?", re.ASCII)
 _MOST_DIGITS = 7
 
 

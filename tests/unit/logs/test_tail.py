@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rankdeck.logs.assemble import LINE_LIMIT
+from rankdeck.logs.tail import Batch, Follower
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as stream:
+        stream.write(data)
+
+
+def finish(follower: Follower) -> dict[int, list[bytes]]:
+    lines: dict[int, list[bytes]] = {}
+    for batch in follower.finish():
+        for rank, some in batch:
+            lines.setdefault(rank, []).extend(some)
+    follower.close()
+    return lines
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def follower(clock: Clock) -> Follower:
+    return Follower(clock)
+
+
+def test_new_lines_of_many_files_come_by_rank(tmp_path: Path, follower: Follower) -> None:
+    logs = {rank: tmp_path / f"rank-{rank}.log" for rank in (2, 0, 1)}
+    for rank, log in logs.items():
+        log.touch()
+        follower.add(rank, log)
+    assert follower.poll() == []
+    append(logs[1], b"one\ntw")
+    append(logs[0], b"zero\n")
+    assert follower.poll() == [(0, [b"zero"]), (1, [b"one"])]
+    append(logs[1], b"o\n")
+    assert follower.poll() == [(1, [b"two"])]
+    assert not follower.behind
+
+
+def test_a_file_that_comes_later_is_read_from_its_begin(tmp_path: Path, follower: Follower) -> None:
+    log = tmp_path / "log"
+    follower.add(7, log)
+    assert follower.poll() == []
+    append(log, b"first\n")
+    assert follower.poll() == [(7, [b"first"])]
+
+
+def test_following_may_begin_anywhere(tmp_path: Path, follower: Follower) -> None:
+    log = tmp_path / "log"
+    append(log, b"old\nnew\n")
+    follower.add(0, log, start=4)
+    assert follower.poll() == [(0, [b"new"])]
+
+
+def test_all_of_many_absent_files_are_found(tmp_path: Path, follower: Follower) -> None:
+    logs = [tmp_path / f"{rank}" for rank in range(600)]
+    for rank, log in enumerate(logs):
+        follower.add(rank, log)
+    append(logs[599], b"last\n")
+    seen: Batch = []
+    for _ in range(3):
+        seen += follower.poll()
+    assert seen == [(599, [b"last"])]
+
+
+@pytest.mark.parametrize("size", [64 * 1024 * 16, 64 * 1024 * 16 * 3 + 5])
+def test_one_poll_is_bounded_and_says_when_there_is_more(
+    tmp_path: Path, follower: Follower, size: int
+) -> None:
+    log = tmp_path / "log"
+    append(log, b"0123456789abcde\n" * (size // 16))
+    follower.add(0, log)
+    ((_, lines),) = follower.poll()
+    assert len(lines) * 16 <= 64 * 1024 * 16
+    assert follower.behind
+    rest = finish(follower).get(0, [])
+    assert len(lines) + len(rest) == size // 16
+
+
+def test_the_end_brings_everything_unfinished_lines_too(tmp_path: Path, follower: Follower) -> None:
+    log, late = tmp_path / "log", tmp_path / "late"
+    append(log, b"one\ntwo")
+    follower.add(0, log)
+    follower.add(1, late)
+    follower.poll()
+    append(late, b"came at the end")
+    assert finish(follower) == {0: [b"two"], 1: [b"came at the end"]}
+
+
+def test_an_unfinished_line_is_shown_after_a_while(
+    tmp_path: Path, follower: Follower, clock: Clock
+) -> None:
+    log = tmp_path / "log"
+    append(log, b"loading ...")
+    follower.add(0, log)
+    assert follower.poll() == []
+    clock.now += 5.0
+    assert follower.poll() == [(0, [b"loading ..."])]
+    assert follower.poll() == []
+
+
+def test_progress_is_shown_a_few_times_a_second(
+    tmp_path: Path, follower: Follower, clock: Clock
+) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    follower.add(0, log)
+    shown = []
+    for percent in range(101):
+        append(log, b"\r%d%%" % percent)
+        clock.now += 0.02
+        shown += [line for _, lines in follower.poll() for line in lines]
+    append(log, b"\ndone\n")
+    shown += [line for _, lines in follower.poll() for line in lines]
+    assert shown[-2:] == [b"100%", b"done"]
+    assert 4 <= len(shown) <= 10
+
+
+def test_a_truncated_file_is_read_anew(tmp_path: Path, follower: Follower, clock: Clock) -> None:
+    log = tmp_path / "log"
+    append(log, b"old line\nand another\n")
+    follower.add(0, log)
+    follower.poll()
+    log.write_bytes(b"new\n")
+    clock.now += 2.0
+    assert follower.poll() == []
+    assert follower.behind
+    assert follower.poll() == [(0, [b"new"])]
+
+
+def test_a_replaced_file_is_read_anew_after_the_old_one(
+    tmp_path: Path, follower: Follower, clock: Clock
+) -> None:
+    log, old = tmp_path / "log", tmp_path / "old"
+    append(log, b"one\n")
+    follower.add(0, log)
+    follower.poll()
+    log.rename(old)
+    append(old, b"last words")
+    append(log, b"new\n")
+    assert follower.poll() == []
+    clock.now += 2.0
+    assert follower.poll() == [(0, [b"last words"])]
+    assert follower.poll() == [(0, [b"new"])]
+
+
+def test_200_mb_without_a_newline_pass_in_bounded_memory(
+    tmp_path: Path, follower: Follower
+) -> None:
+    log = tmp_path / "log"
+    append(log, b"begin\n")
+    os.truncate(log, 200_000_000)
+    append(log, b"\nend\n")
+    follower.add(0, log)
+    lines = finish(follower)[0]
+    assert [len(line) for line in lines] == [5, LINE_LIMIT + 4, len(lines[2]), 3]
+    assert lines[2].decode() == "… [199,999,994 bytes]"
+
+
+def test_more_files_than_the_soft_limit_allows(
+    tmp_path: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 400:
+        pytest.skip("the hard limit of open files is too low")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        for rank in range(200):
+            append(tmp_path / f"{rank}", b"x\n")
+            follower.add(rank, tmp_path / f"{rank}")
+        assert len(follower.poll()) == 200
+    finally:
+        follower.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
