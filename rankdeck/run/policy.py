@@ -147,12 +147,24 @@ def _told_to_end(said: Mapping[str, NodeState], stop: Stop | None) -> bool:
 
 
 def succeeded(state: RunState, said: Mapping[str, NodeState]) -> bool:
-    """Whether every rank ended by itself with exit code 0 and no launcher says otherwise."""
-    if not all(rank.state is RankState.EXITED for rank in state.ranks):
-        return False
-    return not any(
+    """Whether every rank ended by itself with exit code 0 and no launcher says otherwise.
+
+    A script that starts no ranks of its own (a `train.sh` without torchrun) succeeds by its own
+    exit code; its ranks stay pending.
+    """
+    if any(
         word.outcome is NodeOutcome.FAILED or word.problem is not None for word in said.values()
+    ):
+        return False
+    return all(
+        rank.state is RankState.EXITED
+        or (rank.state is RankState.PENDING and _launcher_vouches(said.get(rank.node)))
+        for rank in state.ranks
     )
+
+
+def _launcher_vouches(word: NodeState | None) -> bool:
+    return word is not None and word.launcher is not None and word.outcome is NodeOutcome.SUCCEEDED
 
 
 def _worth_another(state: RunState) -> bool:

@@ -117,3 +117,16 @@ def test_scaffold_trains_at_once_and_resumes(cli: Cli, tmp_path: Path) -> None:
     assert second.returncode == 0, second.stderr
     assert "step 8/8" in second.stdout
     assert "step 1/8" not in second.stdout
+
+
+def test_script_without_torchrun_succeeds_by_its_own_code(
+    cli: Cli, program: Callable[..., Path]
+) -> None:
+    path = program("echo only this\n", "train.sh")
+    done = cli("run", path)
+    assert done.returncode == 0, done.stderr
+    assert "only this" in done.stdout
+    path.write_text("exit 4\n")
+    done = cli("run", path)
+    assert done.returncode == 1
+    assert "4" in cli.show()["failure"]["summary"]
