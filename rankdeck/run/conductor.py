@@ -99,6 +99,10 @@ class Conductor:
         """The last word of each agent of the current attempt."""
         return self._desk.said()
 
+    def note(self, message: str) -> None:
+        """Record something worth telling."""
+        self._desk.record(self._desk.note(message))
+
     def child_ended(self) -> None:
         """A child process has ended; perhaps an agent."""
         self._desk.agents.hurry()

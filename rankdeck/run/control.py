@@ -65,7 +65,8 @@ def send_command(run: RunDir, command: RunCommand) -> None:
             os.close(descriptor)
         temporary.rename(run.control / name)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise UserError(
             f"{run.control}: the command could not be left there: {error.strerror}",
             exit_code=ExitCode.UNUSABLE,

@@ -44,7 +44,7 @@ class NodeDocument(msgspec.Struct, frozen=True, kw_only=True):
     agent_log: str
 
 
-class RankDocument(msgspec.Struct, frozen=True, kw_only=True):
+class RankDocument(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One rank in the document."""
 
     rank: int

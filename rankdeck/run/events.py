@@ -37,7 +37,7 @@ class EventKind(str, Enum):
     """Anything else worth telling (`message`): warnings, leftovers, clock jumps."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One fact. Which optional fields are set depends on `kind`."""
 
     seq: int

@@ -50,7 +50,7 @@ class Journal:
         self._unwritten: list[Event] = []
         self._published: RunState | None = None
         self.disk_full = False
-        """Whether the last write found no room."""
+        """Whether a write found no room, and there has not been plenty since."""
 
     def record(self, facts: Sequence[Event]) -> None:
         """Append `facts` to the log, numbered, and fold them into the state."""
@@ -83,11 +83,11 @@ class Journal:
                 self._published = self.state
             return
         self._published = self.state
-        self.disk_full = bool(self._unwritten)
 
     def reserve(self) -> None:
         """Set room aside for the last words, if there is plenty."""
-        self._reserve.make()
+        if self._reserve.make():
+            self.disk_full = False
 
     def finish(self) -> None:
         """Give the reserve back; the run has ended."""
@@ -118,20 +118,21 @@ class Reserve:
         self._size = size
         self._made = path.exists()
 
-    def make(self) -> None:
-        """Take the room, unless that would fill the disk."""
+    def make(self) -> bool:
+        """Take the room, unless that would fill the disk; whether it is taken."""
         if self._made:
-            return
+            return True
         with suppress(OSError):
             facts = os.statvfs(self._path.parent)
             if facts.f_bavail * facts.f_frsize < 8 * self._size:
-                return
+                return False
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(descriptor, 0, self._size)
                 self._made = True
             finally:
                 os.close(descriptor)
+        return self._made
 
     def release(self) -> None:
         """Give the room back."""

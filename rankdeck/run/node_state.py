@@ -58,8 +58,11 @@ class NodeOutcome(str, Enum):
     STOPPED = "stopped"
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Unknown fields are ignored, so that a newer agent can be read."""
+class _Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Unknown fields are ignored, so that a newer agent can be read.
+
+    No record can be part of a cycle; thousands of them should not slow down the collector.
+    """
 
 
 class ProcessRef(_Record, frozen=True, kw_only=True):

@@ -118,7 +118,8 @@ class ProgressTracker:
         if last is not None:
             if (point.attempt, point.step, point.values) == (last.attempt, last.step, last.values):
                 return
-            if point.t - last.t < _spacing(point.t - (self._first_t or point.t)):
+            age = 0.0 if self._first_t is None else point.t - self._first_t
+            if point.t - last.t < _spacing(age):
                 return
         self._remember(point)
         # charts can do without a point; the run cannot do without its supervisor

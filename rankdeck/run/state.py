@@ -66,7 +66,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """At most 32 losses, evenly thinned over the run, oldest first."""
 
 
-class RunNode(msgspec.Struct, frozen=True, kw_only=True):
+class RunNode(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One node's part in a run."""
 
     name: str
@@ -81,7 +81,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True):
     problem_hint: str = ""
 
 
-class RunRank(msgspec.Struct, frozen=True, kw_only=True):
+class RunRank(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One rank in the current attempt."""
 
     rank: int

@@ -57,6 +57,7 @@ class Supervisor:
         self._conductor = Conductor(run, plan, load_backend(plan.backend), self._journal, environ)
         self._progress: ProgressTracker | None = None
         self._progress_due = 0.0
+        self._told_disk_full = False
         self._code_snapshot: Thread | None = None
         self._leaving = False
         self._wake, wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -74,7 +75,7 @@ class Supervisor:
         while not journal.state.state.final and not self._leaving:
             self._sleep(conductor.interval())
             conductor.step()
-            self._update_progress()
+            self._look_after_itself()
             journal.publish()
         if journal.state.state.final:
             self._finish()
@@ -110,12 +111,17 @@ class Supervisor:
 
         self._code_snapshot = begin_code_snapshot(self._run, Path(self._plan.project))
 
-    def _update_progress(self) -> None:
+    def _look_after_itself(self) -> None:
         now = time.monotonic()
         if now < self._progress_due:
             return
         self._progress_due = now + max(1.0, self._plan.world_size / 1000)
         self._refresh_progress()
+        if self._journal.disk_full and not self._told_disk_full:
+            self._conductor.note(f"the file system of {self._run.path} is full")
+        self._told_disk_full = self._journal.disk_full
+        if self._told_disk_full:
+            self._journal.reserve()
 
     def _refresh_progress(self) -> None:
         if self._progress is None:

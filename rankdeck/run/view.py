@@ -30,10 +30,12 @@ from rankdeck.run.state import RunNode, RunRank, RunState
 from rankdeck.run.stored import NODE_STATE_DECODER, STATE_DECODER, read_plan, read_state
 
 if TYPE_CHECKING:
-    from rankdeck.run.layout import RunDir
+    from collections.abc import Iterable
+
+    from rankdeck.run.layout import NodeDir, RunDir
 
 
-class RankView(msgspec.Struct, frozen=True, kw_only=True):
+class RankView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One rank of the current attempt: the run's record of it and its agent's, merged."""
 
     rank: int
@@ -99,13 +101,37 @@ class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 class _NodeReader:
     """One node's file, and the views last made from it."""
 
-    __slots__ = ("file", "made_from", "node_view", "rank_views")
+    __slots__ = (
+        "agent_log",
+        "file",
+        "launcher_log",
+        "logs",
+        "logs_attempt",
+        "made_from",
+        "node_view",
+        "paths",
+        "rank_views",
+    )
 
-    def __init__(self, path: Path) -> None:
-        self.file = WatchedFile(os.fspath(path), NODE_STATE_DECODER.decode)
+    def __init__(self, paths: NodeDir) -> None:
+        self.paths = paths
+        self.file = WatchedFile(os.fspath(paths.state), NODE_STATE_DECODER.decode)
         self.made_from: tuple[object, ...] = ()
         self.node_view: NodeView | None = None
         self.rank_views: tuple[RankView, ...] = ()
+        # thousands of paths take longer to make than everything else of a snapshot
+        self.launcher_log = paths.launcher_log
+        self.agent_log = paths.agent_log
+        self.logs: tuple[Path, ...] = ()
+        self.logs_attempt = -1
+
+    def rank_logs(self, attempt: int, ranks: Iterable[RunRank]) -> tuple[Path, ...]:
+        """The ranks' logs in that attempt."""
+        if attempt != self.logs_attempt:
+            folder = self.paths.attempt(attempt)
+            self.logs = tuple(folder.log(rank.rank) for rank in ranks)
+            self.logs_attempt = attempt
+        return self.logs
 
 
 class RunReader:
@@ -153,9 +179,7 @@ class RunReader:
     def _read_plan(self) -> LaunchPlan:
         if self._plan is None:
             self._plan = read_plan(self.dir)
-            self._nodes = tuple(
-                _NodeReader(self.dir.node(node.name).state) for node in self._plan.nodes
-            )
+            self._nodes = tuple(_NodeReader(self.dir.node(node.name)) for node in self._plan.nodes)
         return self._plan
 
     def _refresh_run(self, plan: LaunchPlan) -> bool:
@@ -187,11 +211,11 @@ class RunReader:
         if reader.made_from and _same(reader.made_from, made_from):
             return
         reader.made_from = made_from
-        reader.node_view = _node_view(self.dir, node, planned.address, said)
-        logs = self.dir.node(node.name).attempt(run.attempt)
+        reader.node_view = _node_view(reader, node, planned.address, said)
         records = {record.rank: record for record in said.ranks} if said else {}
         reader.rank_views = tuple(
-            _rank_view(rank, records.get(rank.rank), logs.log(rank.rank)) for rank in ranks
+            _rank_view(rank, records.get(rank.rank), log)
+            for rank, log in zip(ranks, reader.rank_logs(run.attempt, ranks), strict=True)
         )
 
 
@@ -200,8 +224,9 @@ def _same(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
     return all(a is b or a == b for a, b in zip(old, new, strict=True))
 
 
-def _node_view(run: RunDir, node: RunNode, address: str, said: NodeState | None) -> NodeView:
-    paths = run.node(node.name)
+def _node_view(
+    reader: _NodeReader, node: RunNode, address: str, said: NodeState | None
+) -> NodeView:
     problem = said.problem if said else None
     if problem is None and node.problem is not None:
         problem = NodeProblem(
@@ -214,8 +239,8 @@ def _node_view(run: RunDir, node: RunNode, address: str, said: NodeState | None)
         "nproc": node.nproc,
         "first_rank": node.first_rank,
         "state": node.state,
-        "log": paths.launcher_log,
-        "agent_log": paths.agent_log,
+        "log": reader.launcher_log,
+        "agent_log": reader.agent_log,
         "problem": problem,
     }
     if said is None:

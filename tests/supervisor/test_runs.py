@@ -18,7 +18,6 @@ from tests.supervisor.conftest import processes_of, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rankdeck.run.layout import RunDir
     from tests.supervisor.conftest import Deck
 
 FOREVER = "echo up; exec sleep 300"

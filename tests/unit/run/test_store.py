@@ -305,3 +305,30 @@ def test_writers_at_the_same_time_leave_a_sound_index(store: RunStore) -> None:
     assert len(found) <= 60
     assert {len(line) > 9 for line in lines} == {True}
     assert len(found) == len({line.split(b" ", 1)[1] for line in lines}), "no line is torn"
+
+
+def test_what_is_added_after_a_torn_line_is_found(store: RunStore) -> None:
+    for run_id in THREE:
+        add(store, run_id)
+    summaries = store.list()
+    path = store.home / "index-1.jsonl"
+    path.write_bytes(path.read_bytes()[:-7])
+    store.index.add(summaries[:1])
+    assert set(store.index.read()) >= {summaries[0].id}
+
+
+def test_a_writer_waits_for_nobody(store: RunStore) -> None:
+    add(store, THREE[0])
+    hold = (
+        "import fcntl, sys; lock = open(sys.argv[1], 'w'); fcntl.lockf(lock, fcntl.LOCK_EX)\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(store.home / "index.lock")]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    assert ids(store) == [THREE[0]]
+    assert store.index.read() == {}
+    holder.communicate()
+    assert ids(store) == [THREE[0]]
+    assert list(store.index.read()) == [THREE[0]]
