@@ -196,7 +196,7 @@ class LogPane(Vertical):
         elif viewport is not None:
             told.append("following" if viewport.follow else "paused")
             if self._new_lines:
-                told.append(f"+{self._new_lines:,} lines")
+                told.append(f"+{self._new_lines:,} line{'' if self._new_lines == 1 else 's'}")
             told.append(self._length())
             if viewport.wrap:
                 told.append("wrapped")

@@ -1,0 +1,80 @@
+"""A log pane in a running app, and the log that it shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.app import App
+from textual.widgets import Input
+
+from tui.widgets.log_pane import LogPane
+from tui.widgets.rank_grid import RankGrid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from textual.app import ComposeResult
+    from textual.pilot import Pilot
+
+
+class Deck(App[None]):
+    """A pane, and another widget that may have the keys."""
+
+    def compose(self) -> ComposeResult:
+        yield LogPane()
+        other = RankGrid()
+        other.styles.height = 1
+        yield other
+
+
+class Desk:
+    """A pane in a running app, and the log it shows."""
+
+    def __init__(self, app: Deck, pilot: Pilot[None], path: Path) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.path = path
+        self.pane = app.query_one(LogPane)
+
+    def write(self, text: str | bytes) -> None:
+        with self.path.open("ab") as file:
+            file.write(text if isinstance(text, bytes) else text.encode())
+
+    async def open(self) -> None:
+        self.pane.open(self.path, "rank 0")
+        self.pane.focus()
+        self.pane.tick()
+        await self.pilot.pause()
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.app.workers.wait_for_complete()
+        await self.pilot.pause()
+
+    async def look_for(self, text: str) -> None:
+        await self.pilot.press("slash")
+        self.app.query_one(Input).value = text
+        await self.press("enter")
+
+    @property
+    def rows(self) -> list[str]:
+        view = self.pane.view
+        return [view.render_line(y).text for y in range(view.size.height)]
+
+    @property
+    def texts(self) -> list[str]:
+        """The rows without line numbers and scroll bar."""
+        view = self.pane.view
+        gutter = view.size.width - view.text_width - 1
+        return [row[gutter:].rstrip("█").rstrip() for row in self.rows]
+
+    @property
+    def found(self) -> str:
+        view = self.pane.view
+        assert view.viewport is not None
+        return next(row.cells.text for row in view.viewport.rows if row.line.offset == view.found)
+
+
+def numbered(first: int, last: int) -> str:
+    """Lines with their numbers."""
+    return "".join(f"line {number}\n" for number in range(first, last + 1))

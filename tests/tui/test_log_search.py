@@ -1,0 +1,119 @@
+"""Searching a log: onward, back, round the end, for errors; marks; what ends a search."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.widgets import Input
+from textual.worker import WorkerCancelled
+
+from tests.tui.log_desk import Deck, Desk, numbered
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    app = Deck()
+    async with app.run_test(size=(60, 13)) as pilot:
+        yield Desk(app, pilot, tmp_path / "rank-0.log")
+
+
+async def test_search_goes_to_matches_and_round_the_end(desk: Desk) -> None:
+    desk.write("".join(f"line {n} {'Needle' if n % 40 == 7 else 'hay'}\n" for n in range(200)))
+    await desk.open()
+    await desk.press("g")
+    await desk.look_for("needle")
+    assert desk.found.startswith("line 7 ")
+    await desk.press("n")
+    assert desk.found.startswith("line 47 ")
+    await desk.press("n", "n")
+    assert desk.found.startswith("line 127 ")
+    await desk.press("N")
+    assert desk.found.startswith("line 87 ")
+    await desk.press("n", "n", "n")
+    assert desk.found.startswith("line 7 ")
+    assert "went round the end" in desk.pane.status
+    await desk.press("N")
+    assert desk.found.startswith("line 167 ")
+    assert "went round the end" in desk.pane.status
+    assert not desk.pane.following
+    await desk.look_for("NEEDLE")
+    assert "no match for NEEDLE" in desk.pane.status
+    await desk.look_for("re:1[24]7 needle$")
+    assert desk.found.startswith("line 127 ")
+    await desk.look_for("re:(")
+    assert "not a valid regular expression" in desk.pane.status
+
+
+async def test_matches_are_marked(desk: Desk) -> None:
+    desk.write("one needle two needle\nnothing\nneedle\n")
+    await desk.open()
+    await desk.look_for("needle")
+    view = desk.pane.view
+    first, second, third = (view.render_line(y) for y in range(3))
+    marked = view.get_component_rich_style("log-view--found").bgcolor
+    assert [s.text for s in first if s.style and s.style.bgcolor == marked] == ["needle"] * 2
+    assert not any(s.style and s.style.reverse for s in second)
+    assert [s.text for s in third if s.style and s.style.reverse] == ["needle"]
+
+
+async def test_the_search_line_comes_and_goes(desk: Desk) -> None:
+    desk.write(numbered(1, 3))
+    await desk.open()
+    await desk.press("n")
+    assert "press /" in desk.pane.status
+    entry = desk.app.query_one(Input)
+    assert not entry.display
+    await desk.press("slash")
+    assert entry.display
+    assert entry.has_focus
+    await desk.press("g", "escape")
+    assert not entry.display
+    assert desk.pane.view.has_focus
+
+
+async def test_errors_are_found_in_both_directions(desk: Desk) -> None:
+    lines = [f"line {n}" for n in range(300)]
+    lines[50] = "Traceback (most recent call last):"
+    lines[150] = "ValueError: boom"
+    lines[250] = "1 FAILED"
+    desk.write("\n".join(lines) + "\n")
+    await desk.open()
+    await desk.press("E")
+    assert desk.found == "1 FAILED"
+    await desk.press("E", "E")
+    assert desk.found.startswith("Traceback")
+    await desk.press("e")
+    assert desk.found == "ValueError: boom"
+
+
+async def test_a_search_is_dropped_when_another_log_is_opened(desk: Desk, tmp_path: Path) -> None:
+    desk.write(numbered(1, 100) + "needle\n")
+    await desk.open()
+    await desk.pilot.press("g", "slash")
+    desk.app.query_one(Input).value = "needle"
+    entry = desk.app.query_one(Input)
+    desk.pane.on_input_submitted(Input.Submitted(entry, "needle"))
+    worker = desk.pane._worker
+    assert worker is not None
+    other = tmp_path / "other"
+    other.write_text("other\n")
+    desk.pane.open(other, "rank 1")
+    assert worker.is_cancelled
+    with suppress(WorkerCancelled):
+        await worker.wait()
+    await desk.pilot.pause()
+    assert desk.texts[0] == "other"
+    assert "searching" not in desk.pane.status
+
+
+async def test_a_match_far_to_the_right_is_scrolled_to(desk: Desk) -> None:
+    desk.write("x" * 500 + "needle" + "x" * 500 + "\n")
+    await desk.open()
+    await desk.look_for("needle")
+    assert "needle" in desk.rows[0]
