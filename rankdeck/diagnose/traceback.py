@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_PREFIX = re.compile(r"(?:\[(?:rank|default)?\d+\]:? ?|\d+: )")
+_PREFIX = re.compile(r"\A(?:\[(?:rank|default)?\d+\]:? ?|\d+: )")
 _ANSI = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]")
 _HEADER = re.compile(r"\s*(?:\+ )?(?:Exception Group )?Traceback \(most recent call last\):?")
 _CHAINS = ("During handling of the above exception", "The above exception was the direct cause")

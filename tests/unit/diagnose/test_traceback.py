@@ -84,6 +84,13 @@ def test_prefixes_of_launchers_are_no_part_of_it(prefix: str) -> None:
     assert trace.lines[0].startswith("Traceback")
 
 
+def test_what_looks_like_a_prefix_inside_a_line_stays() -> None:
+    line = '    if rank == 1: raise ValueError(table[3] + "boom")'
+    trace = last_traceback(PLAIN.replace('    raise ValueError("boom")', line))
+    assert trace is not None
+    assert line in trace.lines
+
+
 def test_a_chain_is_one_and_its_last_exception_counts() -> None:
     trace = last_traceback("noise\n" + CHAINED + "more noise\n")
     assert trace is not None
