@@ -52,7 +52,8 @@ def card(failure: Failure) -> list[str]:
         lines += [f"  │ {shown(line)}" for line in failure.evidence]
         lines.append("")
     if failure.collateral_ranks:
-        lines.append(f"  ended because of it: ranks {ranges(failure.collateral_ranks)}")
+        several = "s" if len(failure.collateral_ranks) > 1 else ""
+        lines.append(f"  ended because of it: rank{several} {ranges(failure.collateral_ranks)}")
     if failure.hint:
         lines.append(f"  try: {shown(failure.hint)}")
     return lines
