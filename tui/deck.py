@@ -163,7 +163,7 @@ class Deck(App[None]):
             return (
                 ((f"Delete {safe(name)}?", "title"),),
                 (),
-                (("This goes, for good: its record, events and the logs of all ranks", ""),),
+                (("This goes for good: its record and the logs of all ranks:", ""),),
                 ((f"  {safe(str(path))}  {amount}", "warning"),),
                 (("Its output directory (checkpoints) stays.", ""),),
             )

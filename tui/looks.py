@@ -96,7 +96,9 @@ def wrap(line: Line, width: int) -> list[Line]:
     if width <= 0 or line_width(line) <= width:
         return [line]
     lead: Piece = line[0]
-    if lead[0] != "│ ":
+    if lead[1] == "key" and line_width((lead,)) < width // 2:
+        lead = (" " * line_width((lead,)), "")
+    elif lead[0] != "│ ":
         text = plain(line)
         lead = (" " * min(len(text) - len(text.lstrip(" ")), width // 2), "")
     done: list[Line] = []

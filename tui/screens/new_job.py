@@ -10,7 +10,7 @@ from textual.widgets import ContentSwitcher, Static
 
 from rankdeck.job.fields import FieldKind, Section, check_field, fields_of
 from tui.keys import Scope, bindings, keys_of
-from tui.looks import Line, Piece, safe
+from tui.looks import Line, Piece, safe, wrap
 from tui.preview import read_assignments
 from tui.screens.base import DeckScreen
 from tui.screens.job_text import draft_of, preview_lines
@@ -64,6 +64,7 @@ class NewJobScreen(DeckScreen):
                     for field in fields_of(section):
                         yield self._add(field)
             yield TextLines(id=_PREVIEW)
+        yield LineBar(id="about")
         yield KeyBar(keys_of(Scope.FORM, Scope.EVERYWHERE))
 
     def on_mount(self) -> None:
@@ -142,6 +143,8 @@ class NewJobScreen(DeckScreen):
         for key, field in self._fields.items():
             if effective:
                 field.show_default(effective.get(key, ""))
+            elif (entry := self._declared.get(key.partition(".")[2])) is not None:
+                field.show_default(entry.default or "")
             field.show_problem(self._check(field) or wrong.get(key, ""))
         self.query_one(f"#{_PREVIEW}", TextLines).show(preview_lines(preview))
         self._show_parts()
@@ -169,6 +172,13 @@ class NewJobScreen(DeckScreen):
         self._fields["hyperparameters"].display = not rows
         note = safe(file.path) if file else "The project has no HyperParameters.json."
         self.query_one("#declared-in", Static).update(note)
+
+    def on_descendant_focus(self) -> None:
+        """Say in full what the field is for, where its own line has no room."""
+        field = self.focused.parent if self.focused else None
+        text = field.about if isinstance(field, FormField) else ""
+        lines = wrap((("  ", ""), (text, "dim")), max(20, self.size.width - 2))
+        self.query_one("#about", LineBar).show(*lines[:3])
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -220,10 +230,10 @@ class NewJobScreen(DeckScreen):
         if self._preview is not None:
             wrong[_PREVIEW] = len(self._preview.problems)
         pieces: list[Piece] = [(" ", "")]
-        for number, part in enumerate(_PARTS, start=1):
+        for number, part in enumerate(_PARTS, start=2):
             here = part == self._part
             name = part.capitalize() if self.size.width >= 80 or here else part.capitalize()[:8]
-            pieces.append((f"{'▸' if here else ' '}{number} {name}", "bold" if here else ""))
+            pieces.append((f"{'▸' if here else ' '}f{number} {name}", "bold" if here else ""))
             pieces.append((f" ✖{wrong[part]}" if wrong[part] else "", "error"))
             pieces.append((" ", ""))
         self.query_one("#parts", LineBar).show(tuple(pieces))
@@ -292,8 +302,11 @@ class NewJobScreen(DeckScreen):
         self.deck.ask(question, self._leave)
 
     def _leave(self) -> None:
-        # the question is still on its way out when its answer arrives
-        self.call_later(self.dismiss)
+        if self.is_current:
+            self.dismiss()
+        else:
+            # the question is still on its way out when its answer arrives
+            self.call_later(self._leave)
 
 
 def _choices(field: Field) -> tuple[str, ...]:

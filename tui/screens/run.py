@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tui.feed import RunFacts
 
 _LOG_EVERY = 0.1
+_NODES_SHOWN = 4
 _PANES = {"log": "LogPane", "events": "#events", "failure": "#failure"}
 
 
@@ -88,12 +89,14 @@ class RunScreen(DeckScreen):
         old, self._facts = self._facts, facts
         self._show_header()
         self.query_one(RankGrid).show(facts.snapshot.ranks)
-        self.query_one("#nodes", LineBar).show(*node_lines(facts.snapshot.nodes))
+        ended = facts.snapshot.run.state.final
+        nodes = node_lines(facts.snapshot.nodes, ended=ended)
+        self.query_one("#nodes", LineBar).show(*nodes[:_NODES_SHOWN])
         if old is None or old.events is not facts.events:
             self.query_one("#events", TextLines).show(event_lines(facts.events))
         if old is None or old.snapshot.run is not facts.snapshot.run:
             self.query_one("#failure", TextLines).show(failure_lines(facts.snapshot.run))
-        if facts.snapshot.run.state.final and facts.snapshot.run.failure:
+        if ended and facts.snapshot.run.failure:
             self._show_failure_first()
         self._show_rank()
 

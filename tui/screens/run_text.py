@@ -111,14 +111,14 @@ def rank_line(rank: RankView, now: float, *, ended: bool) -> Line:
     return tuple(pieces)
 
 
-def node_lines(nodes: Iterable[NodeView]) -> tuple[Line, ...]:
-    """Each node: state, load, memory, and what is wrong with it."""
-    return tuple(_node_line(node) for node in nodes)
+def node_lines(nodes: Iterable[NodeView], *, ended: bool) -> tuple[Line, ...]:
+    """Each node: state, load and memory while it works, and what is wrong with it."""
+    return tuple(_node_line(node, ended) for node in nodes)
 
 
-def _node_line(node: NodeView) -> Line:
+def _node_line(node: NodeView, ended: bool) -> Line:
     pieces: list[Piece] = [(f" {safe(node.name)}", "bold"), (f" {safe(node.state)}", "")]
-    load = node.load
+    load = None if ended else node.load
     if load is not None and load.cpu_percent is not None:
         pieces.append((f" · cpu {load.cpu_percent:.0f}%", ""))
     if load is not None and load.mem_total:

@@ -67,6 +67,11 @@ class FormField(Horizontal):
         return self.input.value
 
     @property
+    def about(self) -> str:
+        """What it is for, in full."""
+        return self._help
+
+    @property
     def problem(self) -> str:
         """What is wrong with it, as shown."""
         return self._problem

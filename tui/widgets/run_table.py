@@ -164,7 +164,7 @@ def _widths(width: int) -> dict[str, int]:
     fixed = {"state": 11, "name": 0, "backend": 8, "nodes": 5, "ranks": 5, "step": 15}
     fixed |= {"loss": 0, "elapsed": 9, "age": 4}
     if width < _WIDE:
-        fixed["step"] = 10
+        fixed["step"] = 14
         fixed["elapsed"] = 7
         del fixed["backend"], fixed["nodes"]
     left = width - 1 - sum(fixed.values()) - len(fixed)

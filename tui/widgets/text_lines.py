@@ -42,7 +42,7 @@ class TextLines(ScrollView, can_focus=True):
         if given == self._lines:
             return
         old = self._lines
-        at_end = self._follow and self.scroll_offset.y >= self.max_scroll_y
+        at_end = self._at_end
         grown = bool(old) and given[: len(old)] == old and self._wrapped_at == self._room
         self._lines = given
         if grown:
@@ -56,8 +56,15 @@ class TextLines(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Wrap at the new width."""
+        at_end = self._at_end or not self._wrapped_at
         if self._room != self._wrapped_at:
             self._wrap_all()
+        if self._follow and at_end:
+            self.scroll_end(animate=False)
+
+    @property
+    def _at_end(self) -> bool:
+        return self._follow and self.scroll_offset.y >= self.max_scroll_y
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""

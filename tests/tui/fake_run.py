@@ -1,0 +1,181 @@
+"""Runs for the interface's tests: written by hand, or really started."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rankdeck.job.draft import JobDraft
+from rankdeck.job.resolve import resolve_job
+from rankdeck.nodes.node import Node
+from rankdeck.plan.build import build_plan
+from rankdeck.plan.records import RunIdentity
+from rankdeck.run.eventlog import EventLog
+from rankdeck.run.events import Event, EventKind
+from rankdeck.run.launch import submit
+from rankdeck.run.layout import RunDir
+from rankdeck.run.node_state import NodePhase, NodeState, ProcessRef, RankRecord, RankState
+from rankdeck.run.state import Failure, Progress, RunNode, RunPhase, RunRank, RunState
+from rankdeck.run.store import RunStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NOW = 1_795_257_912.0
+"""The time in hand-written runs."""
+
+PROGRAM = """
+import os, sys, time
+rank = int(os.environ["RANK"])
+steps, pause, fail = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+for step in range(1, steps + 1):
+    print(f"[rank{rank}] step {step}/{steps} loss {2 / step + rank / 100:.4f}", flush=True)
+    if step == fail and rank == 1:
+        raise ValueError("boom [/rank3]")
+    time.sleep(pause)
+"""
+
+
+def wait_for(met: Callable[[], bool], timeout: float = 30.0) -> None:
+    """Look until something is so."""
+    deadline = time.monotonic() + timeout
+    while not met():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.02)
+
+
+def write_project(folder: Path) -> Path:
+    """A project whose program prints steps."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "train.py").write_text(PROGRAM)
+    return folder
+
+
+def real_run(home: Path, project: Path, *, steps: int, pause: float, fail: int = 0) -> str:
+    """Start a real run of two ranks; returns its id."""
+    write_project(project)
+    store = RunStore(home)
+    draft = JobDraft(
+        project=str(project),
+        name="job",
+        launcher="direct",
+        entry="train.py",
+        nproc_per_node=2,
+        args=(str(steps), str(pause), str(fail)),
+    )
+    environ = dict(os.environ)
+    spec = resolve_job(None, draft, project, environ)
+    return submit(spec, store, cwd=project, environ=environ).id
+
+
+def write_run(
+    home: Path,
+    name: str = "job",
+    phase: RunPhase = RunPhase.SUCCEEDED,
+    *,
+    shown: str | None = None,
+    age: float = 60.0,
+    ranks: int = 4,
+    text: str = "step 3/10 loss 0.5",
+    failure: Failure | None = None,
+    reason: str = "",
+    node: str = "node01",
+) -> str:
+    """Write a run's directory as a supervisor and an agent would leave it.
+
+    Args:
+        home: The state directory.
+        name: Part of the id.
+        phase: The run's state.
+        shown: The name it shows; the same as `name` if not given.
+        age: Seconds since it was made.
+        ranks: How many there are.
+        text: What every rank has printed.
+        failure: The first failure.
+        reason: Why it is in its state.
+        node: The node's name.
+    """
+    RunStore(home).ensure()
+    created = NOW - age
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(created))
+    run_id = f"{stamp}-{name}-aaaa"
+    run = RunDir(home / "runs" / run_id)
+    run.path.mkdir(mode=0o700)
+    project = write_project(home / "project")
+    draft = JobDraft(project=str(project), name=name, launcher="direct", nproc_per_node=ranks)
+    spec = resolve_job(None, msgspec.structs.replace(draft, entry="train.py"), project, os.environ)
+    plan = build_plan(spec, (Node(name=node),), RunIdentity(id=run_id, dir=str(run.path)))
+    plan = msgspec.structs.replace(plan, name=shown or name)
+    run.plan.write_bytes(msgspec.json.encode(plan))
+    from rankdeck.job.dump import job_to_yaml
+
+    run.job.write_text(job_to_yaml(spec))
+    rank_state = _rank_state(phase)
+    state = RunState(
+        id=run_id,
+        name=shown or name,
+        state=phase,
+        reason=reason,
+        backend="local",
+        launcher="direct",
+        created=created,
+        started=created + 1,
+        ended=created + 31 if phase.final else None,
+        nnodes=1,
+        nproc_per_node=ranks,
+        world_size=ranks,
+        nodes=(RunNode(name=node, node_rank=0, nproc=ranks, first_rank=0, state="running"),),
+        ranks=tuple(
+            RunRank(rank=r, node=node, local_rank=r, state=rank_state) for r in range(ranks)
+        ),
+        failure=failure,
+        progress=Progress(
+            step=3, total_steps=10, metrics={"loss": 0.5}, loss_curve=(2.0, 1.0, 0.5)
+        ),
+        last_seq=2,
+    )
+    run.state.write_bytes(msgspec.json.encode(state))
+    node_dir = run.node(node)
+    attempt = node_dir.attempt(0)
+    attempt.path.mkdir(parents=True)
+    for rank in range(ranks):
+        attempt.log(rank).write_text(text + "\n")
+    node_dir.state.write_bytes(
+        msgspec.json.encode(
+            NodeState(
+                version=1,
+                run_id=run_id,
+                node=node,
+                attempt=0,
+                phase=NodePhase.DONE if phase.final else NodePhase.RUNNING,
+                agent=ProcessRef(pid=1, starttime=1),
+                python="python",
+                time=created + 30,
+                seq=1,
+                started=created,
+                ranks=tuple(
+                    RankRecord(rank=r, local_rank=r, state=rank_state, last_line=text)
+                    for r in range(ranks)
+                ),
+            )
+        )
+    )
+    log = EventLog(run.events)
+    log.append(
+        [
+            Event(seq=1, t=created, kind=EventKind.CREATED, message=text),
+            Event(seq=2, t=created + 1, kind=EventKind.NOTE, message=text),
+        ]
+    )
+    log.close()
+    return run_id
+
+
+def _rank_state(phase: RunPhase) -> RankState:
+    if phase is RunPhase.FAILED:
+        return RankState.FAILED
+    return RankState.EXITED if phase.final else RankState.STEPPING

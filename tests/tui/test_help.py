@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.tui.fake_run import write_run
+from tests.tui.pilot import make_deck, until_shown
+from tui.keys import Scope, all_keys, keys_of, markdown
+from tui.screens.help import HelpScreen, help_lines
+from tui.screens.new_job import NewJobScreen
+from tui.screens.run import RunScreen
+from tui.screens.runs import RunsScreen
+from tui.widgets.log_pane import LogPane
+from tui.widgets.rank_grid import RankGrid
+from tui.widgets.run_table import RunTable
+from tui.widgets.text_lines import TextLines
+
+
+def _bound(owner: type) -> set[str]:
+    keys: set[str] = set()
+    for binding in owner.__dict__.get("BINDINGS", ()):
+        keys.update(getattr(binding, "key", "").split(","))
+    return keys
+
+
+@pytest.mark.parametrize(
+    ("owner", "scope"),
+    [
+        (RunsScreen, Scope.RUNS),
+        (RunTable, Scope.TABLE),
+        (RunScreen, Scope.RUN),
+        (NewJobScreen, Scope.FORM),
+        (RankGrid, Scope.RANKS),
+        (LogPane, Scope.LOG),
+    ],
+)
+def test_every_binding_is_in_the_table_and_every_row_is_bound(owner: type, scope: Scope) -> None:
+    told = {key for row in keys_of(scope) for key in row.keys.split(",")}
+    assert _bound(owner) == told
+
+
+@pytest.mark.parametrize("screen", [RunsScreen, RunScreen, NewJobScreen])
+async def test_help_lists_exactly_the_keys_of_the_screen(home: Path, screen: type) -> None:
+    write_run(home, "one")
+    deck = make_deck(home)
+    async with deck.run_test(size=(120, 60)) as pilot:
+        await until_shown(pilot, "one")
+        if screen is RunScreen:
+            await pilot.press("enter")
+        if screen is NewJobScreen:
+            await pilot.press("n")
+        await pilot.pause()
+        assert isinstance(deck.screen, screen)
+        await pilot.press("f1")
+        assert isinstance(deck.screen, HelpScreen)
+        lines = deck.screen.query_one(TextLines).lines
+        assert lines == help_lines(screen.SCOPES)
+        rows = [line for line in lines if len(line) == 2]
+        assert [line[1][0] for line in rows] == [key.help for key in keys_of(*screen.SCOPES)]
+        await pilot.press("escape")
+        assert isinstance(deck.screen, screen)
+
+
+def test_actions_exist() -> None:
+    owners = {
+        Scope.RUNS: RunsScreen,
+        Scope.TABLE: RunTable,
+        Scope.RUN: RunScreen,
+        Scope.FORM: NewJobScreen,
+        Scope.RANKS: RankGrid,
+        Scope.LOG: LogPane,
+        Scope.TEXT: TextLines,
+    }
+    for key in all_keys():
+        if key.scope in owners:
+            name = re.match(r"\w+", key.action)
+            assert name is not None
+            assert hasattr(owners[key.scope], f"action_{name[0]}"), key
+
+
+def test_the_page_of_keys_is_current() -> None:
+    page = Path(__file__).parents[2] / "docs" / "keys.md"
+    assert page.read_text() == markdown(), "run: python docs/make_keys.py"
