@@ -10,7 +10,18 @@ import os
 import signal
 import sys
 
-_MODULE = "rankdeck.run.supervisor"
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_BOOT = (
+    "import sys\n"
+    "if not sys.path[0]: del sys.path[0]\n"
+    f"sys.path.insert(0, {_ROOT!r})\n"
+    "import rankdeck, backends\n"
+    "del sys.path[0]\n"
+    "from rankdeck.run.supervisor import main\n"
+    "main(sys.argv[1:])"
+)
+"""Runs the supervisor of this very installation, and nothing of the directory it is started in:
+`python -m` would import a `copy.py` or `types.py` that lies in the user's project."""
 IDENTITY = ("RANKDECK_RUN_ID", "RANKDECK_NODE", "RANKDECK_ATTEMPT", "RANKDECK_RANK_PID")
 """What marks a process as a run's own; a run started inside a run must not inherit it."""
 
@@ -96,7 +107,7 @@ def _spawn(arguments: list[str], stdin: int, output: str) -> int:
     reap()
     pid = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", _MODULE, *arguments],
+        [sys.executable, "-c", _BOOT, *arguments],
         environ,
         file_actions=[
             (os.POSIX_SPAWN_DUP2, stdin, 0),

@@ -1,6 +1,6 @@
 """The supervisor process: one per run, detached, replaceable at any moment.
 
-`python -m rankdeck.run.supervisor [RUN_DIR]`; without RUN_DIR the path comes on standard input.
+Started by `rankdeck.run.spawn`, with the run directory as its argument or on standard input.
 Between its start and the agents' start it imports and writes as little as it can.
 """
 
@@ -10,7 +10,6 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,6 +163,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir("/")
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w") as name:
+        name.write("rankdeck-super")
     waiting = not arguments
     if waiting:
         _warm_up()
@@ -204,7 +205,3 @@ def _redirect_output(run: RunDir) -> None:
     os.dup2(log, 2)
     os.close(null)
     os.close(log)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -85,6 +85,7 @@ def test_an_agent_lives_in_a_session_of_its_own_and_obeys(run: RunDir) -> None:
     pid = int(ref.split(":")[0])
     assert os.getsid(pid) == pid
     assert backend.liveness(run, HOST, ref) is AgentLiveness.ALIVE
+    wait_for(run.node(HOST).state.exists)
     with open(f"/proc/{pid}/environ", "rb") as stream:
         environ = stream.read().split(b"\0")
     assert f"RANKDECK_RUN_ID={run.id}".encode() in environ

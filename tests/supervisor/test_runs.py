@@ -212,6 +212,17 @@ def test_several_nodes_start_together_and_fail_together(deck: Deck) -> None:
     deck.check_log(run)
 
 
+def test_nothing_in_the_current_directory_is_imported(
+    deck: Deck, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("contextlib", "copy", "msgspec", "typing", "rankdeck", "backends", "signal"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    run = deck.start("true")
+    assert deck.end(run).state is RunPhase.SUCCEEDED
+    assert not (tmp_path / "sprung").exists()
+
+
 def test_no_supervisor_is_left_by_a_job_that_cannot_be_planned(deck: Deck) -> None:
     from rankdeck.run.spawn import start_waiting_supervisor
 
