@@ -175,6 +175,17 @@ async def test_4096_ranks_can_be_walked_through(desk: Desk) -> None:
     assert all(cell_len(row) == desk.grid.size.width for row in desk.rows)
 
 
+async def test_up_and_down_keep_the_column_where_nodes_stand_side_by_side(desk: Desk) -> None:
+    desk.grid.show(ranks(4096, 8))
+    await desk.pilot.press("home", *["right"] * 11)
+    across = desk.rows[1].count("node")
+    assert across > 2
+    await desk.pilot.press("down", "down")
+    assert desk.grid.selected == 11 + 2 * across * 8
+    await desk.pilot.press("up")
+    assert desk.grid.selected == 11 + across * 8
+
+
 async def test_many_ranks_on_one_node_take_more_rows(desk: Desk) -> None:
     desk.grid.show(ranks(300, 300))
     await desk.pilot.press("down", "end")
