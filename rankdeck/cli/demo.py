@@ -35,9 +35,6 @@ def demo_command(directory: str | None, ranks: int | None) -> None:
         from rankdeck.cli.deck import open_deck
 
         open_deck(run.id)
-        click.echo(
-            f"rankdeck: {run.id} belongs to its supervisor; `rankdeck attach last` comes back"
-        )
         return
     from rankdeck.cli.follow import follow_run
 
