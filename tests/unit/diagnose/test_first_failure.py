@@ -406,6 +406,20 @@ def test_a_rank_that_ended_well_too_early_is_named(world: World) -> None:
     assert (failure.rank, failure.category, failure.certainty) == (2, "exited-early", "likely")
 
 
+def test_last_words_without_a_traceback_may_be_a_complaint_too(world: World) -> None:
+    for number in (0, 1):
+        world.rank("failed", 5.0 + number, signal=6)
+        world.log(
+            number,
+            f"[rank{number}]:[E ProcessGroupNCCL.cpp:607] [Rank {number}] Watchdog caught collective "
+            "operation timeout: WorkNCCL(SeqNum=1580, OpType=ALLREDUCE)\n",
+        )
+    world.rank("killed", 8.0, signal=15)
+    failure = world.failure()
+    assert (failure.rank, failure.certainty) == (2, "unknown")
+    assert "rank 0 on n0 waited in vain for another rank" in failure.summary
+
+
 def test_a_lost_rank(world: World) -> None:
     world.rank("lost", 5.0)
     world.rank("killed", 6.0, signal=9)

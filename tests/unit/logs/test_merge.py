@@ -77,10 +77,13 @@ def test_a_log_without_times_stands_where_it_was_last_written(tmp_path: Path) ->
 
 def test_a_clock_set_back_does_not_disorder_a_rank(tmp_path: Path) -> None:
     logs = [
-        rank_log(tmp_path, 0, [(20.0, b"a\n"), (10.0, b"b\n")]),
+        rank_log(tmp_path, 0, [(20.0, b"a\n"), (10.0, b"b\n"), (5.0, b"d\n")]),
         rank_log(tmp_path, 1, [(15.0, b"c\n")]),
     ]
-    assert told(logs) == [(1, "c"), (0, "a"), (0, "b")]
+    assert told(logs) == [(1, "c"), (0, "a"), (0, "b"), (0, "d")]
+    assert [item.time for item in merged_lines(logs)] == sorted(
+        item.time for item in merged_lines(logs)
+    )
 
 
 def test_following_goes_on_where_the_merge_ended(tmp_path: Path) -> None:
