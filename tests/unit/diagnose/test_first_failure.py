@@ -411,7 +411,7 @@ def test_last_words_without_a_traceback_may_be_a_complaint_too(world: World) -> 
         world.rank("failed", 5.0 + number, signal=6)
         world.log(
             number,
-            f"[rank{number}]:[E ProcessGroupNCCL.cpp:607] [Rank {number}] Watchdog caught collective "
+            f"[rank{number}]:[E ProcessGroupNCCL.cpp:607] Watchdog caught collective "
             "operation timeout: WorkNCCL(SeqNum=1580, OpType=ALLREDUCE)\n",
         )
     world.rank("killed", 8.0, signal=15)
