@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
@@ -13,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rankdeck.agent_bundle import agent_bundle, agent_command
 from rankdeck.backend import AgentLiveness, BackendOption, Capability
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.nodes.node import Node
-from rankdeck.run.process import start_time
+from rankdeck.run.process import host_name, start_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +46,7 @@ class LocalBackend:
                 f"the local backend has one node, the job asks for {spec.nnodes}",
                 "choose a backend with several nodes, or leave out --nnodes",
             )
-        return (Node(name=socket.gethostname(), gpus=_gpu_count(), cpus=_cpu_count()),)
+        return (Node(name=host_name(), gpus=_gpu_count(), cpus=_cpu_count()),)
 
     def place(self, run: RunDir, order: AgentOrder, env: Mapping[str, str] | None) -> str:
         """Start the agent as a session of its own.
@@ -68,25 +65,21 @@ class LocalBackend:
                 folder.mkdir(mode=0o700, exist_ok=True)
             _empty(paths.control)
             _write_new(order_path, msgspec.json.encode(order))
-            bundle = _bundle(run)
+            command = _agent(run, _program(order.python, environ), str(order_path))
         except OSError as error:
             raise UserError(
                 f"{paths.path}: the agent cannot be prepared: {error.strerror}",
                 exit_code=ExitCode.UNUSABLE,
             ) from error
         try:
-            pid = _spawn(
-                agent_command(_program(order.python, environ), bundle, str(order_path)),
-                environ,
-                str(paths.agent_log),
-            )
+            pid = _spawn(command, environ, str(paths.agent_log))
         except OSError as error:
             raise UserError(
                 f"{order.python}: the interpreter cannot be started: {error.strerror}",
                 "give another one with --python",
                 exit_code=ExitCode.UNUSABLE,
             ) from error
-        return f"{pid}:{start_time(pid) or 0}:{socket.gethostname()}"
+        return f"{pid}:{start_time(pid) or 0}:{host_name()}"
 
     def recover(self, run: RunDir, order: AgentOrder) -> str | None:
         """Find the agent of `order` by its command line."""
@@ -96,13 +89,13 @@ class LocalBackend:
         for pid in sorted(found, key=lambda pid: (start_time(pid) or 0, pid)):
             started = start_time(pid)
             if started is not None:
-                return f"{pid}:{started}:{socket.gethostname()}"
+                return f"{pid}:{started}:{host_name()}"
         return None
 
     def liveness(self, run: RunDir, node: str, ref: str) -> AgentLiveness:
         """Whether that very process is there; unknown on any other host."""
         pid, started, host = _parse(ref)
-        if host != socket.gethostname():
+        if host != host_name():
             return AgentLiveness.UNKNOWN
         with suppress(ChildProcessError):
             # if it is our child it stays a zombie until somebody looks
@@ -135,7 +128,7 @@ class LocalBackend:
         import subprocess
 
         try:
-            command = agent_command(sys.executable, _bundle(run), "--sweep", run.id, node)
+            command = _agent(run, sys.executable, "--sweep", run.id, node)
             done = subprocess.run(
                 command, capture_output=True, timeout=_SWEEP_SECONDS, check=True, cwd="/"
             )
@@ -149,7 +142,7 @@ class LocalBackend:
 
     def reachable_from_here(self, run: RunDir, refs: Sequence[str]) -> bool:
         """Whether the agents, or the run if it has none yet, belong to this host."""
-        host = socket.gethostname()
+        host = host_name()
         if refs:
             return all(_parse(ref)[2] == host for ref in refs)
         return run.node(host).path.exists() or _planned_for(run, host)
@@ -157,7 +150,11 @@ class LocalBackend:
 
 def _program(name: str, environ: Mapping[str, str]) -> str:
     """The program of that name on the PATH it will itself see."""
-    return name if "/" in name else shutil.which(name, path=environ.get("PATH")) or name
+    if "/" in name:
+        return name
+    import shutil
+
+    return shutil.which(name, path=environ.get("PATH")) or name
 
 
 def _empty(inbox: Path) -> None:
@@ -166,8 +163,12 @@ def _empty(inbox: Path) -> None:
         os.unlink(entry)
 
 
-def _bundle(run: RunDir) -> Path:
-    return agent_bundle(run.path.parent.parent / "cache")
+def _agent(run: RunDir, python: str, *arguments: str) -> list[str]:
+    # clients load this module too, and place no agents
+    from rankdeck.agent_bundle import agent_bundle, agent_command
+
+    bundle = agent_bundle(run.path.parent.parent / "cache")
+    return agent_command(python, bundle, *arguments)
 
 
 def _planned_for(run: RunDir, host: str) -> bool:

@@ -6,7 +6,6 @@ import errno
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -76,8 +75,7 @@ def send_command(run: RunDir, command: RunCommand) -> None:
 _DECODER = msgspec.json.Decoder(RunCommand)
 
 
-@dataclass(frozen=True, slots=True)
-class InboxItem:
+class InboxItem(msgspec.Struct, frozen=True):
     """One file found in an inbox."""
 
     file: str

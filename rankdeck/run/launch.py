@@ -7,7 +7,6 @@ supervisor begins, and what only people read (job.yaml, commands/) is written wh
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -89,7 +88,9 @@ def create_run(run: RunDir, plan: LaunchPlan, launch_env: LaunchEnv) -> None:
         write_launch_env(unborn, launch_env)
         unborn.path.rename(run.path)
     except OSError as error:
-        shutil.rmtree(unborn.path, ignore_errors=True)
+        from shutil import rmtree
+
+        rmtree(unborn.path, ignore_errors=True)
         raise UserError(
             f"{run.path}: the run directory cannot be written: {error.strerror}",
             "free some space, or set RANKDECK_HOME to another file system",

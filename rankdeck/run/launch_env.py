@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from rankdeck.run.process import host_name
 from rankdeck.run.spawn import IDENTITY
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class LaunchEnv(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, cwd: Path, environ: Mapping[str, str]) -> LaunchEnv:
         """Record this environment, without the marks of a run it may itself be inside of."""
         return cls(
-            user=f"{_user_name()}@{socket.gethostname()}",
+            user=f"{_user_name()}@{host_name()}",
             cwd=str(cwd).encode(errors="replace").decode(),
             umask=_umask(),
             environ={

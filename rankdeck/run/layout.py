@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 
 def rankdeck_home(environ: dict[str, str] | None = None) -> Path:
@@ -16,8 +17,7 @@ def rankdeck_home(environ: dict[str, str] | None = None) -> Path:
     return Path(state).expanduser().absolute() / "rankdeck"
 
 
-@dataclass(frozen=True, slots=True)
-class RunDir:
+class RunDir(msgspec.Struct, frozen=True):
     """The paths of one run directory (`$RANKDECK_HOME/runs/<id>`)."""
 
     path: Path
@@ -92,8 +92,7 @@ class RunDir:
         return NodeDir(self.nodes / name)
 
 
-@dataclass(frozen=True, slots=True)
-class NodeDir:
+class NodeDir(msgspec.Struct, frozen=True):
     """The paths of one node's directory, written by its agent."""
 
     path: Path
@@ -123,8 +122,7 @@ class NodeDir:
         return AttemptDir(self.path / f"attempt-{number}")
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptDir:
+class AttemptDir(msgspec.Struct, frozen=True):
     """The paths of one attempt on one node."""
 
     path: Path

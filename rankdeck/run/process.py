@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from rankdeck.run.node_state import ProcessRef
 
@@ -19,7 +18,12 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
+def host_name() -> str:
+    """This host's name, as `socket.gethostname` gives it but without loading that."""
+    return os.uname().nodename
+
+
 def this_process() -> ProcessRef:
     """This process, so that others can recognise it."""
     pid = os.getpid()
-    return ProcessRef(pid=pid, starttime=start_time(pid) or 0, host=socket.gethostname())
+    return ProcessRef(pid=pid, starttime=start_time(pid) or 0, host=host_name())

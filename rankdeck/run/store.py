@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -89,11 +88,13 @@ class RunStore:
                 f"{run.id} has not ended: it is {state.state.value}",
                 f"end it first: rankdeck stop {run.id}",
             )
+        from shutil import rmtree
+
         trash = self.runs_dir / f".trash-{run.id}-{os.getpid()}"
         try:
             # first out of sight as a whole, so that no one ever meets half of a run
             run.path.rename(trash)
-            shutil.rmtree(trash)
+            rmtree(trash)
         except OSError as error:
             raise UserError(
                 f"{run.path}: cannot be deleted: {error.strerror}", exit_code=ExitCode.UNUSABLE
@@ -137,9 +138,11 @@ class RunStore:
         return summarise(state, supervised=supervised)
 
     def _empty_trash(self) -> None:
+        from shutil import rmtree
+
         for name in os.listdir(self.runs_dir):
             if name.startswith(".trash-"):
-                shutil.rmtree(self.runs_dir / name, ignore_errors=True)
+                rmtree(self.runs_dir / name, ignore_errors=True)
 
     def list(self, limit: int | None = None) -> tuple[RunSummary, ...]:
         """Summaries, newest run first; at most `limit`, and then only so many runs are opened."""
