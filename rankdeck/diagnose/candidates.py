@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from rankdeck.run.state import RunRank, RunState
 
 _TAIL = 64 * 1024
+_SHORT_TAIL = 8 * 1024
+"""Read of each log where very many ranks failed: one of them will tell."""
+_MANY = 128
 _LARGEST_RECORD = 1 << 20
 _MOST_KILLED = 256
 _LAST_LINES = 30
@@ -79,6 +82,8 @@ def find_candidates(
     records = {record.rank: record for node in nodes for record in node.ranks}
     killed = 0
     found = []
+    failed = sum(rank.state is RankState.FAILED for rank in run.ranks)
+    tail = _TAIL if failed <= _MANY else _SHORT_TAIL
     for rank in run.ranks:
         if not rank.state.final:
             continue
@@ -88,13 +93,11 @@ def find_candidates(
         listen = rank.state is RankState.FAILED or (
             rank.state is not RankState.EXITED and killed <= _MOST_KILLED
         )
-        found.append(_candidate(rank, records.get(rank.rank), paths, listen=listen))
+        found.append(_candidate(rank, records.get(rank.rank), paths, tail if listen else 0))
     return tuple(found)
 
 
-def _candidate(
-    rank: RunRank, record: RankRecord | None, paths: AttemptDir, *, listen: bool
-) -> Candidate:
+def _candidate(rank: RunRank, record: RankRecord | None, paths: AttemptDir, tail: int) -> Candidate:
     candidate = Candidate(
         rank=rank.rank,
         node=rank.node,
@@ -106,32 +109,36 @@ def _candidate(
         seen=record is None or record.exit_source != "launcher",
         pid=rank.pid,
     )
-    return with_last_words(candidate, paths) if listen else candidate
+    return _with_last_words(candidate, paths, tail) if tail else candidate
 
 
-def with_last_words(candidate: Candidate, paths: AttemptDir) -> Candidate:
-    """The candidate with what its error file and the end of its log say."""
-    base, data = _tail(paths.log(candidate.rank))
+def _with_last_words(candidate: Candidate, paths: AttemptDir, tail: int) -> Candidate:
+    """The candidate with what its error file says, or else the last `tail` bytes of its log."""
+    recorded = _recorded(paths.error(candidate.rank))
+    if recorded is not None:
+        trace, raised = recorded
+        return msgspec.structs.replace(
+            candidate,
+            source=Source.RECORD,
+            trace=trace,
+            raised=raised,
+            complaint=_complaint(trace, ()),
+        )
+    base, data = _tail(paths.log(candidate.rank), tail)
     text = data.decode("utf-8", "replace")
     last_lines = tuple(line for line in text.splitlines() if line.strip())[-_LAST_LINES:]
     logged = last_traceback(text)
-    recorded = _recorded(paths.error(candidate.rank))
-    trace: Trace | None = None
-    raised: float | None = None
-    source = Source.NONE
-    if recorded is not None:
-        trace, raised = recorded
-        source = Source.RECORD
-    elif logged is not None and not _survived(candidate, logged):
-        trace, source = logged, Source.LOG
-        at = base + _offset_of_line(data, logged.first_line)
-        raised = LogTimes(paths.times(candidate.rank)).time_at(at)
+    if logged is None or _survived(candidate, logged):
+        return msgspec.structs.replace(
+            candidate, complaint=_complaint(None, last_lines), last_lines=last_lines
+        )
+    at = base + _offset_of_line(data, logged.first_line)
     return msgspec.structs.replace(
         candidate,
-        source=source,
-        trace=trace,
-        raised=raised,
-        complaint=_complaint(trace, logged, last_lines),
+        source=Source.LOG,
+        trace=logged,
+        raised=LogTimes(paths.times(candidate.rank)).time_at(at),
+        complaint=_complaint(logged, last_lines),
         last_lines=last_lines,
     )
 
@@ -143,28 +150,23 @@ def _survived(candidate: Candidate, logged: Trace) -> bool:
     return candidate.exit_code not in (None, 1) or candidate.signal is not None
 
 
-def _complaint(
-    trace: Trace | None, logged: Trace | None, last_lines: tuple[str, ...]
-) -> Complaint | None:
+def _complaint(trace: Trace | None, last_lines: tuple[str, ...]) -> Complaint | None:
     """A traceback speaks for itself; without one the last lines do."""
     if trace is None:
         return complaint_in("\n".join(last_lines))
     if trace.type.rsplit(".", 1)[-1] in _TOLD:
         return Complaint.TOLD
-    told = complaint_in("\n".join(trace.lines))
-    if told is None and logged is not None and logged.crash:
-        return complaint_in("\n".join(logged.lines))
-    return told
+    return complaint_in("\n".join(trace.lines))
 
 
-def _tail(path: Path) -> tuple[int, bytes]:
+def _tail(path: Path, size: int) -> tuple[int, bytes]:
     """The end of a log from the begin of a line, and where that is."""
     try:
         log = LogFile(path)
     except OSError:
         return 0, b""
-    base = max(0, log.size - _TAIL)
-    data = log.read(base, _TAIL)
+    base = max(0, log.size - size)
+    data = log.read(base, size)
     cut = data.find(b"\n") + 1 if base else 0
     return base + cut, data[cut:]
 

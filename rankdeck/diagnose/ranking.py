@@ -113,7 +113,7 @@ def _order(candidate: Candidate) -> tuple[float, bool, int]:
 
 
 def _certainty(
-    first: Candidate, others: Iterable[Candidate], candidates: Sequence[Candidate]
+    first: Candidate, others: Sequence[Candidate], candidates: Sequence[Candidate]
 ) -> str:
     if first.state is not RankState.FAILED or not first.seen or first.time == float("inf"):
         return LIKELY
@@ -123,11 +123,36 @@ def _certainty(
         return LIKELY
     if any(not _same_thing(first, other) and _too_close(first, other) for other in others):
         return LIKELY
+    telling = _telling(first)
+    if not telling and (any(map(_telling, others)) or _silent(first, candidates)):
+        return LIKELY
     complainers = [c for c in candidates if _complains(c)]
     # where all others complain, there is nobody else that they can mean
-    if len(complainers) < len(candidates) - 1 and any(_too_early(c, first) for c in complainers):
+    if len(complainers) < len(candidates) - 1 and any(
+        _too_early(complainer, first, telling=telling) for complainer in complainers
+    ):
         return LIKELY
     return CERTAIN
+
+
+def _telling(candidate: Candidate) -> bool:
+    """Whether its end says why. An exit code does not: the rank may just have noticed others."""
+    trace = candidate.trace
+    if trace is not None:
+        # a crash without a frame of Python's is often one of the teardown
+        return not trace.crash or bool(trace.where) or trace.thrown
+    return candidate.signal is not None and not _weak_signal(candidate)
+
+
+def _silent(first: Candidate, candidates: Iterable[Candidate]) -> bool:
+    """Whether any other rank ended without a failure or a complaint of its own.
+
+    It may be the cause: a rank that cleans up after its error is ended before it can tell it.
+    """
+    return any(
+        c is not first and c.state is not RankState.FAILED and c.complaint is None
+        for c in candidates
+    )
 
 
 def ends_with_trace(candidate: Candidate) -> bool:
@@ -151,14 +176,13 @@ def _in_communication(candidate: Candidate) -> bool:
     return trace is not None and any(place in trace.innermost for place in _COMMUNICATION)
 
 
-def _too_early(complainer: Candidate, first: Candidate) -> bool:
+def _too_early(complainer: Candidate, first: Candidate, *, telling: bool) -> bool:
     """Whether somebody complained before it, so that it may itself be a consequence."""
-    apart = _SAME_MOMENT if complainer.node == first.node else _CLOCKS_APART
-    # an exit code says little: it must have come first. An exception of its own, or a crash, may
-    # only not be clearly later
-    strong = first.source is Source.RECORD or first.signal is not None
-    if not strong:
-        apart = 0.0 if complainer.node == first.node else -_CLOCKS_APART
+    same_node = complainer.node == first.node
+    apart = _SAME_MOMENT if same_node else _CLOCKS_APART
+    if not telling:
+        # it must have come first; what is telling may only not be clearly later
+        apart = 0.0 if same_node else -_CLOCKS_APART
     return complainer.time < first.time - apart
 
 

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 _PREFIX = re.compile(r"\A(?:\[(?:rank|default)?\d+\]:? ?|\d+: )")
+_PREFIX_STARTS = frozenset("[0123456789")
 _ANSI = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]")
 _HEADER = re.compile(r"\s*(?:\+ )?(?:Exception Group )?Traceback \(most recent call last\):?")
 _CHAINS = ("During handling of the above exception", "The above exception was the direct cause")
@@ -19,6 +20,7 @@ _FRAME = re.compile(r'\s*(?:\| )?File "(.+)", line (\d+)(?:,? in (.+))?')
 _FATAL = "Fatal Python error: "
 _TERMINATE = re.compile(r"terminate called after throwing an instance of '(.+)'")
 _LONGEST_LINE = 500
+_LAST_WORDS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Trace:
     """Which of the text's lines it begins at."""
     innermost: str = ""
     """File of the innermost frame, whosever it is."""
+    thrown: bool = False
+    """A C++ exception that nobody caught."""
     crash: bool = False
     """Not an exception of Python's: the process died in native code."""
 
@@ -48,7 +52,7 @@ def last_traceback(text: str) -> Trace | None:
     where no traceback comes after it.
     """
     lines = [_plain(line) for line in text.split("\n")]
-    starts = [at for at, line in enumerate(lines) if _HEADER.fullmatch(line)]
+    starts = [at for at, line in enumerate(lines) if _is_header(line)]
     crash = _last_crash(lines)
     for start in reversed(starts):
         end = _end_of(lines, start)
@@ -65,7 +69,14 @@ def _plain(line: str) -> str:
     line = line.rstrip("\r")
     line = line[line.rfind("\r") + 1 :]
     line = _ANSI.sub("", line) if "\x1b" in line else line
-    return _PREFIX.sub("", line, count=1)[:_LONGEST_LINE]
+    # most lines have no prefix, and this is asked of every line
+    if line[:1] in _PREFIX_STARTS:
+        line = _PREFIX.sub("", line, count=1)
+    return line[:_LONGEST_LINE]
+
+
+def _is_header(line: str) -> bool:
+    return "Traceback (" in line and _HEADER.fullmatch(line) is not None
 
 
 def _end_of(lines: list[str], start: int) -> int | None:
@@ -97,7 +108,7 @@ def _begin_of_chain(lines: list[str], start: int) -> int:
             at -= 1
         if at < 0 or not lines[at].strip().startswith(_CHAINS):
             return start
-        earlier = next((i for i in range(at - 1, -1, -1) if _HEADER.fullmatch(lines[i])), None)
+        earlier = next((i for i in range(at - 1, -1, -1) if _is_header(lines[i])), None)
         if earlier is None:
             return start
         start = earlier
@@ -139,21 +150,35 @@ def _last_crash(lines: list[str]) -> Trace | None:
     for at in range(len(lines) - 1, -1, -1):
         line = lines[at]
         if line.startswith(_FATAL):
-            body = _until_gap(lines, at)
-            frames = tuple(reversed([part for part in body if _FRAME.match(part)]))
+            return _fatal_error(lines, at)
+        if (thrown := _thrown(lines, at)) is not None:
             return Trace(
-                body,
-                "Fatal Python error",
-                line[len(_FATAL) :],
-                innermost_frame(frames),
-                at,
-                crash=True,
+                tuple(lines[at : at + 12]), *thrown, first_line=at, thrown=True, crash=True
             )
-        if (match := _TERMINATE.match(line)) is not None:
-            what = lines[at + 1].strip() if at + 1 < len(lines) else ""
-            message = what.removeprefix("what():").strip() if what.startswith("what()") else ""
-            return Trace(tuple(lines[at : at + 12]), match[1], message, "", at, crash=True)
     return None
+
+
+def _fatal_error(lines: list[str], at: int) -> Trace:
+    """Faulthandler's report, with the C++ exception that led to it if it tells of one."""
+    body = _until_gap(lines, at)
+    frames = tuple(reversed([line for line in body if _FRAME.match(line)]))
+    where = innermost_frame(frames)
+    for above in range(at - 1, max(-1, at - _LAST_WORDS), -1):
+        if (thrown := _thrown(lines, above)) is not None:
+            body = (*lines[above:at], *body)
+            return Trace(body, *thrown, where, above, thrown=True, crash=True)
+    return Trace(body, "Fatal Python error", lines[at][len(_FATAL) :], where, at, crash=True)
+
+
+def _thrown(lines: list[str], at: int) -> tuple[str, str] | None:
+    """Type and message of the C++ exception told of in this line."""
+    if not lines[at].startswith("terminate"):
+        return None
+    match = _TERMINATE.match(lines[at])
+    if match is None:
+        return None
+    what = lines[at + 1].strip() if at + 1 < len(lines) else ""
+    return match[1], what.removeprefix("what():").strip() if what.startswith("what()") else ""
 
 
 def _until_gap(lines: list[str], start: int) -> tuple[str, ...]:
@@ -169,7 +194,7 @@ def _until_gap(lines: list[str], start: int) -> tuple[str, ...]:
 
 def _bare_syntax_error(lines: list[str]) -> Trace | None:
     """A syntax error in the script itself has a place but no header."""
-    for at in range(len(lines) - 1, 0, -1):
+    for at in range(len(lines) - 1, max(0, len(lines) - _LAST_WORDS), -1):
         match = _EXCEPTION.fullmatch(lines[at])
         if match is None or not _ERROR_NAME.fullmatch(match[1]):
             continue

@@ -33,7 +33,9 @@ IN_TORCH = Trace(
     "/opt/site-packages/torch/distributed/distributed_c10d.py",
 )
 PEER = Trace(("Traceback", "RuntimeError: peer"), "RuntimeError", "peer", "a.py:5")
-CRASH = Trace(("Fatal",), "Fatal Python error", "Aborted", "", crash=True)
+CRASH = Trace(("Fatal",), "Fatal Python error", "Aborted", "a.py:3 in f", crash=True)
+TEARDOWN = Trace(("Fatal",), "Fatal Python error", "Aborted", "", crash=True)
+THROWN = Trace(("terminate",), "c10::Error", "CUDA error", "", thrown=True, crash=True)
 
 
 def rank(number: int, state: RankState, ended: float, **more: Any) -> Candidate:
@@ -116,8 +118,18 @@ CASES = {
     "raised inside the communication: perhaps a complaint in other words": Case(
         (ended(0, 9), raised(1, 5, IN_TORCH)), 1, LIKELY
     ),
-    "exit code, first of all": Case(
-        (complains(0, 5.05, state=KILLED), exits(1, 5, 3), ended(2, 9)), 1, CERTAIN
+    "exit code, first of all, the others complain": Case(
+        (complains(0, 5.05, state=KILLED), exits(1, 5, 3), complains(2, 5.1)), 1, CERTAIN
+    ),
+    "exit code, first of all, somebody else is silent": Case(
+        (complains(0, 5.05, state=KILLED), exits(1, 5, 3), ended(2, 9)), 1, LIKELY
+    ),
+    "exit code, nobody else": Case((exits(0, 5, 3),), 0, CERTAIN),
+    "exit code, and others the same way": Case(
+        (exits(0, 5, 3), exits(1, 5.3, 1), exits(2, 6, 1)), 0, CERTAIN
+    ),
+    "exit code, and soon after an exception of its own": Case(
+        (exits(0, 5, 1), raised(1, 5.5), ended(2, 9)), 0, LIKELY
     ),
     "exit code after a complaint, all others complain": Case(
         (complains(0, 4.9, state=KILLED), exits(1, 5, 3), complains(2, 4.9)), 1, CERTAIN
@@ -135,6 +147,12 @@ CASES = {
         (complains(0, 5.05), dies(1, 5, signal.SIGKILL), ended(2, 9)), 1, CERTAIN
     ),
     "crashed": Case((ended(0, 9), dies(1, 5, signal.SIGSEGV)), 1, CERTAIN),
+    "crashed in the teardown, as its stack shows": Case(
+        (ended(0, 9), dies(1, 5, signal.SIGSEGV, trace=TEARDOWN, source=Source.LOG)), 1, LIKELY
+    ),
+    "a C++ exception": Case(
+        (ended(0, 9), dies(1, 5, signal.SIGABRT, trace=THROWN, source=Source.LOG)), 1, CERTAIN
+    ),
     "told to end from outside": Case((ended(0, 9), dies(1, 5, signal.SIGTERM)), 1, LIKELY),
     "aborted without a word": Case((ended(0, 9), dies(1, 5, signal.SIGABRT)), 1, LIKELY),
     "aborted with a report": Case(

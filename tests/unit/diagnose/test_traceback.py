@@ -161,6 +161,24 @@ def test_a_c_plus_plus_exception() -> None:
     assert trace.message == "CUDA error: an illegal memory access was encountered"
 
 
+def test_a_c_plus_plus_exception_that_python_reports_as_a_crash() -> None:
+    trace = last_traceback(TERMINATE + SEGFAULT.replace("Segmentation fault", "Aborted"))
+    assert trace is not None
+    assert (trace.crash, trace.thrown, trace.type) == (True, True, "c10::Error")
+    assert trace.message == "CUDA error: an illegal memory access was encountered"
+    assert trace.where == "prog.py:13 in culprit"
+    assert trace.lines[0].startswith("terminate called")
+
+
+def test_a_crash_outside_of_python_has_no_place() -> None:
+    trace = last_traceback(
+        "terminate called without an active exception\nFatal Python error: Aborted\n\n"
+        "Thread 0x00007f78f5fffb80 (most recent call first):\n  <no Python frame>\n"
+    )
+    assert trace is not None
+    assert (trace.crash, trace.thrown, trace.where) == (True, False, "")
+
+
 def test_a_traceback_after_a_crash_counts() -> None:
     trace = last_traceback(SEGFAULT + PLAIN)
     assert trace is not None
