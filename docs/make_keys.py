@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tui.keys import markdown  # noqa: E402 - found only with the line above
+from tui.keys import markdown
 
 if __name__ == "__main__":
     (Path(__file__).parent / "keys.md").write_text(markdown())
