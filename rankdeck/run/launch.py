@@ -19,7 +19,7 @@ from rankdeck.plan.records import RunIdentity
 from rankdeck.run.identity import new_run_id
 from rankdeck.run.launch_env import LaunchEnv, write_launch_env
 from rankdeck.run.layout import RunDir
-from rankdeck.run.lock import lock_holder
+from rankdeck.run.lock import acquire_lock, lock_holder
 from rankdeck.run.spawn import (
     WaitingSupervisor,
     reap,
@@ -86,16 +86,24 @@ def create_run(run: RunDir, plan: LaunchPlan, launch_env: LaunchEnv) -> None:
         unborn.control.mkdir(mode=0o700)
         _write_private(unborn.plan, msgspec.json.format(msgspec.json.encode(plan), indent=1))
         write_launch_env(unborn, launch_env)
+        _try_lock(unborn)
         unborn.path.rename(run.path)
+    except UserError:
+        _discard(unborn)
+        raise
     except OSError as error:
-        from shutil import rmtree
-
-        rmtree(unborn.path, ignore_errors=True)
+        _discard(unborn)
         raise UserError(
             f"{run.path}: the run directory cannot be written: {error.strerror}",
             "free some space, or set RANKDECK_HOME to another file system",
             exit_code=ExitCode.UNUSABLE,
         ) from error
+
+
+def _discard(unborn: RunDir) -> None:
+    from shutil import rmtree
+
+    rmtree(unborn.path, ignore_errors=True)
 
 
 def start_supervisor(run: RunDir) -> int:
@@ -115,14 +123,36 @@ def ensure_supervised(run: RunDir) -> bool:
     reap()
     if lock_holder(run.supervisor_lock) is not None:
         return True
-    state = read_state(run)
-    if state.state.final and not _commands_wait(run):
-        return False
-    refs = [node.agent for node in state.nodes if node.agent is not None]
-    if not load_backend(state.backend).reachable_from_here(run, refs):
+    try:
+        state = read_state(run)
+        if state.state.final and not _commands_wait(run):
+            return False
+        refs = [node.agent for node in state.nodes if node.agent is not None]
+        if not load_backend(state.backend).reachable_from_here(run, refs):
+            return False
+    except UserError:
+        # deleted meanwhile, or of a backend that is not installed here: not ours to look after
         return False
     start_supervisor(run)
     return True
+
+
+def _try_lock(run: RunDir) -> None:
+    """Find out now whether supervisors can be kept apart here, not when one is started.
+
+    Raises:
+        UserError: The file system has no locks.
+    """
+    try:
+        descriptor = acquire_lock(run.supervisor_lock)
+    except OSError as error:
+        raise UserError(
+            f"{run.path.parent}: file locks do not work here: {error.strerror}",
+            "set RANKDECK_HOME to a directory on another file system",
+            exit_code=ExitCode.UNUSABLE,
+        ) from error
+    if descriptor is not None:
+        os.close(descriptor)
 
 
 def _commands_wait(run: RunDir) -> bool:

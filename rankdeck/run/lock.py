@@ -6,6 +6,7 @@ dropped when its holder closes *any* descriptor of the file, so the holder must 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -19,13 +20,19 @@ _FLOCK = struct.Struct("@hhqqi4x")
 
 
 def acquire_lock(path: Path) -> int | None:
-    """Take the lock; the descriptor that holds it, or None when another process has it."""
+    """Take the lock; the descriptor that holds it, or None when another process has it.
+
+    Raises:
+        OSError: The file cannot be made, or its file system has no locks.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         os.close(descriptor)
-        return None
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            return None
+        raise
     return descriptor
 
 

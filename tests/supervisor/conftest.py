@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -50,6 +51,13 @@ def processes_of(run_id: str) -> list[int]:
             if name.isdigit() and mark in Path("/proc", name, "environ").read_bytes().split(b"\0"):
                 found.append(int(name))
     return found
+
+
+def fill(disk: Path) -> None:
+    """Write until nothing fits any more."""
+    with suppress(OSError), open(disk / "filler", "wb", buffering=0) as stream:
+        while True:
+            stream.write(b"x" * 4096)
 
 
 class Deck:
@@ -134,3 +142,15 @@ def deck(tmp_path: Path, private_home: Path, monkeypatch: pytest.MonkeyPatch) ->
         for pid in processes_of(run.id):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", str(path)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=True)

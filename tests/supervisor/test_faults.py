@@ -3,9 +3,7 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,10 +14,9 @@ from rankdeck.run.lock import lock_holder
 from rankdeck.run.node_state import NodeState, RankState
 from rankdeck.run.state import RunPhase
 from rankdeck.run.stored import NODE_STATE_DECODER
-from tests.supervisor.conftest import Deck, processes_of, wait_for
+from tests.supervisor.conftest import Deck, fill, processes_of, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from rankdeck.run.layout import RunDir
@@ -135,25 +132,6 @@ def test_an_agent_that_hangs_does_not_keep_a_run_from_being_killed(
     end = deck.end(run)
     assert end.state is RunPhase.STOPPED
     assert processes_of(run.id) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MiB."""
-    path = tmp_path / "small"
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", str(path)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
-
-
-def fill(disk: Path) -> None:
-    """Write until nothing fits any more."""
-    with suppress(OSError), open(disk / "filler", "wb", buffering=0) as stream:
-        while True:
-            stream.write(b"x" * 4096)
 
 
 def test_a_full_disk_does_not_lose_the_end_of_a_run(small_disk: Path, deck: Deck) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -7,13 +9,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from rankdeck.errors import ExitCode, UserError
 from rankdeck.run.code_snapshot import CodeSnapshot
 from rankdeck.run.events import EventKind
 from rankdeck.run.launch import ensure_supervised
+from rankdeck.run.layout import RunDir
 from rankdeck.run.node_state import RankState
 from rankdeck.run.progress import read_metrics
 from rankdeck.run.state import RunPhase
-from tests.supervisor.conftest import processes_of, wait_for
+from tests.supervisor.conftest import fill, processes_of, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -221,6 +225,47 @@ def test_nothing_in_the_current_directory_is_imported(
     run = deck.start("true")
     assert deck.end(run).state is RunPhase.SUCCEEDED
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_job_that_cannot_be_placed_leaves_nothing(deck: Deck) -> None:
+    with pytest.raises(UserError, match="one node, the job asks for 2"):
+        deck.start("true", nnodes=2)
+    assert list(deck.store.runs_dir.iterdir()) == []
+
+
+def test_a_disk_that_is_full_at_once_leaves_nothing(deck: Deck, small_disk: Path) -> None:
+    deck.store.home = small_disk
+    deck.store.ensure()
+    fill(small_disk)
+    with pytest.raises(UserError, match="the run directory cannot be written: No space") as caught:
+        deck.start("true")
+    assert caught.value.exit_code is ExitCode.UNUSABLE
+    assert list(deck.store.runs_dir.iterdir()) == []
+
+
+def test_a_file_system_without_locks_is_told_before_anything_starts(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*arguments: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "lockf", no_locks)
+    with pytest.raises(UserError, match="file locks do not work here"):
+        deck.start("true")
+    assert list(deck.store.runs_dir.iterdir()) == []
+
+
+def test_a_run_of_a_backend_that_is_gone_disturbs_nobody(deck: Deck) -> None:
+    run = deck.start("true")
+    deck.end(run)
+    other = RunDir(run.path.with_name("20200101-000000-other-aaaa"))
+    plan = run.plan.read_bytes().replace(b'"local"', b'"gone"')
+    plan = plan.replace(run.id.encode(), other.id.encode())
+    other.path.mkdir()
+    other.plan.write_bytes(plan)
+    assert [summary.backend for summary in deck.store.list()] == ["local", "gone"]
+    assert not ensure_supervised(other)
+    assert not ensure_supervised(RunDir(run.path.with_name("never-there")))
 
 
 def test_no_supervisor_is_left_by_a_job_that_cannot_be_planned(deck: Deck) -> None:
