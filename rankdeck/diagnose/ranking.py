@@ -23,6 +23,8 @@ _SAME_MOMENT = 0.1
 """Two failures on one node closer than this are not told apart."""
 _CLOCKS_APART = 2.0
 """The same for two nodes: their clocks may differ."""
+_TEARDOWN = 2.0
+"""How much earlier than its cause an abort in the teardown may be seen."""
 _CLEANING_UP = 60.0
 """How long before the others' failure a rank may have begun to clean up after its own."""
 _COMMUNICATION = ("torch/distributed/", "torch/nn/parallel/")
@@ -109,7 +111,14 @@ def _left_early(candidate: Candidate, complainer: Candidate) -> bool:
 
 
 def _order(candidate: Candidate) -> tuple[float, bool, int]:
-    return candidate.time, _weak_signal(candidate), candidate.rank
+    # an abort without a reason is how a rank often ends that has lost another one, and it is
+    # quicker than the orderly exit of the one that was lost
+    late = _TEARDOWN if _unreasoned_abort(candidate) else 0.0
+    return candidate.time + late, _weak_signal(candidate), candidate.rank
+
+
+def _unreasoned_abort(candidate: Candidate) -> bool:
+    return candidate.signal == signal.SIGABRT and not _telling(candidate)
 
 
 def _certainty(

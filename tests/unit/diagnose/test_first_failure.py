@@ -198,6 +198,21 @@ REAL: dict[str, tuple[int | None, str, str, str, tuple[int, ...]]] = {
         "rank 2 on n0 raised RuntimeError: the configuration has no lr (prog.py:36 in culprit)",
         (0, 1),
     ),
+    "direct-silentexit": (
+        0,
+        "exit-code",
+        "likely",
+        "rank 0 on n0 ended itself with exit code 3; no exception was recorded",
+        (1, 2, 3),
+    ),
+    # the culprit, rank 0, was ended before it could tell; what is said of rank 3 is not certain
+    "torchrun-silentcleanup": (
+        3,
+        "signal",
+        "likely",
+        "rank 3 on n0 aborted (SIGABRT): native code gave up: Aborted",
+        (0, 1, 2),
+    ),
     "torchrun-allraise": (
         1,
         "exception",
@@ -230,6 +245,7 @@ def test_without_error_records_nobody_is_wrongly_named_for_certain(world: World,
         record.unlink()
     failure = world.failure()
     assert failure.certainty != "certain" or failure.rank == REAL[case][0]
+    assert REAL[case][2] != "likely" or failure.certainty != "certain"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -239,6 +255,7 @@ def test_without_logs_nobody_is_wrongly_named_for_certain(world: World, case: st
         log.unlink()
     failure = world.failure()
     assert failure.certainty != "certain" or failure.rank == REAL[case][0]
+    assert REAL[case][2] != "likely" or failure.certainty != "certain"
 
 
 def test_the_traceback_is_the_evidence(world: World) -> None:

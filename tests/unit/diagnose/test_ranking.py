@@ -162,7 +162,13 @@ CASES = {
         (dies(0, 5, signal.SIGABRT), exits(1, 5, 3)), 1, LIKELY
     ),
     "a silent abort just before an exit": Case(
-        (dies(0, 4.95, signal.SIGABRT), exits(1, 5, 3)), 0, LIKELY
+        (dies(0, 4.2, signal.SIGABRT), exits(1, 5, 3), ended(2, 9)), 1, LIKELY
+    ),
+    "a silent abort long before an exit": Case(
+        (dies(0, 1, signal.SIGABRT), exits(1, 5, 3)), 0, LIKELY
+    ),
+    "an abort with a reason just before an exit": Case(
+        (dies(0, 4.2, signal.SIGABRT, trace=THROWN, source=Source.LOG), exits(1, 5, 3)), 0, CERTAIN
     ),
     "a traceback in the log that was the last word": Case(
         (ended(0, 9), raised(1, 5, source=Source.LOG)), 1, CERTAIN
