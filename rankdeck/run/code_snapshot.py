@@ -77,7 +77,7 @@ def take_code_snapshot(run: RunDir, project: Path) -> None:
     with suppress(OSError):
         shutil.rmtree(unborn, ignore_errors=True)
         unborn.mkdir(mode=0o700)
-        snapshot = _git_snapshot(project, unborn) or _manifest(project)
+        snapshot = _git_snapshot(project, unborn) or _manifest(project, run.path.parent)
         document = msgspec.json.format(msgspec.json.encode(snapshot), indent=1)
         write_atomic(unborn / "snapshot.json", document)
         unborn.rename(run.code)
@@ -124,11 +124,11 @@ def _git(project: Path, *arguments: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _manifest(project: Path) -> CodeSnapshot:
+def _manifest(project: Path, runs_dir: Path) -> CodeSnapshot:
     files: list[CodeFile] = []
     truncated = False
     deadline = time.monotonic() + _MANIFEST_SECONDS
-    for path in _project_files(project):
+    for path in _project_files(project, runs_dir):
         if len(files) == _MAX_FILES or time.monotonic() > deadline:
             truncated = True
             break
@@ -150,8 +150,12 @@ def _manifest(project: Path) -> CodeSnapshot:
     )
 
 
-def _project_files(project: Path) -> Iterator[Path]:
+def _project_files(project: Path, runs_dir: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(project):
+        # runs are not code, and reading `supervisor.lock` in this process would let go of the lock
+        if os.path.samefile(folder, runs_dir):
+            folders.clear()
+            continue
         folders[:] = sorted(n for n in folders if n not in _SKIPPED and not n.startswith("."))
         for name in sorted(names):
             yield Path(folder, name)

@@ -36,7 +36,8 @@ WAIT = "\ndist.barrier()\ntime.sleep(600)\n"
 
 
 def test_ranks_meet_and_keep_their_own_logs(cli: Cli, program: Callable[..., Path]) -> None:
-    done = cli("run", "--nproc-per-node", "2", program(DDP + END))
+    # the agent looks for the rendezvous once a second
+    done = cli("run", "--nproc-per-node", "2", program(DDP + "\ntime.sleep(3)\n" + END))
     assert done.returncode == 0, done.stderr
     for rank in (0, 1):
         assert cli.log(rank).splitlines()[-2:] == [

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -8,6 +10,7 @@ import pytest
 
 from rankdeck.run import code_snapshot
 from rankdeck.run.code_snapshot import CodeSnapshot, begin_code_snapshot, take_code_snapshot
+from rankdeck.run.lock import acquire_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +85,22 @@ def test_other_folders_give_a_manifest(project: Path, run_dir: RunDir) -> None:
     assert snapshot.files[0].size == 9
     assert snapshot.files[0].sha256 is not None
     assert not snapshot.truncated
+
+
+def test_runs_inside_the_project_are_not_opened(tmp_path: Path, run_dir: RunDir) -> None:
+    """A record lock is lost when its holder closes any descriptor of the file."""
+    run_dir.path.mkdir(parents=True)
+    (tmp_path / "train.py").write_text("print(1)\n")
+    holder = acquire_lock(run_dir.supervisor_lock)
+    assert holder is not None
+    take_code_snapshot(run_dir, tmp_path)
+    assert [file.path for file in taken(run_dir).files] == ["train.py"]
+    question = "import sys; from rankdeck.run.lock import *; from pathlib import Path;"
+    question += "print(acquire_lock(Path(sys.argv[1])))"
+    command = [sys.executable, "-c", question, str(run_dir.supervisor_lock)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    os.close(holder)
+    assert done.stdout.strip() == "None"
 
 
 def test_large_projects_are_cut_short(
