@@ -92,7 +92,7 @@ _OWN: tuple[Key, ...] = (
     ),
     Key(_S.RUNS, "escape", "clear_filter", "esc", "all runs", "Show all runs again."),
     Key(_S.TABLE, "up", "cursor(-1)", "↑", "up", "The run above."),
-    Key(_S.TABLE, "down,j", "cursor(1)", "↓ j", "down", "The run below."),
+    Key(_S.TABLE, "down", "cursor(1)", "↓", "down", "The run below."),
     Key(_S.TABLE, "pageup", "page(-1)", "pgup", "page up", "A page up."),
     Key(_S.TABLE, "pagedown", "page(1)", "pgdn", "page down", "A page down."),
     Key(_S.TABLE, "home,g", "edge(-1)", "home g", "first", "The newest run."),

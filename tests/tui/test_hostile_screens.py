@@ -78,7 +78,7 @@ async def test_runs_and_run_screen(home: Path, number: int) -> None:
             await pilot.press(key)
             await pilot.pause()
             assert_plain(deck)
-        deck.tell(UserError(text, ALL))
+        deck.tell(UserError(second, ALL))
         await pilot.pause()
         assert_plain(deck)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from rankdeck.run.layout import RunDir
@@ -16,6 +17,8 @@ from tui.widgets.rank_grid import RankGrid
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from textual.geometry import Region
 
 FAILURE = Failure(
     rank=2,
@@ -138,3 +141,24 @@ async def test_deleted_run_goes_back_to_the_list(home: Path) -> None:
         RunStore(home).remove(RunDir(home / "runs" / run_id))
         await until(pilot, lambda: isinstance(deck.screen, RunsScreen))
         await until_shown(pilot, "has been deleted")
+
+
+async def test_nothing_is_drawn_while_an_ended_run_is_seen(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = write_run(home, "bad", RunPhase.FAILED, failure=FAILURE)
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "ended because of it")
+        await pilot.pause(0.3)
+        drawn: list[str] = []
+        refresh = Widget.refresh
+
+        def count(self: Widget, *regions: Region, **how: bool) -> Widget:
+            drawn.append(type(self).__name__)
+            return refresh(self, *regions, **how)
+
+        monkeypatch.setattr(Widget, "refresh", count)
+        # longer than any clock or poll of the interface
+        await pilot.pause(2.5)
+        assert drawn == []

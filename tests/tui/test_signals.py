@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rankdeck.run.layout import RunDir
+from rankdeck.run.state import RunPhase
 from rankdeck.run.view import RunReader
-from tests.tui.fake_run import real_run, wait_for
+from tests.tui.fake_run import real_run, wait_for, write_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,3 +110,21 @@ def test_closed_terminal_and_kill_leave_the_run_running(tmp_path: Path) -> None:
 
     send_command(reader.dir, RunCommand(command=RunCommandKind.KILL))
     wait_for(lambda: reader.snapshot().run.state.final)
+
+
+def test_without_colour_states_are_still_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    home = tmp_path / "home"
+    write_run(home, "one", RunPhase.FAILED)
+    terminal = Terminal(home)
+    try:
+        terminal.read_until("✖ failed".encode())
+        terminal.drain()
+        colours = re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)", terminal.text)
+        assert colours
+        assert all(red == green == blue for red, green, blue in colours)
+    finally:
+        terminal.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, cast
 
 from textual.screen import Screen
@@ -27,11 +26,11 @@ class DeckScreen(Screen[None]):
         """The door to the runs."""
         return self.deck.controller
 
+    @property
+    def on_top(self) -> bool:
+        """Whether nothing lies above it; what is covered need not keep up."""
+        return self.app.screen is self
+
     def now(self) -> float:
         """The time, by a clock that pictures can stop."""
         return self.deck.clock()
-
-
-def wall_clock() -> float:
-    """Unix seconds."""
-    return time.time()

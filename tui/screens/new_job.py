@@ -302,7 +302,7 @@ class NewJobScreen(DeckScreen):
         self.deck.ask(question, self._leave)
 
     def _leave(self) -> None:
-        if self.is_current:
+        if self.on_top:
             self.dismiss()
         else:
             # the question is still on its way out when its answer arrives

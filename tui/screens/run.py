@@ -106,12 +106,12 @@ class RunScreen(DeckScreen):
         self.action_back()
 
     def _tick(self) -> None:
-        if self.is_current:
+        if self.on_top:
             self._show_header()
             self._show_rank()
 
     def _tick_log(self) -> None:
-        if self.is_current and self.query_one(ContentSwitcher).current == "log":
+        if self.on_top and self.query_one(ContentSwitcher).current == "log":
             self.query_one(LogPane).tick()
 
     def _show_header(self) -> None:
@@ -199,5 +199,5 @@ class RunScreen(DeckScreen):
 
     def action_back(self) -> None:
         """Back to the runs."""
-        if self.is_current:
+        if self.on_top:
             self.dismiss()

@@ -75,7 +75,7 @@ class RunsScreen(DeckScreen):
         self.deck.tell(message.error)
 
     def _tick(self) -> None:
-        if self.is_current:
+        if self.on_top:
             self.query_one(RunTable).tick(self.now())
 
     def _show(self) -> None:
