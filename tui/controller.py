@@ -83,6 +83,8 @@ class Controller:
         self._run_watcher: tuple[MessagePump, RunFeed, RunDir] | None = None
         self._runs_feed = RunsFeed(store)
         self._posted: object = None
+        self._watch_number = 0
+        self._polled_number = 0
         self._adopted: dict[str, float] = {}
         self._poller: threading.Thread | None = None
         self._closed = False
@@ -115,6 +117,7 @@ class Controller:
         with self._wake:
             self._runs_watcher, self._run_watcher = runs, run
             self._posted = None
+            self._watch_number += 1
             if self._poller is None:
                 self._poller = threading.Thread(target=self._poll, name="deck-poll", daemon=True)
                 self._poller.start()
@@ -128,19 +131,20 @@ class Controller:
                 if self._closed:
                     return
                 runs, run = self._runs_watcher, self._run_watcher
+                self._polled_number = self._watch_number
             began = time.monotonic()
             pause = self._poll_runs(runs) if runs else self._poll_run(*run) if run else 0.0
             # a slow file system is asked less often, so that reading never takes half a core
             pause = max(pause, 4 * (time.monotonic() - began)) if pause else 0.0
             with self._wake:
-                same = (runs, run) == (self._runs_watcher, self._run_watcher)
+                same = self._polled_number == self._watch_number
                 if same and not self._closed and pause:
                     self._wake.wait(pause)
 
     def _poll_runs(self, watcher: MessagePump) -> float:
         try:
             runs = self._runs_feed.poll()
-        except (UserError, OSError) as error:
+        except Exception as error:  # told on the screen; the thread must live on
             told = _told(error)
             self._post(watcher, told.message, WatchFailed(told))
             return _RUNS_EVERY
@@ -152,7 +156,7 @@ class Controller:
     def _poll_run(self, watcher: MessagePump, feed: RunFeed, run: RunDir) -> float:
         try:
             facts = feed.poll()
-        except (UserError, OSError) as error:
+        except Exception as error:  # told on the screen; the thread must live on
             told = _told(error)
             self._post(watcher, told.message, WatchFailed(told))
             return 1.0
@@ -163,9 +167,9 @@ class Controller:
 
     def _post(self, watcher: MessagePump, facts: object, message: Message) -> None:
         with self._wake:
-            current = self._runs_watcher or (self._run_watcher and self._run_watcher[0])
             told = facts is self._posted or (isinstance(facts, str) and facts == self._posted)
-            if current is not watcher or told:
+            # facts of what was watched before are no longer wanted
+            if told or self._polled_number != self._watch_number:
                 return
             self._posted = facts
         watcher.post_message(message)
@@ -266,7 +270,7 @@ class Controller:
             failure: UserError | None = None
             try:
                 result = job()
-            except (UserError, OSError) as error:
+            except Exception as error:  # told to whoever asked; the thread must live on
                 failure = _told(error)
             self._app.post_message(Answer(lambda: done(result, failure)))
 
@@ -274,8 +278,15 @@ class Controller:
             done(None, UserError("too much is waiting to be done", "try again in a moment"))
 
 
-def _told(error: UserError | OSError) -> UserError:
-    return error if isinstance(error, UserError) else UserError(str(error))
+def _told(error: Exception) -> UserError:
+    """The error for a person; what nobody foresaw is kept in a file first."""
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, OSError):
+        return UserError(str(error))
+    from rankdeck.cli.crash import record_crash
+
+    return record_crash(error)
 
 
 def _cwd() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -50,6 +51,7 @@ class NewJobScreen(DeckScreen):
         self._heard = 0
         self._launch_wanted = False
         self._launching = False
+        self._showing = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         """The parts, of which one is seen."""
@@ -134,7 +136,9 @@ class NewJobScreen(DeckScreen):
         self.controller.preview(self._target, draft, done)
 
     async def _show(self, preview: JobPreview, asked: int) -> None:
-        await self._show_declarations(preview.hyperparameters)
+        # one at a time: two must not exchange the declared fields at once
+        async with self._showing:
+            await self._show_declarations(preview.hyperparameters)
         if asked != self._asked:
             return
         self._preview = preview
