@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tests.agent.harness import AgentRun
 
 pytestmark = pytest.mark.torch
-pytest.importorskip("torch")
 
 MEET = """
 import os, sys, time

@@ -37,7 +37,6 @@ PROMPT = "$(id) 'a' \"b\"\n中 *"
 
 @pytest.mark.parametrize("launcher", ["torchrun", "script"])
 def test_a_late_port_keeps_static_rendezvous_and_our_run_id(tmp_path: Path, launcher: str) -> None:
-    pytest.importorskip("torch")
     (tmp_path / "train.py").write_text(ENTRY)
     (tmp_path / "train.sh").write_text(TRAIN_SH)
     entry = tmp_path / ("train.py" if launcher == "torchrun" else "train.sh")
