@@ -112,3 +112,11 @@ def event_columns(event: Event) -> tuple[str, str, str, str, str]:
     if event.message:
         details.append(shown(event.message))
     return (when, event.kind.value, shown(subject), event.state or "", "; ".join(details))
+
+
+def figure(value: float) -> str:
+    """A number in few cells: `0.0003`, `2.092`, `11.5k`, `3.2M`."""
+    for least, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= least:
+            return f"{value / (least if unit != 'k' else 1e3):.3g}{unit}"
+    return f"{value:.4g}"

@@ -9,7 +9,7 @@ import click
 
 from rankdeck.cli.common import find_run, json_option, print_json, run_argument
 from rankdeck.cli.text import age, duration, paint, shown, size, state_label, table
-from rankdeck.text import event_columns
+from rankdeck.text import event_columns, figure
 
 if TYPE_CHECKING:
     from rankdeck.run.view import NodeView, RankView, RunSnapshot
@@ -76,7 +76,7 @@ def describe(snapshot: RunSnapshot, now: float) -> str:
     if run.progress is not None and run.progress.step is not None:
         total = f"/{run.progress.total_steps}" if run.progress.total_steps else ""
         numbers = "  ".join(
-            f"{shown(k)} {v:.6g}" for k, v in list(run.progress.metrics.items())[:6]
+            f"{shown(k)} {figure(v)}" for k, v in list(run.progress.metrics.items())[:6]
         )
         facts.append(("step", f"{run.progress.step}{total}  {numbers}".rstrip()))
     parts = [table([(paint(key, "cyan"), value) for key, value in facts])]

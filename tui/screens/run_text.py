@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rankdeck.run.node_state import RankState
 from rankdeck.run.state import RunPhase
 from rankdeck.run.summary import find_loss
-from rankdeck.text import CERTAINTIES, age, duration, event_columns, ranges, size
+from rankdeck.text import CERTAINTIES, age, duration, event_columns, figure, ranges, size
 from tui.looks import Line, Piece, bar, fit, safe, sparkline, state_piece
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def progress_line(snapshot: RunSnapshot, now: float, width: int) -> Line:
         curve = sparkline(progress.loss_curve, 8 if width < 100 else 24)
         pieces += [(f"  loss {loss:.4g} ", ""), (curve, "accent")]
     others = [(k, v) for k, v in progress.metrics.items() if v is not loss and k != "loss"]
-    pieces += [(f"  {safe(name)} {value:.4g}", "dim") for name, value in others[:4]]
+    pieces += [(f"  {safe(name)} {figure(value)}", "dim") for name, value in others[:4]]
     return tuple(pieces)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rankdeck.cli import text
+from rankdeck.text import figure
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,11 @@ def test_columns_align_whatever_the_script() -> None:
 
 def test_no_rows_are_no_text() -> None:
     assert text.table([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(3e-4, "0.0003"), (2.0921, "2.092"), (9999, "9999"), (11460, "11.5k"), (-2.5e6, "-2.5M")],
+)
+def test_figures_take_few_cells(value: float, expected: str) -> None:
+    assert figure(value) == expected
