@@ -116,7 +116,7 @@ def event_columns(event: Event) -> tuple[str, str, str, str, str]:
 
 def figure(value: float) -> str:
     """A number in few cells: `0.0003`, `2.092`, `11.5k`, `3.2M`."""
-    for least, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+    for least, divisor, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if abs(value) >= least:
-            return f"{value / (least if unit != 'k' else 1e3):.3g}{unit}"
+            return f"{value / divisor:.3g}{unit}"
     return f"{value:.4g}"
