@@ -25,9 +25,10 @@ def _templates(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 )
 def init_command(directory: str, template: str) -> None:
     """Make a project in DIR, which must not hold anything yet."""
-    from rankdeck.project.scaffold import scaffold
+    from rankdeck.project.scaffold import scaffold, template_title
 
     target = Path(directory).absolute()
     files = scaffold(target, template)
-    click.echo(f"made {shown(str(target))}: {', '.join(sorted(str(file) for file in files))}")
+    click.echo(f"made {shown(str(target))}: {template_title(template)}")
+    click.echo(f"  {', '.join(sorted(str(file) for file in files))}")
     click.echo(f"start it with: rankdeck run {shown(directory)}")

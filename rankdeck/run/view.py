@@ -170,12 +170,6 @@ class RunReader:
         )
         return self._snapshot
 
-    def node_states(self) -> tuple[NodeState, ...]:
-        """What the agents of the current attempt said, as of the last snapshot."""
-        attempt = self._run.attempt if self._run else 0
-        said = (reader.file.value for reader in self._nodes)
-        return tuple(state for state in said if state is not None and state.attempt == attempt)
-
     def _read_plan(self) -> LaunchPlan:
         if self._plan is None:
             self._plan = read_plan(self.dir)

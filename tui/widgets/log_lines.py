@@ -93,9 +93,6 @@ class CellLine:
             return min(cell, len(self.text))
         return min(bisect_left(self.starts, cell), len(self.text))
 
-    def _width_of(self, index: int) -> int:
-        return self.cell_of(index + 1) - self.cell_of(index)
-
     def row_starts(self, width: int) -> tuple[int, ...]:
         """The first character of each row when wrapped to `width` cells; one row at least."""
         width = max(2, width)

@@ -9,10 +9,8 @@ import pytest
 
 from rankdeck.errors import InvalidJobError, Problem
 from rankdeck.job.draft import JobDraft
-from rankdeck.job.rebuild import rebuild_job
 from rankdeck.job.resolve import resolve, resolve_job
 from rankdeck.job.spec import JobSpec, PassAs
-from rankdeck.run.layout import RunDir
 
 HYPERPARAMETERS = """{"HyperParameters": [
   {"name": "lr", "types": "float", "defaultValue": "0.1"},
@@ -191,10 +189,10 @@ def test_a_stored_job_is_rebuilt_with_changes(project: Path, tmp_path: Path) -> 
     from rankdeck.job.dump import job_to_yaml
 
     spec = job(project, tmp_path, nproc_per_node=2, hyperparameters={"lr": "0.9"})
-    run = RunDir(tmp_path / "run")
-    run.path.mkdir()
-    run.job.write_text(job_to_yaml(spec))
-    assert rebuild_job(run, Path("/"), {}).spec == spec
-    changed = rebuild_job(run, Path("/"), {}, JobDraft(hyperparameters={"lr": "1"})).spec
+    stored = tmp_path / "job.yaml"
+    stored.write_text(job_to_yaml(spec))
+    assert resolve(str(stored), JobDraft(), Path("/"), {}).spec == spec
+    changes = JobDraft(hyperparameters={"lr": "1"})
+    changed = resolve(str(stored), changes, Path("/"), {}).spec
     assert changed.hyperparameters == {"lr": "1", "epochs": "3"}
     assert changed.nproc_per_node == 2

@@ -124,7 +124,6 @@ def test_a_new_attempt_hides_what_the_last_one_said(run_dir: RunDir) -> None:
     snapshot = reader.snapshot()
     assert [rank.state for rank in snapshot.ranks] == [RankState.PENDING] * 2
     assert snapshot.ranks[0].log == run_dir.node("a").attempt(1).log(0)
-    assert reader.node_states() == ()
 
 
 def test_a_problem_without_an_agent_is_shown(run_dir: RunDir) -> None:
