@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rankdeck.job.fields import Field
 
-# DESIGN names these spellings; `colossalai run` has -H for --host
+# as `colossalai run` spells it
 _SHORT = {"host": "-H"}
 # a project, an entry and arguments are what is run, not options of how
 _POSITIONAL = frozenset({"project", "entry", "args"})

@@ -54,6 +54,23 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def append_lines(path: Path, data: bytes) -> None:
+    """Append whole lines to `path` (0600), never onto one that a killed writer left unfinished.
+
+    Raises:
+        OSError: They could not be written.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            data = b"\n" + data
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
 def read_regular(path: Path, limit: int | None = None) -> bytes | None:
     """The content of a regular file, None if there is none.
 

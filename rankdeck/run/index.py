@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rankdeck.run.files import write_all, write_atomic
+from rankdeck.run.files import append_lines, write_atomic
 from rankdeck.run.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class RunIndex:
         """Append summaries of ended runs. Does nothing if another process is writing just now."""
         with self._locked() as held:
             if held:
-                self._append(b"".join(_line(summary) for summary in summaries))
+                append_lines(self._path, b"".join(_line(summary) for summary in summaries))
 
     def compact(self, summaries: Iterable[RunSummary]) -> None:
         """Replace the index by these, oldest first, unless another process is writing just now."""
@@ -69,18 +69,6 @@ class RunIndex:
             if held:
                 ordered = sorted(summaries, key=lambda summary: summary.id)
                 write_atomic(self._path, b"".join(_line(summary) for summary in ordered))
-
-    def _append(self, data: bytes) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self._path, flags, 0o600)
-        try:
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                # a writer was killed in mid-line; its line is lost, the next one must not be
-                data = b"\n" + data
-            write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def _locked(self) -> Iterator[bool]:

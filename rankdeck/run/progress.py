@@ -5,13 +5,12 @@ One writer, the supervisor. Both stay small however long a run lasts.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from rankdeck.run.files import write_all
+from rankdeck.run.files import append_lines
 from rankdeck.run.state import Progress
 from rankdeck.run.summary import find_loss
 
@@ -124,7 +123,7 @@ class ProgressTracker:
         self._remember(point)
         # charts can do without a point; the run cannot do without its supervisor
         with suppress(OSError):
-            self._write(msgspec.json.encode(point) + b"\n")
+            append_lines(self._path, msgspec.json.encode(point) + b"\n")
 
     def _remember(self, point: MetricsPoint) -> None:
         self._last = point
@@ -132,17 +131,6 @@ class ProgressTracker:
             self._first_t = point.t
         if (loss := find_loss(point.values)) is not None:
             self._curve.add(loss)
-
-    def _write(self, line: bytes) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(self._path, flags, 0o600)
-        try:
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                line = b"\n" + line
-            write_all(descriptor, line)
-        finally:
-            os.close(descriptor)
 
 
 def _spacing(age: float) -> float:
