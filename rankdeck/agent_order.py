@@ -49,6 +49,12 @@ class AgentOrder(msgspec.Struct, frozen=True, kw_only=True):
     fail_fast: bool = True
     """End this node's other ranks as soon as one has failed."""
     hooks: bool = True
+    setup: str = ""
+    """Shell lines run before anything else on the node; what they export, everything gets."""
+    path_prefix: str = ""
+    """Put in front of `$PATH`; where the environment is the node's own, the folder of `python`."""
+    shared_dir: bool = False
+    """`node_dir` is on a network file system: directories must be asked for, not remembered."""
 
 
 class AgentCommandKind(str, Enum):
@@ -59,6 +65,8 @@ class AgentCommandKind(str, Enum):
     """TERM, the grace, KILL, verify."""
     KILL = "kill"
     """KILL now, verify."""
+    SIGNAL = "signal"
+    """Send `signal` to every rank, and to nothing else."""
 
 
 class AgentCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -69,3 +77,5 @@ class AgentCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     grace: float | None = None
     master_addr: str | None = None
     master_port: int | None = None
+    signal: str | None = None
+    """`USR1` and the like, with SIGNAL."""

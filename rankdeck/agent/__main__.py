@@ -1,4 +1,4 @@
-"""`python agent.pyz ORDER.json` looks after one node; `--sweep RUN_ID [NODE]` ends leftovers.
+"""`python agent.pyz ORDER.json` looks after one node; `--MODE …` does another of the agent's jobs.
 
 Little is imported before the launcher is started: every millisecond here delays every run.
 """
@@ -20,20 +20,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-_USAGE = "usage: agent.pyz ORDER.json | agent.pyz --sweep RUN_ID [NODE]"
+# each is a module of this package with a `main(arguments) -> exit code`
+_MODES = ("sweep", "serve", "pick", "courier")
+_USAGE = f"usage: agent.pyz ORDER.json | agent.pyz --({'|'.join(_MODES)}) ..."
 
 
 def main() -> NoReturn:
     """Run as the command line says; exits the process."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["--sweep"] and len(arguments) in (2, 3):
-        from rankdeck.agent.sweep import sweep
+    if arguments and arguments[0][2:] in _MODES and arguments[0].startswith("--"):
+        from importlib import import_module
 
-        sys.exit(sweep(arguments[1], arguments[2] if len(arguments) == 3 else None))
+        sys.exit(import_module(f"rankdeck.agent.{arguments[0][2:]}").main(arguments[1:]))
     if len(arguments) != 1 or arguments[0].startswith("-"):
         sys.exit(_USAGE)
+    obey(arguments[0])
+
+
+def obey(order_path: str) -> NoReturn:
+    """Be the agent for that order; exits the process."""
     try:
-        order = read_order(arguments[0])
+        order = read_order(order_path)
     except OrderError as error:
         sys.exit(f"agent: {error}")
     umask = os.umask(0o077)

@@ -33,6 +33,10 @@ class EventKind(str, Enum):
     """The first failure of an attempt as it was decided then: `rank`, `node`, `message`."""
     COMMAND = "command"
     """A control file was carried out or refused: `command`, `outcome`, `message`."""
+    NODES = "nodes"
+    """A scheduler has chosen the nodes (`hosts`, in rank order); they replace the plan's."""
+    LINK = "link"
+    """`node` cannot be heard (`state` is `down`, since `t`) or is heard again (`up`)."""
     NOTE = "note"
     """Anything else worth telling (`message`): warnings, leftovers, clock jumps."""
 
@@ -66,5 +70,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     """With FAILURE: everything that was found out."""
     file: str | None = None
     """With COMMAND: the name of the control file; no file is answered twice."""
+    hosts: tuple[str, ...] | None = None
+    """With NODES: node names in rank order."""
     grace: float | None = None
     """With COMMAND: the grace asked for, so that another supervisor can go on with the stop."""

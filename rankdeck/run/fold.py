@@ -163,6 +163,29 @@ def _rank(folding: _Folding, event: Event) -> None:
         folding.changes["started"] = event.t
 
 
+def _nodes(folding: _Folding, event: Event) -> None:
+    hosts = event.hosts or ()
+    if len(hosts) != len(folding.nodes):
+        return
+    renamed = dict(zip(folding.nodes, hosts, strict=True))
+    folding.nodes = {
+        name: replace(node, name=name)
+        for name, node in zip(hosts, folding.nodes.values(), strict=True)
+    }
+    folding.ranks = [replace(rank, node=renamed[rank.node]) for rank in folding.ranks]
+
+
+def _link(folding: _Folding, event: Event) -> None:
+    node = folding.nodes.get(event.node or "")
+    if node is not None:
+        down = event.state == "down"
+        folding.nodes[node.name] = replace(
+            node,
+            silent_since=event.t if down else None,
+            silence=(event.message or "") if down else "",
+        )
+
+
 def _problem(folding: _Folding, event: Event) -> None:
     node = folding.nodes.get(event.node or "")
     if node is not None and node.problem is None:
@@ -185,6 +208,8 @@ _STEPS: dict[EventKind, Callable[[_Folding, Event], None]] = {
     EventKind.ATTEMPT: _attempt,
     EventKind.AGENT: _agent,
     EventKind.RANK: _rank,
+    EventKind.NODES: _nodes,
+    EventKind.LINK: _link,
     EventKind.PROBLEM: _problem,
     EventKind.FAILURE: _failure,
 }

@@ -144,6 +144,18 @@ class NodeLoad(_Record, frozen=True, kw_only=True):
     mem_used: int | None = None
 
 
+class NodeNetwork(_Record, frozen=True, kw_only=True):
+    """How this node sees the network: what a common master address is chosen from."""
+
+    hostname: str
+    own: tuple[str, ...] = ()
+    """What its own host name resolves to here; empty: it does not."""
+    addresses: tuple[str, ...] = ()
+    """Its addresses on interfaces that are up, loopback ones left out."""
+    master: tuple[str, ...] = ()
+    """What the order's `master_addr` resolves to here; empty: it does not."""
+
+
 class StopRecord(_Record, frozen=True, kw_only=True):
     """One stop, step by step."""
 
@@ -174,6 +186,8 @@ class NodeState(_Record, frozen=True, kw_only=True):
     started: float
     ended: float | None = None
     master_port: int = 0
+    network: NodeNetwork | None = None
+    """Looked up when several nodes take part; null before that, and otherwise."""
     launcher: LauncherState | None = None
     ranks: tuple[RankRecord, ...] = ()
     load: NodeLoad | None = None

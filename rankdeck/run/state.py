@@ -79,6 +79,10 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     problem: str | None = None
     problem_category: str = ""
     problem_hint: str = ""
+    silent_since: float | None = None
+    """Since when the node cannot be heard; None while it can."""
+    silence: str = ""
+    """Why, as far as is known: `connection timed out`."""
 
 
 class RunRank(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -1,0 +1,1 @@
+"""The MPI backend: one agent per node, or every rank, started by `mpirun`."""
