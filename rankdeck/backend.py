@@ -7,6 +7,7 @@ needs while a run lives is its Session. What sessions tell is in `rankdeck.backe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -108,7 +109,8 @@ class Backend(Protocol):
         ...
 
 
-class SessionContext(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionContext:
     """What a session is opened with."""
 
     run: RunDir

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from rankdeck.backend import BackendOption
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rankdeck.backend import BackendOption
 
 OPTIONS: tuple[BackendOption, ...] = ()

@@ -19,3 +19,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     gpus: int = 0
     cpus: int = 0
     labels: tuple[str, ...] = ()
+    devices: tuple[int, ...] = ()
+    """The slots (accelerators) this run may use here, by number; empty: all of them."""
+    project: str = ""
+    """Where the project lies on this node; empty: the same path as here."""
+    origin: str = ""
+    """Where the inventory names it (`/p/hostfile:3`, `--host`, `$SLURM_JOB_NODELIST`)."""
