@@ -119,6 +119,8 @@ class SessionContext:
     """The submitting shell's environment; None when it is not known any more."""
     secrets: Mapping[str, str]
     """What `prepare` returned; empty for a supervisor that took over."""
+    taken_over: bool
+    """An earlier supervisor may have started agents, or a job, and not lived to write that down."""
     wake: Callable[[], None]
     """Makes the supervisor look at once; may be called from any thread."""
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from backends.local.options import OPTIONS
 from rankdeck.backend import AgentLiveness, BackendOption, Capability
+from rankdeck.backend_direct import DirectSession
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.nodes.node import Node
 from rankdeck.run.process import host_name, start_time
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rankdeck.agent_order import AgentCommand, AgentOrder
+    from rankdeck.ask import Ask
+    from rankdeck.backend import Session, SessionContext
     from rankdeck.job.spec import JobSpec
     from rankdeck.run.layout import RunDir
 
@@ -33,7 +37,7 @@ class LocalBackend:
     name = "local"
     title = "This machine"
     capabilities: frozenset[Capability] = frozenset()
-    options: tuple[BackendOption, ...] = ()
+    options: tuple[BackendOption, ...] = OPTIONS
 
     def nodes(self, spec: JobSpec) -> tuple[Node, ...]:
         """This machine.
@@ -47,6 +51,14 @@ class LocalBackend:
                 "choose a backend with several nodes, or leave out --nnodes",
             )
         return (Node(name=host_name(), gpus=_gpu_count(), cpus=_cpu_count()),)
+
+    def prepare(self, spec: JobSpec, nodes: Sequence[Node], ask: Ask) -> Mapping[str, str]:
+        """There is nothing to ask about this machine."""
+        return {}
+
+    def open(self, context: SessionContext) -> Session:
+        """A session that acts at once."""
+        return DirectSession(self, context)
 
     def place(self, run: RunDir, order: AgentOrder, env: Mapping[str, str] | None) -> str:
         """Start the agent as a session of its own.

@@ -18,7 +18,7 @@ from rankdeck.run.stored import NODE_STATE_DECODER
 
 if TYPE_CHECKING:
     from rankdeck.agent_order import AgentCommand, AgentCommandKind
-    from rankdeck.backend import Backend
+    from rankdeck.backend import Session
     from rankdeck.plan.records import LaunchPlan
     from rankdeck.run.clock import Clock
     from rankdeck.run.layout import RunDir
@@ -30,8 +30,8 @@ _LAST_WORDS_SECONDS = 1.0
 """What an agent's file may lag behind its end."""
 _UNREACHABLE_SECONDS = 90.0
 """Silence after which a node nobody can ask about counts as unreachable."""
-_SILENT_SECONDS = 10.0
-"""Silence of a living agent worth a note; it writes every two seconds."""
+_SILENT_SECONDS = 8.0
+"""Silence of an agent that is told; it writes every two seconds."""
 
 
 class Loss(Enum):
@@ -43,6 +43,8 @@ class Loss(Enum):
     """Nothing is known of it any more."""
     STUCK = auto()
     """It is there, but it does not do what it was told."""
+    ENDED = auto()
+    """What carried it has ended, and it with that."""
 
 
 class AgentWatch:
@@ -54,7 +56,6 @@ class AgentWatch:
         "file",
         "heard",
         "noted_deafness",
-        "noted_silence",
         "ref",
         "sent",
     )
@@ -70,7 +71,6 @@ class AgentWatch:
         self.heard = now
         self.asked = -_LIVENESS_SECONDS
         self.dead_since: float | None = None
-        self.noted_silence = False
         self.noted_deafness = False
         self.sent: set[AgentCommandKind] = set()
 
@@ -78,11 +78,14 @@ class AgentWatch:
 class Agents:
     """All agents of a run, by node name."""
 
-    def __init__(self, run: RunDir, plan: LaunchPlan, backend: Backend, clock: Clock) -> None:
+    def __init__(self, run: RunDir, plan: LaunchPlan, session: Session, clock: Clock) -> None:
         """Prepare; no agent is looked at yet."""
-        self._run = run
-        self._backend = backend
+        self._session = session
         self._clock = clock
+        given = plan.backend_options.get("unreachable_after")
+        self._unreachable_after = (
+            float(given) if isinstance(given, (int, float)) else _UNREACHABLE_SECONDS
+        )
         self._watches = {
             node.name: AgentWatch(os.fspath(run.node(node.name).state)) for node in plan.nodes
         }
@@ -95,7 +98,6 @@ class Agents:
                 changed = True
                 if watch.file.value.attempt == attempt:
                     watch.heard = self._clock.steady()
-                    watch.noted_silence = False
         return changed
 
     def said(self, attempt: int) -> dict[str, NodeState]:
@@ -120,7 +122,7 @@ class Agents:
         watch = self._watches[node.name]
         if watch.ref is None:
             return AgentLiveness.DEAD
-        return self._backend.liveness(self._run, node.name, watch.ref)
+        return self._session.liveness(node.name, watch.ref)
 
     def loss(self, node: RunNode) -> Loss | None:
         """How the agent on `node`, which has not said that it is done, was lost; None if not."""
@@ -137,18 +139,17 @@ class Agents:
             return Loss.DEAD if now - watch.dead_since >= _LAST_WORDS_SECONDS else None
         watch.dead_since = None
         silent = now - watch.heard
-        if liveness is AgentLiveness.UNKNOWN and silent >= _UNREACHABLE_SECONDS:
+        if liveness is AgentLiveness.UNKNOWN and silent >= self._unreachable_after:
             return Loss.UNREACHABLE
         return None
 
-    def newly_silent(self, node: RunNode) -> float | None:
-        """For how long a placed agent has said nothing, told once per silence; else None."""
-        watch = self._watches[node.name]
-        silent = self._clock.steady() - watch.heard
-        if silent < _SILENT_SECONDS or watch.noted_silence:
-            return None
-        watch.noted_silence = True
-        return silent
+    def silence(self, node: RunNode) -> float:
+        """For how many seconds the agent has said nothing."""
+        return self._clock.steady() - self._watches[node.name].heard
+
+    def is_silent(self, node: RunNode) -> bool:
+        """Whether the agent has said nothing for so long that it is worth telling."""
+        return self.silence(node) >= _SILENT_SECONDS
 
     def newly_deaf(self, node: RunNode) -> bool:
         """Whether a command could not be sent for the first time."""
@@ -167,7 +168,7 @@ class Agents:
             return False
         watch.sent.add(command.command)
         try:
-            self._backend.send(self._run, node.name, watch.ref, command)
+            self._session.send(node.name, watch.ref, command)
         except UserError:
             watch.sent.discard(command.command)
             raise

@@ -14,6 +14,7 @@ from rankdeck.run.clock import Clock
 from rankdeck.run.desk import Desk
 from rankdeck.run.events import EventKind
 from rankdeck.run.fold import EXIT_CODES
+from rankdeck.run.hearing import Hearing
 from rankdeck.run.losses import Losses
 from rankdeck.run.node_state import RankState
 from rankdeck.run.observe import news
@@ -22,9 +23,7 @@ from rankdeck.run.state import Failure, RunPhase
 from rankdeck.run.stopping import Stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rankdeck.backend import Backend
+    from rankdeck.backend import Session
     from rankdeck.plan.records import LaunchPlan
     from rankdeck.run.events import Event
     from rankdeck.run.journal import Journal
@@ -38,6 +37,8 @@ _LEAVING_SECONDS = 5.0
 """What an agent may take from `done` to its end."""
 _HURRY_SECONDS = 15.0
 """How long the beginning of an attempt is watched closely."""
+_INQUIRY_SECONDS = 6.0
+"""What a scheduler may take to say why it ended the agents."""
 
 
 class Conductor:
@@ -47,16 +48,16 @@ class Conductor:
         self,
         run: RunDir,
         plan: LaunchPlan,
-        backend: Backend,
+        session: Session,
         journal: Journal,
-        environ: Mapping[str, str] | None,
         clock: Clock | None = None,
     ) -> None:
-        """Take the run up where the journal says it is. `environ` is what agents start with."""
-        self._desk = Desk(run, plan, backend, journal, clock or Clock())
-        self._placing = Placing(self._desk, environ)
+        """Take the run up where the journal says it is."""
+        self._desk = Desk(run, plan, session, journal, clock or Clock())
+        self._placing = Placing(self._desk)
         self._losses = Losses(self._desk, self._record_news)
         self._stopping = Stopping(self._desk, self._losses)
+        self._hearing = Hearing(self._desk, self._placing, self._losses, self._stopping)
         self._over_since: float | None = None
 
     @property
@@ -75,6 +76,7 @@ class Conductor:
             self._placing.place()
         else:
             self._placing.recover()
+        self._hearing.listen()
         if desk.agents.look(self.state.attempt):
             self._record_news()
         stopping.obey()
@@ -86,14 +88,14 @@ class Conductor:
         if stopping.stop is None:
             self._placing.go()
         stopping.enforce()
-        if self._over() and self._all_left():
+        if self._over() and self._all_left() and self._explained():
             self._conclude()
 
     def interval(self) -> float:
         """Seconds until the next step is wanted."""
         starting = self.state.state is RunPhase.STARTING and self._placing.age < _HURRY_SECONDS
         hurry = starting or self._desk.agents.dying() or self._over_since is not None
-        return policy.poll_interval(len(self._desk.planned), hurry=hurry)
+        return policy.poll_interval(len(self._desk.plan.nodes), hurry=hurry)
 
     def said(self) -> dict[str, NodeState]:
         """The last word of each agent of the current attempt."""
@@ -106,6 +108,11 @@ class Conductor:
     def child_ended(self) -> None:
         """A child process has ended; perhaps an agent."""
         self._desk.agents.hurry()
+
+    def release(self) -> None:
+        """The run has ended: give back what the backend holds for it, and note what that told."""
+        self._desk.session.release()
+        self._hearing.listen()
 
     def refuse_all(self) -> None:
         """Answer every waiting command: the run has ended."""
@@ -151,7 +158,16 @@ class Conductor:
         unplaced = self._stopping.stop is not None or any(
             node.problem is not None for node in self.state.nodes
         )
+        if self._placing.open or self._losses.sweeping:
+            return False
         return policy.all_over(self.state, stopping=unplaced)
+
+    def _explained(self) -> bool:
+        """Whether it is known, or cannot be, why agents ended that nobody here told to."""
+        desk = self._desk
+        if self._stopping.stop is not None or not policy.ended_by_strangers(desk.said()):
+            return True
+        return self._hearing.inquire(_INQUIRY_SECONDS)
 
     def _all_left(self) -> bool:
         """Whether every agent process is gone too; one that stays is ended."""
@@ -169,13 +185,14 @@ class Conductor:
         if now - self._over_since < _LEAVING_SECONDS:
             return False
         for node in staying:
-            desk.record(*self._losses.sweep(node))
-        return True
+            self._losses.sweep(node)
+        self._hearing.listen()
+        return not self._losses.sweeping
 
     def _conclude(self) -> None:
         """End the attempt, and with it perhaps the run."""
         desk, stop = self._desk, self._stopping.stop
-        end = policy.verdict(desk.plan, self.state, desk.said(), stop)
+        end = policy.verdict(desk.plan, self.state, desk.said(), stop, desk.ending)
         ends = [word.ended for word in desk.said().values() if word.ended is not None]
         # taken over late, a run has still ended when its last agent was done
         when = max(ends) if len(ends) == len(self.state.nodes) else desk.clock.wall()
@@ -193,7 +210,12 @@ class Conductor:
             desk.record(*facts)
             self._over_since = None
             self._stopping.forget()
-            self._placing.begin_attempt(self.state.attempt + 1, end.reason)
+            self._hearing.forget()
+            self._placing.begin_attempt(
+                self.state.attempt + 1,
+                policy.attempt_text(desk.plan, self.state, end),
+                requeued=end.requeued,
+            )
         else:
             desk.record(*facts, self._end_event(end.phase, end.reason, when))
 

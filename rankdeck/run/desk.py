@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from rankdeck.run.agents import Agents
 from rankdeck.run.events import Event, EventKind
+from rankdeck.run.orders import build_order
 
 if TYPE_CHECKING:
-    from rankdeck.backend import Backend
-    from rankdeck.plan.records import LaunchPlan, NodePlan
+    from rankdeck.agent_order import AgentOrder
+    from rankdeck.backend import Session
+    from rankdeck.backend_reports import Ended
+    from rankdeck.plan.records import LaunchPlan
     from rankdeck.run.clock import Clock
     from rankdeck.run.journal import Journal
     from rankdeck.run.layout import RunDir
@@ -21,18 +24,28 @@ class Desk:
     """One run being conducted."""
 
     def __init__(
-        self, run: RunDir, plan: LaunchPlan, backend: Backend, journal: Journal, clock: Clock
+        self, run: RunDir, plan: LaunchPlan, session: Session, journal: Journal, clock: Clock
     ) -> None:
         """Lay everything out; the agents known to the journal are watched from now on."""
         self.run = run
         self.plan = plan
-        self.backend = backend
+        self.session = session
         self.journal = journal
         self.clock = clock
-        self.agents = Agents(run, plan, backend, clock)
-        self.planned: dict[str, NodePlan] = {node.name: node for node in plan.nodes}
+        self.ending: Ended | None = None
+        """What carried the agents of this attempt has ended, and why."""
+        self.agents = Agents(run, plan, session, clock)
         for node in journal.state.nodes:
             self.agents.begin(node.name, node.agent)
+
+    def bind(self, plan: LaunchPlan) -> None:
+        """Go on with the nodes a scheduler has chosen."""
+        self.plan = plan
+        self.agents = Agents(self.run, plan, self.session, self.clock)
+
+    def order(self, node: RunNode) -> AgentOrder:
+        """What the agent on `node` is to do in this attempt."""
+        return build_order(self.run, self.plan, self.plan.nodes[node.node_rank], self.state.attempt)
 
     @property
     def state(self) -> RunState:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def find_failure(desk: Desk, stop: Stop | None, reason: str) -> tuple[Failure, str]:
     """Who failed first and why, and a note if the diagnosis itself went wrong."""
     state, now = desk.state, desk.clock.wall()
-    own = policy.own_failure(state, stop, now)
+    own = policy.own_failure(state, stop, now, desk.ending)
     if own is not None:
         return own, ""
     try:

@@ -25,6 +25,8 @@ AGENT_LADDER = {
 }
 """The same for what AGENT events say."""
 FINAL_HEIGHT = LADDER[RankState.EXITED.value]
+REQUEUED = "requeued"
+"""Category of an attempt that a scheduler began."""
 EXIT_CODES = {RunPhase.SUCCEEDED: 0, RunPhase.FAILED: 1, RunPhase.STOPPED: 130, RunPhase.LOST: 1}
 """What a run exits with for a script."""
 
@@ -119,6 +121,8 @@ def _attempt(folding: _Folding, event: Event) -> None:
     folding.changes["state"] = RunPhase.STARTING
     folding.changes["reason"] = event.message or ""
     folding.changes["failure"] = None
+    if event.category == REQUEUED:
+        folding.changes["requeues"] = folding.get("requeues") + 1
     for node in folding.nodes.values():
         folding.nodes[node.name] = RunNode(
             name=node.name, node_rank=node.node_rank, nproc=node.nproc, first_rank=node.first_rank

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rankdeck.ask import Nobody
 from rankdeck.backend import load_backend
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.plan.records import RunIdentity
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rankdeck.ask import Ask
     from rankdeck.job.spec import JobSpec
     from rankdeck.plan.records import LaunchPlan
     from rankdeck.run.store import RunStore
@@ -46,11 +48,13 @@ def submit(
     cwd: Path,
     environ: Mapping[str, str],
     waiting: WaitingSupervisor | None = None,
+    ask: Ask | None = None,
 ) -> RunDir:
     """Start a run and return its directory; it lives on without this process.
 
     `cwd` and `environ` are the submitting shell's. `waiting` is a supervisor started earlier
-    (`start_waiting_supervisor`), to save the time of its start.
+    (`start_waiting_supervisor`), to save the time of its start. `ask` answers what the backend
+    must know from the user first; None: nobody can be asked.
 
     Raises:
         InvalidJobError: The job cannot be planned.
@@ -61,12 +65,14 @@ def submit(
     supervisor = waiting or start_waiting_supervisor()
     try:
         store.ensure()
-        nodes = load_backend(spec.backend).nodes(spec)
+        backend = load_backend(spec.backend)
+        nodes = backend.nodes(spec)
         run_id = new_run_id(spec.name, time.time())
         run = RunDir(store.runs_dir / run_id)
         plan = build_plan(spec, nodes, RunIdentity(id=run_id, dir=str(run.path)))
+        secrets = backend.prepare(spec, nodes, ask or Nobody())
         create_run(run, plan, LaunchEnv.of(cwd, environ))
-        if not supervisor.begin(str(run.path)):
+        if not supervisor.begin(str(run.path), msgspec.json.encode(secrets) if secrets else b""):
             start_supervisor(run)
     finally:
         supervisor.cancel()
@@ -163,13 +169,11 @@ def _commands_wait(run: RunDir) -> bool:
 
 def _write_for_people(run: RunDir, spec: JobSpec, plan: LaunchPlan) -> None:
     from rankdeck.job.dump import job_to_yaml
-    from rankdeck.plan.render import command_scripts
+    from rankdeck.run.binding import write_commands
 
     try:
         _write_private(run.job, job_to_yaml(spec).encode())
-        run.commands.mkdir(mode=0o700)
-        for name, text in command_scripts(plan).items():
-            _write_private(run.commands / name, text.encode(errors="surrogateescape"))
+        write_commands(run, plan)
     except OSError as error:
         # the run goes on without them; the disk's state is the run's own matter from here
         with suppress(OSError), open(run.supervisor_log, "a") as log:

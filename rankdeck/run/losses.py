@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rankdeck.errors import UserError
 from rankdeck.run import policy
 from rankdeck.run.agents import Loss
 from rankdeck.run.events import Event, EventKind
@@ -14,8 +13,14 @@ from rankdeck.run.observe import leftover_message
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rankdeck.backend_reports import Swept
     from rankdeck.run.desk import Desk
     from rankdeck.run.state import RunNode
+
+_SWEEP_SECONDS = 25.0
+"""After which an unanswered sweep is no longer waited for."""
+_LAST_WORDS_SECONDS = 5.0
+"""Silence of an agent after what carried it has ended."""
 
 
 class Losses:
@@ -25,29 +30,88 @@ class Losses:
         """`record_news` writes down what the agents have said last."""
         self._desk = desk
         self._record_news = record_news
+        self._sweeping: dict[str, tuple[Loss | None, float]] = {}
+
+    @property
+    def sweeping(self) -> bool:
+        """Whether a node is being swept."""
+        return bool(self._sweeping)
 
     def check(self) -> None:
         """Look after every agent that should be there."""
-        for node in self._desk.state.nodes:
+        desk = self._desk
+        for node in desk.state.nodes:
             if node.state == "pending" or node.state in policy.OVER:
                 continue
-            loss = self._desk.agents.loss(node)
-            if loss is not None:
-                self.lose(node, loss)
-            elif (silent := self._desk.agents.newly_silent(node)) is not None:
-                message = f"the agent on {node.name} has said nothing for {silent:.0f} s"
-                self._desk.record(self._desk.note(message, node))
+            loss = desk.agents.loss(node)
+            ended = desk.ending is not None and desk.agents.silence(node) >= _LAST_WORDS_SECONDS
+            if loss is not None or ended:
+                self.lose(node, Loss.ENDED if loss is None else loss)
+            else:
+                self._tell_silence(node)
+        self._lose_patience()
 
     def lose(self, node: RunNode, loss: Loss) -> None:
         """Record that the agent is gone, after ending whatever it has left behind."""
+        if node.name in self._sweeping:
+            return
         desk = self._desk
         desk.agents.look(desk.state.attempt)
         self._record_news()
         word = desk.said().get(node.name)
         if word is not None and word.phase is NodePhase.DONE:
             return
-        notes = [] if loss is Loss.UNREACHABLE else self.sweep(node)
-        category, message = _describe(node, loss, silent=word is None)
+        if loss in (Loss.UNREACHABLE, Loss.ENDED):
+            self._write_down(node, loss, [])
+        else:
+            self.sweep(node, loss)
+
+    def sweep(self, node: RunNode, loss: Loss | None = None) -> None:
+        """End everything of the run on that node; with `loss`, the node is lost after that."""
+        if node.name not in self._sweeping:
+            self._sweeping[node.name] = (loss, self._desk.clock.steady())
+            self._desk.session.sweep(node.name)
+
+    def swept(self, node: RunNode, report: Swept) -> None:
+        """A sweep was answered."""
+        loss, _ = self._sweeping.pop(node.name, (None, 0.0))
+        desk, notes = self._desk, []
+        if report.error:
+            notes.append(desk.note(report.error, node))
+        elif report.left:
+            notes.append(desk.note(leftover_message(report.left), node))
+        if loss is None:
+            desk.record(*notes)
+        else:
+            self._write_down(node, loss, notes)
+
+    def _lose_patience(self) -> None:
+        now = self._desk.clock.steady()
+        for node in self._desk.state.nodes:
+            loss, since = self._sweeping.get(node.name, (None, now))
+            if now - since >= _SWEEP_SECONDS:
+                del self._sweeping[node.name]
+                note = self._desk.note(f"{node.name}: processes of this run may be left", node)
+                if loss is None:
+                    self._desk.record(note)
+                else:
+                    self._write_down(node, loss, [note])
+
+    def _tell_silence(self, node: RunNode) -> None:
+        desk = self._desk
+        silent = desk.agents.is_silent(node)
+        if silent and node.silent_since is None:
+            message = f"its agent has said nothing for {desk.agents.silence(node):.0f} s"
+            desk.record(desk.fact(EventKind.LINK, node=node.name, state="down", message=message))
+        elif not silent and node.silent_since is not None:
+            desk.record(desk.fact(EventKind.LINK, node=node.name, state="up"))
+
+    def _write_down(self, node: RunNode, loss: Loss, notes: list[Event]) -> None:
+        desk = self._desk
+        desk.agents.look(desk.state.attempt)
+        self._record_news()
+        word = desk.said().get(node.name)
+        category, message = self._describe(node, loss, silent=word is None)
         hint = "" if word is not None else self._last_agent_line(node)
         now = desk.clock.wall()
         ranks = [
@@ -65,15 +129,6 @@ class Losses:
             desk.fact(EventKind.AGENT, t=now, node=node.name, state="lost"),
         )
 
-    def sweep(self, node: RunNode) -> list[Event]:
-        """End everything of the run on that node; notes about what could not be ended."""
-        desk = self._desk
-        try:
-            left = desk.backend.sweep(desk.run, node.name)
-        except UserError as error:
-            return [desk.note(error.message, node)]
-        return [desk.note(leftover_message(left), node)] if left else []
-
     def _last_agent_line(self, node: RunNode) -> str:
         try:
             with open(self._desk.run.node(node.name).agent_log, "rb") as stream:
@@ -83,16 +138,21 @@ class Losses:
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"its last words: {last[:200]}" if last else ""
 
-
-def _describe(node: RunNode, loss: Loss, *, silent: bool) -> tuple[str, str]:
-    if loss is Loss.UNREACHABLE:
-        return policy.UNREACHABLE, f"{node.name} cannot be reached any more"
-    if loss is Loss.STUCK:
+    def _describe(self, node: RunNode, loss: Loss, *, silent: bool) -> tuple[str, str]:
+        ending = self._desk.ending
+        if loss is Loss.ENDED and ending is not None:
+            return ending.category, ending.message
+        if loss is Loss.UNREACHABLE:
+            why = f": {node.silence}" if node.silence else ""
+            return policy.UNREACHABLE, f"{node.name} cannot be reached any more{why}"
+        if loss is Loss.STUCK:
+            return policy.AGENT_LOST, (
+                f"the agent on {node.name} did not end its ranks in time; both have been killed"
+            )
+        if silent:
+            return policy.AGENT_LOST, (
+                f"the agent on {node.name} ended before it could start anything"
+            )
         return policy.AGENT_LOST, (
-            f"the agent on {node.name} did not end its ranks in time; both have been killed"
+            f"the agent on {node.name} was killed; everything it had started has been ended"
         )
-    if silent:
-        return policy.AGENT_LOST, f"the agent on {node.name} ended before it could start anything"
-    return policy.AGENT_LOST, (
-        f"the agent on {node.name} was killed; everything it had started has been ended"
-    )

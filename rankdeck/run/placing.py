@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rankdeck.agent_order import AgentCommand, AgentCommandKind
-from rankdeck.errors import UserError
 from rankdeck.run import policy
 from rankdeck.run.events import EventKind
+from rankdeck.run.fold import REQUEUED
 from rankdeck.run.node_state import NodePhase
-from rankdeck.run.orders import build_order
 from rankdeck.run.state import RunPhase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rankdeck.run.desk import Desk
-    from rankdeck.run.state import RunNode
 
 _WAITING_SECONDS = 5.0
 """After which a run says what it is waiting for."""
@@ -27,56 +23,73 @@ _READY_SECONDS = 120.0
 class Placing:
     """Gets the agents of each attempt onto their nodes."""
 
-    def __init__(self, desk: Desk, environ: Mapping[str, str] | None) -> None:
-        """`environ` is what agents start with."""
+    def __init__(self, desk: Desk) -> None:
+        """Nothing is placed yet; agents that an earlier supervisor placed are adopted."""
         self._desk = desk
-        self._environ = environ
         self._since = desk.clock.steady()
         self._told = False
+        self._open: set[str] = set()
+        self._withdrawn = False
         # the last supervisor may have been killed between placing an agent and writing that down
-        self._recover = any(e.kind is EventKind.ATTEMPT for e in desk.journal.history)
+        self._unsure = any(e.kind is EventKind.ATTEMPT for e in desk.journal.history)
+        for node in desk.state.nodes:
+            if node.agent is not None and node.state not in policy.OVER:
+                desk.session.adopt(desk.order(node), node.agent)
 
     @property
     def age(self) -> float:
         """Seconds since this attempt began, or since this supervisor took it over."""
         return self._desk.clock.steady() - self._since
 
-    def begin_attempt(self, number: int, why: str) -> None:
+    @property
+    def open(self) -> bool:
+        """Whether the backend still owes an answer about an agent."""
+        return bool(self._open)
+
+    def begin_attempt(self, number: int, why: str, *, requeued: bool = False) -> None:
         """Record that an attempt begins; its agents are placed by `place`."""
         desk = self._desk
-        message = why and f"attempt {number + 1} of {desk.plan.max_restarts + 1}: {why}"
         desk.record(
             desk.fact(
                 EventKind.ATTEMPT,
                 attempt=number,
                 state=RunPhase.STARTING.value,
-                message=message or None,
+                message=why or None,
+                category=REQUEUED if requeued else None,
             )
         )
-        self._since = desk.clock.steady()
-        self._told = False
+        desk.ending = None
+        self.begin_again()
+        self._withdrawn = False
         for node in desk.state.nodes:
             desk.agents.begin(node.name, None)
 
+    def begin_again(self) -> None:
+        """The scheduler has chosen nodes: orders are given anew, and time counts from now."""
+        self._since = self._desk.clock.steady()
+        self._told = False
+        self._open.clear()
+
+    def answered(self, node: str) -> None:
+        """The backend has answered the order for that node."""
+        self._open.discard(node)
+
     def place(self) -> None:
-        """Place the agents that are not placed yet."""
-        for node in self._desk.state.nodes:
-            if node.state == "pending" and node.problem is None:
-                self._place_one(node)
-        self._recover = False
+        """Give the orders that are not given yet."""
+        self._ask(find_only=False)
 
     def recover(self) -> None:
         """Only find agents already placed; the attempt is being stopped."""
-        if self._recover:
-            for node in self._desk.state.nodes:
-                if node.state == "pending":
-                    self._find(node)
-            self._recover = False
+        if self._open and not self._withdrawn:
+            self._withdrawn = True
+            self._desk.session.withdraw()
+        if self._unsure:
+            self._ask(find_only=True)
 
     def go(self) -> None:
         """Tell prepared agents to start once all of them are prepared (runs of several nodes)."""
         desk = self._desk
-        if len(desk.planned) == 1:
+        if len(desk.plan.nodes) == 1:
             return
         self._tell_waiting()
         said = desk.said()
@@ -104,30 +117,17 @@ class Placing:
                 message = f"the agent on {node.name} was not ready after {_READY_SECONDS:.0f} s"
                 desk.record(desk.problem(node, "agent", message))
 
-    def _place_one(self, node: RunNode) -> None:
+    def _ask(self, *, find_only: bool) -> None:
         desk = self._desk
-        if self._recover and self._find(node):
-            return
-        order = build_order(desk.run, desk.plan, desk.planned[node.name], desk.state.attempt)
-        try:
-            ref = desk.backend.place(desk.run, order, self._environ)
-        except UserError as error:
-            desk.record(desk.problem(node, "spawn", error.message, error.hint))
-            return
-        self._placed(node, ref)
-
-    def _find(self, node: RunNode) -> bool:
-        desk = self._desk
-        order = build_order(desk.run, desk.plan, desk.planned[node.name], desk.state.attempt)
-        ref = desk.backend.recover(desk.run, order)
-        if ref is not None:
-            self._placed(node, ref)
-        return ref is not None
-
-    def _placed(self, node: RunNode, ref: str) -> None:
-        desk = self._desk
-        desk.agents.begin(node.name, ref)
-        desk.record(desk.fact(EventKind.AGENT, node=node.name, state="placed", agent=ref))
+        wanted = [
+            node
+            for node in desk.state.nodes
+            if node.state == "pending" and node.problem is None and node.name not in self._open
+        ]
+        if wanted:
+            self._open.update(node.name for node in wanted)
+            desk.session.place([desk.order(node) for node in wanted], find_only=find_only)
+        self._unsure = False
 
     def _tell_waiting(self) -> None:
         desk = self._desk

@@ -15,6 +15,7 @@ from rankdeck.run.state import Failure, RunPhase
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from rankdeck.backend_reports import Ended
     from rankdeck.plan.records import LaunchPlan
     from rankdeck.run.events import Event
     from rankdeck.run.node_state import NodeState
@@ -61,6 +62,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     again: bool = False
     """Whether another attempt is to be made."""
+    requeued: bool = False
+    """It is the scheduler that makes it."""
 
 
 def stop_of(history: Iterable[Event]) -> Stop | None:
@@ -114,7 +117,11 @@ def all_ready(state: RunState) -> bool:
 
 
 def verdict(
-    plan: LaunchPlan, state: RunState, said: Mapping[str, NodeState], stop: Stop | None
+    plan: LaunchPlan,
+    state: RunState,
+    said: Mapping[str, NodeState],
+    stop: Stop | None,
+    ending: Ended | None = None,
 ) -> Verdict:
     """How the attempt ended, now that every node's part of it is over."""
     if succeeded(state, said) and not _told_to_end(said, stop):
@@ -123,6 +130,11 @@ def verdict(
         return Verdict(phase=RunPhase.FAILED, reason=stop.reason)
     if stop is not None and stop.cause is Cause.USER:
         return Verdict(phase=RunPhase.STOPPED, reason=stop.reason)
+    if ending is not None and governs(ending, stop):
+        phase = RunPhase.STOPPED if ending.stopped else RunPhase.FAILED
+        return Verdict(
+            phase=phase, reason=ending.message, again=ending.again, requeued=ending.again
+        )
     if any(node.problem_category == UNREACHABLE for node in state.nodes):
         names = ", ".join(n.name for n in state.nodes if n.problem_category == UNREACHABLE)
         return Verdict(phase=RunPhase.LOST, reason=f"{names} cannot be reached")
@@ -132,8 +144,29 @@ def verdict(
     else:
         reason = stop.reason if stop is not None else "the ranks ended without a result"
     wanted = stop is None or stop.cause is Cause.FAILURE
-    again = wanted and state.attempt < plan.max_restarts and _worth_another(state)
+    restarts = state.attempt - state.requeues
+    again = wanted and restarts < plan.max_restarts and _worth_another(state)
     return Verdict(phase=RunPhase.FAILED, reason=reason, again=again)
+
+
+def governs(ending: Ended, stop: Stop | None) -> bool:
+    """Whether what carried the agents ended first, or only because a rank had failed before."""
+    return stop is None or stop.cause is not Cause.FAILURE or ending.node is not None
+
+
+def ended_by_strangers(said: Mapping[str, NodeState]) -> bool:
+    """Whether an agent was told to end by a signal, which no supervisor sends."""
+    return any(
+        word.stop is not None and word.stop.reason.startswith("SIG") for word in said.values()
+    )
+
+
+def attempt_text(plan: LaunchPlan, state: RunState, end: Verdict) -> str:
+    """Why another attempt begins."""
+    if end.requeued:
+        return end.reason
+    number = state.attempt - state.requeues + 2
+    return f"attempt {number} of {plan.max_restarts + 1}: {end.reason}"
 
 
 def _told_to_end(said: Mapping[str, NodeState], stop: Stop | None) -> bool:
@@ -171,8 +204,22 @@ def _worth_another(state: RunState) -> bool:
     return not any(node.problem_category in HOPELESS for node in state.nodes)
 
 
-def own_failure(state: RunState, stop: Stop | None, now: float) -> Failure | None:
+def own_failure(
+    state: RunState, stop: Stop | None, now: float, ending: Ended | None = None
+) -> Failure | None:
     """A failure that needs no diagnosis: the time limit, or an agent that is gone."""
+    if ending is not None and governs(ending, stop):
+        return Failure(
+            rank=None,
+            node=ending.node,
+            category=ending.category,
+            summary=ending.message,
+            hint=ending.hint,
+            time=now,
+            collateral_ranks=tuple(
+                r.rank for r in state.ranks if r.state not in (RankState.EXITED, RankState.PENDING)
+            ),
+        )
     if stop is not None and stop.cause is Cause.TIME_LIMIT:
         return Failure(
             rank=None,

@@ -35,10 +35,11 @@ class WaitingSupervisor:
         self.pid = pid
         self._pipe = pipe
 
-    def begin(self, run_path: str) -> bool:
-        """Give it its run; False when it is not there any more."""
+    def begin(self, run_path: str, secrets: bytes = b"") -> bool:
+        """Give it its run, and what only it may know; False when it is not there any more."""
+        message = os.fsencode(run_path) + (b"\0" + secrets if secrets else b"")
         try:
-            return os.write(self._pipe, os.fsencode(run_path)) > 0
+            return os.write(self._pipe, message) == len(message)
         except BrokenPipeError:
             return False
         finally:

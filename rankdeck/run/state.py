@@ -118,6 +118,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     nproc_per_node: int
     world_size: int
     attempt: int = 0
+    requeues: int = 0
+    """How many attempts a scheduler began anew; they do not count as restarts."""
     max_restarts: int = 0
     exit_code: int | None = None
     """Of the run for a script: 0 succeeded, 1 failed, 130 stopped; null while it lives."""

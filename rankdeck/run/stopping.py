@@ -52,6 +52,12 @@ class Stopping:
         """A new attempt begins."""
         self.stop = None
 
+    def start_clock(self) -> None:
+        """Nodes were allocated; what a run waited in a queue is none of its time."""
+        limit = self._desk.plan.time_limit
+        if limit is not None and self._desk.state.started is None:
+            self._deadline = self._desk.clock.steady() + limit
+
     def obey(self) -> None:
         """Carry out, or refuse, every command in the inbox."""
         for item in read_inbox(self._desk.run):
@@ -73,6 +79,8 @@ class Stopping:
     def check_time(self) -> None:
         """Begin the stop when the time limit strikes."""
         if self._deadline is None or self.stop is not None:
+            return
+        if self._desk.state.state is RunPhase.QUEUED:
             return
         if self._desk.clock.steady() >= self._deadline:
             reason = policy.time_limit_text(self._desk.plan.time_limit or 0.0)
@@ -172,5 +180,7 @@ class Stopping:
         if plan.time_limit is None:
             return None
         clock = self._desk.clock
-        began = next((e.t for e in history if e.kind is EventKind.ATTEMPT), clock.wall())
+        starts = (EventKind.NODES, EventKind.ATTEMPT)
+        times = [next((e.t for e in history if e.kind is kind), None) for kind in starts]
+        began = next((t for t in times if t is not None), clock.wall())
         return clock.steady() + plan.time_limit - max(0.0, clock.wall() - began)

@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rankdeck.backend import load_backend
+import msgspec
+
+from rankdeck.backend import SessionContext, load_backend
 from rankdeck.run.conductor import Conductor
 from rankdeck.run.events import Event, EventKind
 from rankdeck.run.journal import Journal
@@ -25,10 +27,13 @@ from rankdeck.run.process import this_process
 from rankdeck.run.stored import created_time, read_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from threading import Thread
 
     from rankdeck.run.progress import ProgressTracker
 
+_GATHER_SECONDS = 0.2
+"""How long the news of very many ranks may be gathered."""
 _SNAPSHOT_SECONDS = 30.0
 """How long an ended run waits for the record of its code."""
 
@@ -36,8 +41,8 @@ _SNAPSHOT_SECONDS = 30.0
 class Supervisor:
     """The process around a Conductor: its clock, its signals, its side work."""
 
-    def __init__(self, run: RunDir) -> None:
-        """Take the run over.
+    def __init__(self, run: RunDir, secrets: Mapping[str, str]) -> None:
+        """Take the run over. `secrets` are what its backend asked the user for.
 
         Raises:
             UserError: The run's plan or backend cannot be used.
@@ -53,14 +58,25 @@ class Supervisor:
             os.umask(self._launch_env.umask)
         if not self._journal.state.state.final:
             self._announce()
-        self._conductor = Conductor(run, plan, load_backend(plan.backend), self._journal, environ)
+        self._wake, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._session = load_backend(plan.backend).open(
+            SessionContext(
+                run=run,
+                plan=plan,
+                environ=environ,
+                secrets=secrets,
+                taken_over=any(e.kind is EventKind.ATTEMPT for e in self._journal.history),
+                wake=self._be_woken,
+            )
+        )
+        self._conductor = Conductor(run, plan, self._session, self._journal)
+        self._stepped = 0.0
         self._progress: ProgressTracker | None = None
         self._progress_due = 0.0
         self._told_disk_full = False
         self._code_snapshot: Thread | None = None
         self._leaving = False
-        self._wake, wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, self._leave)
 
@@ -73,11 +89,13 @@ class Supervisor:
             self._begin_side_work()
         while not journal.state.state.final and not self._leaving:
             self._sleep(conductor.interval())
+            self._stepped = time.monotonic()
             conductor.step()
             self._look_after_itself()
             journal.publish()
         if journal.state.state.final:
             self._finish()
+        self._session.close()
 
     def _announce(self) -> None:
         journal, now = self._journal, time.time()
@@ -134,18 +152,29 @@ class Supervisor:
     def _sleep(self, seconds: float) -> None:
         ready, _, _ = select.select([self._wake], [], [], seconds)
         if ready:
+            # many nodes have much to tell: they are heard together, not one by one
+            early = self._stepped + min(_GATHER_SECONDS, self._plan.world_size * 0.001)
+            time.sleep(max(0.0, early - time.monotonic()))
+            told = b""
             with contextlib.suppress(BlockingIOError):
-                os.read(self._wake, 512)
-            self._conductor.child_ended()
+                told = os.read(self._wake, 65536)
+            if signal.SIGCHLD in told:
+                self._conductor.child_ended()
+
+    def _be_woken(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_writer, b"\0")
 
     def _leave(self, *_: object) -> None:
         self._leaving = True
 
     def _finish(self) -> None:
-        remove_launch_env(self._run)
         self._refresh_progress()
         self._journal.finish()
         self._journal.publish()
+        self._conductor.release()
+        self._journal.publish()
+        remove_launch_env(self._run)
         from rankdeck.run.index import RunIndex
         from rankdeck.run.summary import summarise
 
@@ -168,7 +197,7 @@ def main(arguments: list[str]) -> None:
     waiting = not arguments
     if waiting:
         _warm_up()
-    path = os.fsdecode(_read_all(0)) if waiting else arguments[0]
+    path, secrets = _told(_read_all(0)) if waiting else (arguments[0], {})
     if not path:
         return
     run = RunDir(Path(path))
@@ -177,7 +206,13 @@ def main(arguments: list[str]) -> None:
     # held until the process ends
     if acquire_lock(run.supervisor_lock) is None:
         return
-    Supervisor(run).conduct()
+    Supervisor(run, secrets).conduct()
+
+
+def _told(message: bytes) -> tuple[str, dict[str, str]]:
+    """The run's path, and behind a NUL the secrets, if there are any."""
+    path, _, secrets = message.partition(b"\0")
+    return os.fsdecode(path), msgspec.json.decode(secrets, type=dict[str, str]) if secrets else {}
 
 
 def _read_all(descriptor: int) -> bytes:

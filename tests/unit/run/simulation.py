@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rankdeck.agent_order import AgentCommandKind
-from rankdeck.backend import AgentLiveness
+from rankdeck.backend import AgentLiveness, SessionContext
+from rankdeck.backend_direct import DirectSession
 from rankdeck.errors import UserError
 from rankdeck.plan.records import LaunchPlan, NodePlan, Spawn
 from rankdeck.run.clock import Clock
@@ -254,7 +255,16 @@ class World:
         self.journal = Journal(self.run, self.plan)
         log = self.journal._log
         log.append = self._crashing(log.append)  # type: ignore[method-assign]
-        return Conductor(self.run, self.plan, self.backend, self.journal, {}, self.clock)
+        context = SessionContext(
+            run=self.run,
+            plan=self.plan,
+            environ={},
+            secrets={},
+            taken_over=any(e.kind is EventKind.ATTEMPT for e in self.journal.history),
+            wake=lambda: None,
+        )
+        session = DirectSession(self.backend, context)
+        return Conductor(self.run, self.plan, session, self.journal, self.clock)
 
     def run_to_end(self, *, seconds: float = 120.0) -> RunState:
         """Turn the clock until the run has ended."""
