@@ -12,6 +12,7 @@ from rankdeck.errors import InvalidJobError, Problem
 from rankdeck.job.spec import PassAs
 from rankdeck.launchers.base import Launcher, NodeContext, load_launcher
 from rankdeck.plan.records import LaunchPlan, NodePlan, RunIdentity
+from rankdeck.plan.relocate import relocate_node
 from rankdeck.project.secrets import secret_names
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rankdeck.nodes.node import Node
 
 _T = TypeVar("_T")
+_DEVICES = "CUDA_VISIBLE_DEVICES"
 _ALONE = "127.0.0.1"
 _DEFAULT_PYTHON = "python3"
 
@@ -79,7 +81,7 @@ def build_plan(
         hooks=spec.hooks,
         hyperparameters=_sorted(spec.hyperparameters),
         project=spec.project,
-        entry=spec.entry if "/" in spec.entry else None,
+        entry=_entry_file(spec),
         requires_module=launcher.requires_module,
         redacted=secret_names(spec.hyperparameters, spec.env),
         backend_options=_sorted(spec.backend_options),
@@ -116,11 +118,13 @@ def _node_plan(
     if spec.pass_as is not PassAs.ENV:
         for name, value in sorted(spec.hyperparameters.items()):
             argv += (f"--{name}", value)
+    if node.devices:
+        env[_DEVICES] = ",".join(map(str, node.devices))
     if spec.pass_as is not PassAs.ARGS:
         env.update(spec.hyperparameters)
     env.update(spec.env)
     env.update(command.env)
-    return NodePlan(
+    plan = NodePlan(
         name=node.name,
         address=node.address or node.name,
         node_rank=context.node_rank,
@@ -130,7 +134,16 @@ def _node_plan(
         env=_sorted(env),
         cwd=spec.project,
         python=context.python,
+        entry=_entry_file(spec),
+        output_dir=output_dir,
+        user=node.user,
+        port=node.port,
     )
+    return relocate_node(plan, spec.project, node.project) if node.project else plan
+
+
+def _entry_file(spec: JobSpec) -> str | None:
+    return spec.entry if "/" in spec.entry else None
 
 
 def _ranks_per_node(spec: JobSpec, nodes: Sequence[Node]) -> list[int]:
@@ -156,12 +169,15 @@ def ranks_on(node: Node, wanted: int | str) -> int:
     """How many ranks a node gets.
 
     `gpu` is one per GPU, `cpu` one per CPU, `auto` one per GPU, or per CPU where there is none.
+    Where the inventory knows slots but no hardware, each of these is one per slot.
 
     Raises:
         ValueError: With the reason, when the node cannot hold that.
     """
     if isinstance(wanted, int):
         count = wanted
+    elif node.slots is not None and not (node.gpus or node.cpus):
+        return node.slots
     elif wanted == "gpu" and not node.gpus:
         raise ValueError("is gpu, but no GPU was found")
     else:

@@ -41,6 +41,14 @@ class NodePlan(msgspec.Struct, frozen=True, kw_only=True):
     cwd: str
     python: str
     """Interpreter of the ranks on this node; also runs the agent."""
+    entry: str | None = None
+    """The file the job runs, as this node sees it; None when it is a program on `$PATH`."""
+    output_dir: str = ""
+    """`$OUTPUT_DIR` as this node sees it."""
+    user: str = ""
+    """Who logs in there, where the inventory says it; empty: SSH's own configuration decides."""
+    port: int = 0
+    """SSH port, where the inventory says it; 0: SSH's own configuration decides."""
 
 
 class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
