@@ -60,7 +60,12 @@ class JobDraft(msgspec.Struct, frozen=True, kw_only=True):
     from the command line or a form and is named by its option."""
 
     def merged(self, over: JobDraft) -> JobDraft:
-        """This draft with everything that `over` says on top; mappings merge by key."""
+        """This draft with everything that `over` says on top; mappings merge by key.
+
+        The options of one backend mean nothing to another: they go when `over` names another.
+        """
+        if over.backend is not None and self.backend not in (None, over.backend):
+            return self._without_backend_options().merged(over)
         changes: dict[str, object] = {}
         sources = dict(self.sources)
         for name in self.__struct_fields__:
@@ -76,6 +81,14 @@ class JobDraft(msgspec.Struct, frozen=True, kw_only=True):
                 changes[widened] = None
         sources.update(over.sources)
         return msgspec.structs.replace(self, **changes, sources=sources)
+
+    def _without_backend_options(self) -> JobDraft:
+        sources = {
+            field: source
+            for field, source in self.sources.items()
+            if field.partition(".")[0] not in ("backend", "backend_options")
+        }
+        return msgspec.structs.replace(self, backend=None, backend_options=None, sources=sources)
 
     def source(self, field: str) -> Source:
         """Where `field` (or `field.key`) was given."""

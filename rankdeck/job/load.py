@@ -168,7 +168,10 @@ class _Reader:
             return None
         values: dict[str, str] = {}
         for key, key_node, value in self.members(node, f"{name}."):
-            if value.id != "scalar":
+            if value.id == "sequence" and name == "backend_options":
+                # an option that may be given several times; its values are lines
+                values[key] = "\n".join(self.words(f"{name}.{key}", value))
+            elif value.id != "scalar":
                 self.refuse("must be a single value", value, f"{name}.{key}")
             elif value.tag != _NULL:
                 line = key_node.start_mark.line + 1

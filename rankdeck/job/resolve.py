@@ -16,7 +16,7 @@ from rankdeck.job import values
 from rankdeck.job.draft import JobDraft, Source, located
 from rankdeck.job.fields import FIELDS, PATH_KINDS
 from rankdeck.job.spec import JobSpec, PassAs
-from rankdeck.job.validate import errors_of, find_problems
+from rankdeck.job.validate import errors_of, find_problems, runs_elsewhere
 from rankdeck.project.hyperparameters import (
     FILE_NAME,
     HyperParameterFile,
@@ -164,14 +164,12 @@ def _typed(draft: JobDraft, problems: list[Problem]) -> dict[str, Any]:
 
 
 def _option_values(typed: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
-    from rankdeck.backend import load_backend
+    from rankdeck.backend import backend_options
 
     options: dict[str, Any] = dict(typed["backend_options"])
     try:
-        kinds = {
-            option.name: option.type
-            for option in load_backend(typed.get("backend", "local")).options
-        }
+        known = backend_options(typed.get("backend", "local"))
+        kinds = {option.name: option.type for option in known}
     except UserError:
         return options
     readers: dict[str, Callable[[str], object]] = {
@@ -219,7 +217,12 @@ def _complete(
     from rankdeck.project.interpreter import find_interpreter
 
     try:
-        fields["python"] = find_interpreter(fields.get("python"), environ, cwd)
+        fields["python"] = find_interpreter(
+            fields.get("python"),
+            environ,
+            cwd,
+            elsewhere=runs_elsewhere(fields.get("backend", "local")),
+        )
     except UserError as error:
         problems.append(
             Problem(error.message, key=draft.source("python").key, field="python", hint=error.hint)

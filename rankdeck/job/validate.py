@@ -7,11 +7,12 @@ severity WARNING do not keep a job from running.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from rankdeck.backend import Capability, load_backend
+from rankdeck.backend import Capability, backend_names, backend_options, load_backend
 from rankdeck.errors import Problem, Severity, UserError
 from rankdeck.job import values
 from rankdeck.job.draft import Source, located
@@ -24,6 +25,7 @@ from rankdeck.project.secrets import is_secret
 if TYPE_CHECKING:
     from rankdeck.backend import Backend
 
+_HERE = "local"
 _NODE_FIELDS = ("hostfile", "host", "include", "exclude")
 
 
@@ -42,16 +44,28 @@ def find_problems(spec: JobSpec, sources: dict[str, Source]) -> tuple[Problem, .
         spec: The job.
         sources: Where its fields were written, to name file and line.
     """
+    elsewhere = runs_elsewhere(spec.backend)
     problems = (
         *_fields(spec),
         *_names(spec),
         *_carried_values(spec),
-        *_launcher(spec),
+        *_launcher(spec, elsewhere=elsewhere),
         *_backend(spec),
-        *_project(spec),
-        *_output(spec),
+        *_project(spec, elsewhere=elsewhere),
+        # where the agents run, they make it and say what is wrong with it
+        *(() if elsewhere else _output(spec)),
     )
     return tuple(located(problem, sources) for problem in problems)
+
+
+def runs_elsewhere(backend: str) -> bool:
+    """Whether a backend reaches other machines: what is not here may be there."""
+    if backend == _HERE:
+        return False
+    try:
+        return Capability.MULTI_NODE in load_backend(backend).capabilities
+    except UserError:
+        return False
 
 
 def errors_of(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
@@ -124,12 +138,14 @@ def _carried_values(spec: JobSpec) -> list[Problem]:
     return problems
 
 
-def _launcher(spec: JobSpec) -> list[Problem]:
+def _launcher(spec: JobSpec, *, elsewhere: bool) -> list[Problem]:
     try:
         launcher = load_launcher(spec.launcher)
     except UserError as error:
         return [_problem("launcher", error.message, error.hint)]
-    return list(launcher.check(spec)) if spec.entry else []
+    if not spec.entry or (elsewhere and "/" not in spec.entry):
+        return []
+    return list(launcher.check(spec))
 
 
 def _backend(spec: JobSpec) -> list[Problem]:
@@ -163,9 +179,8 @@ def _backend_options(spec: JobSpec, backend: Backend) -> list[Problem]:
         field = f"backend_options.{name}"
         option = options.get(name)
         if option is None:
-            known = ", ".join(options) or "none"
             message = f"is not an option of the {backend.name} backend"
-            problems.append(_problem(field, message, f"its options: {known}"))
+            problems.append(_problem(field, message, _option_hint(name, tuple(options))))
         elif not isinstance(value, kinds[option.type]) or (
             isinstance(value, bool) and option.type != "bool"
         ):
@@ -176,7 +191,17 @@ def _backend_options(spec: JobSpec, backend: Backend) -> list[Problem]:
     return problems
 
 
-def _project(spec: JobSpec) -> list[Problem]:
+def _option_hint(name: str, known: tuple[str, ...]) -> str:
+    owners = []
+    for backend in backend_names():
+        with suppress(UserError):
+            owners += [backend for option in backend_options(backend) if option.name == name]
+    if owners:
+        return f"it is one of {' and '.join(owners)}: choose it with --backend {owners[0]}"
+    return f"its options: {', '.join(known) or 'none'}"
+
+
+def _project(spec: JobSpec, *, elsewhere: bool) -> list[Problem]:
     problems = []
     if not os.path.isdir(spec.project):
         what = "is not a directory" if os.path.exists(spec.project) else "does not exist"
@@ -184,8 +209,19 @@ def _project(spec: JobSpec) -> list[Problem]:
     for field in ("dataset_dir", "model_dir"):
         path = getattr(spec, field)
         if path is not None and not os.path.exists(path):
-            problems.append(_problem(field, f"{path} does not exist"))
+            problems.append(_missing(field, path, elsewhere=elsewhere))
     return problems
+
+
+def _missing(field: str, path: str, *, elsewhere: bool) -> Problem:
+    if not elsewhere:
+        return _problem(field, f"{path} does not exist")
+    return Problem(
+        f"{path} does not exist here; it must exist on the nodes",
+        key=field,
+        field=field,
+        severity=Severity.WARNING,
+    )
 
 
 def _output(spec: JobSpec) -> list[Problem]:

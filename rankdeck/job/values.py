@@ -130,9 +130,16 @@ def read_choice(value: object, choices: tuple[str, ...]) -> str:
 
 
 def read_words(value: object, separator: str | None) -> tuple[str, ...]:
-    """A list; text is split at `separator`, or as a shell splits words when it is None."""
+    """A list; text is split at `separator`, or as a shell splits words when it is None.
+
+    A separator within brackets belongs to a range of hosts (`node[1,3]`) and splits nothing.
+    """
     if isinstance(value, str):
-        if separator is not None:
+        if separator is not None and "[" in value:
+            from rankdeck.nodes.ranges import split_outside_brackets
+
+            words = split_outside_brackets(value, separator)
+        elif separator is not None:
             words = [part.strip() for part in value.split(separator)]
         else:
             # imported late: arguments mostly come as a list

@@ -90,7 +90,7 @@ def parse_host_option(words: tuple[str, ...]) -> tuple[Node, ...]:
     """
     nodes: dict[str, Node] = {}
     problems: list[Problem] = []
-    for word in joined_ranges(words):
+    for word in words:
         try:
             found = parse_host(word).nodes(origin="--host")
         except ValueError as error:
@@ -103,17 +103,6 @@ def parse_host_option(words: tuple[str, ...]) -> tuple[Node, ...]:
     if problems:
         raise InvalidJobError(tuple(problems))
     return tuple(nodes.values())
-
-
-def joined_ranges(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The words again, where a comma inside a range has cut one apart: `n[1`, `3]` is `n[1,3]`."""
-    joined: list[str] = []
-    for word in words:
-        if joined and joined[-1].count("[") > joined[-1].count("]"):
-            joined[-1] += f",{word}"
-        else:
-            joined.append(word)
-    return tuple(joined)
 
 
 def _host_problem(message: str) -> Problem:

@@ -17,17 +17,29 @@ _VERSION = re.compile(r"^__version__\s*(?::\s*\w+\s*)?=\s*['\"]([^'\"]+)['\"]", 
 
 
 def find_interpreter(
-    explicit: str | None, environ: Mapping[str, str], cwd: Path | None = None
+    explicit: str | None,
+    environ: Mapping[str, str],
+    cwd: Path | None = None,
+    *,
+    elsewhere: bool = False,
 ) -> str:
     """The interpreter of the ranks: `explicit`, else the likeliest one that has torch.
 
     Tried in order: the active virtual environment, the active conda environment, the Python that
     runs Rankdeck, `python3` on `$PATH`. If none has torch, the first that exists.
 
+    Args:
+        explicit: What the user named.
+        environ: Where the active environments and `$PATH` are looked up.
+        cwd: What a relative `explicit` is relative to.
+        elsewhere: The ranks run on other machines: a full path that is not here may be there.
+
     Raises:
         UserError: `explicit` is not there or cannot be executed, or there is no Python at all.
     """
     if explicit is not None:
+        if elsewhere and os.path.isabs(explicit) and not os.path.lexists(explicit):
+            return os.path.normpath(explicit)
         return _explicit(explicit, environ, cwd or Path.cwd())
     found = list(dict.fromkeys(_candidates(environ)))
     for path in found:
