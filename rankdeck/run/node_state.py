@@ -152,6 +152,8 @@ class NodeNetwork(_Record, frozen=True, kw_only=True):
     """What its own host name resolves to here; empty: it does not."""
     addresses: tuple[str, ...] = ()
     """Its addresses on interfaces that are up, loopback ones left out."""
+    subnets: tuple[str, ...] = ()
+    """The subnet of each of `addresses` (`10.0.0.0/16`)."""
     master: tuple[str, ...] = ()
     """What the order's `master_addr` resolves to here; empty: it does not."""
 

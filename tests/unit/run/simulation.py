@@ -33,12 +33,13 @@ from rankdeck.run.node_state import (
     RankState,
     StopRecord,
 )
-from rankdeck.run.stored import created_time, read_state
+from rankdeck.run.stored import created_time, read_plan, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rankdeck.agent_order import AgentCommand, AgentOrder
+    from rankdeck.backend import Session
     from rankdeck.run.layout import RunDir
     from rankdeck.run.state import RunState
 
@@ -125,6 +126,10 @@ class SimulatedAgent:
             self._advance(now)
         if self.alive and self.ended is None:
             self._write(now)
+
+    def ended_by_signal(self, now: float) -> None:
+        """Somebody sends it SIGTERM."""
+        self.stop = StopRecord(reason="SIGTERM", requested=now, term=now)
 
     def _advance(self, now: float) -> None:
         assert self.started is not None
@@ -252,6 +257,7 @@ class World:
 
     def supervise(self) -> Conductor:
         """A new supervisor takes the run over."""
+        self.plan = read_plan(self.run)
         self.journal = Journal(self.run, self.plan)
         log = self.journal._log
         log.append = self._crashing(log.append)  # type: ignore[method-assign]
@@ -263,8 +269,12 @@ class World:
             taken_over=any(e.kind is EventKind.ATTEMPT for e in self.journal.history),
             wake=lambda: None,
         )
-        session = DirectSession(self.backend, context)
+        session = self.session_of(context)
         return Conductor(self.run, self.plan, session, self.journal, self.clock)
+
+    def session_of(self, context: SessionContext) -> Session:
+        """What a supervisor of this world works through."""
+        return DirectSession(self.backend, context)
 
     def run_to_end(self, *, seconds: float = 120.0) -> RunState:
         """Turn the clock until the run has ended."""
