@@ -205,6 +205,11 @@ def backend_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_SHIPPED, *sorted(_entry_points()))))
 
 
+def shipped_backends() -> tuple[str, ...]:
+    """The names of those that come with Rankdeck; asks nothing of other packages."""
+    return tuple(_SHIPPED)
+
+
 def backend_options(name: str) -> tuple[BackendOption, ...]:
     """The options of a backend, without loading the backend itself where it is shipped.
 

@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from rankdeck.cli.common import find_run, json_option, run_argument
-from rankdeck.cli.job_options import draft_from, job_options
+from rankdeck.cli.job_options import JobCommand, draft_from, job_options
 from rankdeck.cli.run import launch
 
 
-@click.command("rerun")
+@click.command("rerun", cls=JobCommand)
 @run_argument()
 @job_options
 @click.option("-d", "--detach", is_flag=True, help="Start it and return; print the run's id.")

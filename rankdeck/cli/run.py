@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rankdeck.cli.common import json_option, open_store, print_json
-from rankdeck.cli.job_options import draft_from, job_options, split_at_target
+from rankdeck.cli.job_options import JobCommand, draft_from, job_options, split_at_target
 
 if TYPE_CHECKING:
     from rankdeck.job.draft import JobDraft
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rankdeck.run.layout import RunDir
 
 
-class RunCommandParser(click.Command):
+class RunCommandParser(JobCommand):
     """Reads `run` lines as torchrun and `colossalai run` users write them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
