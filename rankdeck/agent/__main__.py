@@ -72,7 +72,7 @@ def _run(order: Order, umask: int, guardian_fd: int) -> int:
     problem = None
     try:
         launch.prepare()
-        if not order.wait_for_go:
+        if not (order.wait_for_go or launch.interrupted):
             launch.start(order.master_addr, launch.master_port)
     except ProblemError as found:
         problem = found

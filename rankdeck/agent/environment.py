@@ -10,21 +10,35 @@ if TYPE_CHECKING:
 
 # what an enclosing run's shim set for its own rank must not pass for ours
 _FOREIGN = ("RANKDECK_RANK_PID", "RANKDECK_ERROR_FILE")
-_SHIM_SETS = ("PYTHON_EXEC", "PET_LOG_DIR", "PET_REDIRECTS", "PET_MASTER_PORT")
+_SHIM_SETS = (
+    "PYTHON_EXEC",
+    "PET_LOG_DIR",
+    "PET_REDIRECTS",
+    "PET_MASTER_PORT",
+    "PET_MASTER_ADDR",
+)
 
 
-def node_environment(order: Order, master_addr: str, master_port: int) -> dict[str, str]:
-    """What everything on this node starts with: the agent's own environment and the order's."""
+def base_environment(order: Order) -> dict[str, str]:
+    """What everything on this node starts with, the setup lines first: the agent's and the job's.
+
+    They may change any of it.
+    """
     environ = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    if order.path_prefix:
+        environ["PATH"] = _prepend(order.path_prefix, environ.get("PATH"))
     environ.setdefault("PYTHONUNBUFFERED", "1")
     environ.setdefault("PYTHONFAULTHANDLER", "1")
     environ.update(order.env)
-    environ.update(
-        RANKDECK_RUN_ID=order.run_id,
-        RANKDECK_NODE=order.node,
-        RANKDECK_ATTEMPT=str(order.attempt),
-        MASTER_ADDR=master_addr,
-    )
+    environ.update(_marks(order))
+    return environ
+
+
+def node_environment(
+    order: Order, base: dict[str, str], master_addr: str, master_port: int
+) -> dict[str, str]:
+    """What launcher and ranks start with: `base`, and what the nodes agreed on."""
+    environ = {**base, **_marks(order), "MASTER_ADDR": master_addr}
     if master_port:
         environ["MASTER_PORT"] = str(master_port)
     return environ
@@ -41,7 +55,20 @@ def launcher_environment(order: Order, environ: dict[str, str]) -> dict[str, str
     }
     if "MASTER_PORT" in environ:
         ours["PET_MASTER_PORT"] = environ["MASTER_PORT"]
+    if order.nnodes > 1:
+        ours["PET_MASTER_ADDR"] = environ["MASTER_ADDR"]
     return {**environ, **ours}
+
+
+def launcher_argv(order: Order, master_addr: str) -> list[str]:
+    """The launcher's command line, with the master address that was agreed on."""
+    argv = list(order.argv)
+    if order.launcher == "torchrun" and "--master-addr" in argv:
+        # torchrun's own options come first; an entry's arguments are the user's
+        place = argv.index("--master-addr") + 1
+        if argv[place : place + 1] == [order.master_addr]:
+            argv[place] = master_addr
+    return argv
 
 
 def rank_environment(order: Order, environ: dict[str, str], local_rank: int) -> dict[str, str]:
@@ -107,6 +134,14 @@ def _interpreter_lines(order: Order, environ: dict[str, str]) -> list[str]:
         'python=$(tr "\\0" "\\n" <"/proc/$PPID/cmdline" | { IFS= read -r word; echo "$word"; })',
         f'case "$python" in *python*) ;; *) python={_quote(order.python)} ;; esac',
     ]
+
+
+def _marks(order: Order) -> dict[str, str]:
+    return {
+        "RANKDECK_RUN_ID": order.run_id,
+        "RANKDECK_NODE": order.node,
+        "RANKDECK_ATTEMPT": str(order.attempt),
+    }
 
 
 def _restore_line(name: str, environ: dict[str, str]) -> str:

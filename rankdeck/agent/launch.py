@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from rankdeck.agent.network import Network
     from rankdeck.agent.order import Order
 
 _LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -50,6 +51,11 @@ class Launch:
         """Of the ranks the agent itself started, by global rank."""
         self.started = 0.0
         self.launcher_log_start = 0
+        self.network: Network | None = None
+        """Being looked up; None when this is the only node."""
+        self.interrupted = False
+        """A stop came before everything was prepared: nothing may be started."""
+        self._base: dict[str, str] = {}
 
     @property
     def launcher_log(self) -> str:
@@ -57,18 +63,26 @@ class Launch:
         return f"{self._order.node_dir}/launcher.log"
 
     def prepare(self) -> None:
-        """Check the order, make its files, choose the port.
+        """Run the setup, check the order, make its files, choose the port.
 
         Raises:
             ProblemError: This node cannot start.
         """
         order = self._order
-        previous = os.umask(self._umask)  # the output directory is the user's own
+        if order.wait_for_go:
+            from rankdeck.agent.network import Network
+
+            self.network = Network(order.master_addr)
+        self._base = environment.base_environment(order)
+        previous = os.umask(self._umask)  # what the user's own lines make is the user's own
         try:
-            check_order(order, environment.node_environment(order, order.master_addr, 0))
+            self.interrupted = bool(order.setup) and not self._set_up()
+            if not self.interrupted:
+                environ = environment.node_environment(order, self._base, order.master_addr, 0)
+                check_order(order, environ)
         finally:
             os.umask(previous)
-        if order.node_rank == 0:
+        if order.node_rank == 0 and not self.interrupted:
             if order.master_port:
                 check_port(order.master_port)
             else:
@@ -88,7 +102,10 @@ class Launch:
         """
         order = self._order
         self.master_port = master_port
-        environ = environment.node_environment(order, master_addr, master_port)
+        environ = environment.node_environment(order, self._base, master_addr, master_port)
+        if self.network is not None:
+            for name, value in self.network.interface_variables(master_addr).items():
+                environ.setdefault(name, value)
         if order.spawns_ranks:
             pids = self._spawn(
                 [
@@ -104,7 +121,23 @@ class Launch:
         else:
             self._write_shim(environ)
             environ = environment.launcher_environment(order, environ)
-            (self.launcher_pid,) = self._spawn([Command(order.argv, environ, self.launcher_log)])
+            argv = environment.launcher_argv(order, master_addr)
+            (self.launcher_pid,) = self._spawn([Command(argv, environ, self.launcher_log)])
+
+    def _set_up(self) -> bool:
+        """Run the setup lines; False: a stop came in between."""
+        from rankdeck.agent.setup import InterruptedSetupError, run_setup
+
+        order = self._order
+        try:
+            self._base = run_setup(order, self._base, self.launcher_log)
+        except InterruptedSetupError:
+            return False
+        except OSError as error:
+            if reserve.is_full(error):
+                raise disk_full(order.node_dir) from error
+            raise ProblemError("agent", f"cannot write in {order.node_dir}: {error}") from error
+        return True
 
     def _make_files(self) -> None:
         order = self._order

@@ -84,9 +84,12 @@ class Agent:
     def _wait_for_go(self) -> None:
         node = self.node
         node.master_port = self._launch.master_port
-        node.phase = "ready"
-        while node.phase == "ready":
+        network = self._launch.network
+        while node.phase in ("preparing", "ready"):
             now, tick = self._clocks()
+            if node.phase == "preparing" and (network is None or network.over):
+                node.network = network.record() if network else None
+                node.phase = "ready"
             self._write_if_due(tick)
             self._exits.wait(_FAST_TICK)
             self._read_inbox(now, tick)

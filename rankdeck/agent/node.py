@@ -49,6 +49,7 @@ class Node:
         self.ranks = [Rank(rank, local) for local, rank in enumerate(order.ranks)]
         self.launcher: LauncherProcess | None = None
         self.master_port = order.master_port
+        self.network: dict[str, Any] | None = None
         self.load: dict[str, Any] | None = None
         self.disk_free: int | None = None
         self.problem: ProblemError | None = None
@@ -97,6 +98,7 @@ class Node:
             "started": self._started,
             "ended": self.ended,
             "master_port": self.master_port,
+            "network": self.network,
             "launcher": self.launcher.record() if self.launcher else None,
             "ranks": [rank.record() for rank in self.ranks],
             "load": self.load,

@@ -43,6 +43,9 @@ class Order:
         self.grace: float = fields.get("grace", 10.0)
         self.fail_fast: bool = fields.get("fail_fast", True)
         self.hooks: bool = fields.get("hooks", True)
+        self.setup: str = fields.get("setup", "")
+        self.path_prefix: str = fields.get("path_prefix", "")
+        self.shared_dir: bool = fields.get("shared_dir", False)
 
     @property
     def attempt_dir(self) -> str:
