@@ -143,6 +143,10 @@ class Agents:
             return Loss.UNREACHABLE
         return None
 
+    def hear(self, node: RunNode) -> None:
+        """The node is heard again, if not yet its agent."""
+        self._watches[node.name].heard = self._clock.steady()
+
     def silence(self, node: RunNode) -> float:
         """For how many seconds the agent has said nothing."""
         return self._clock.steady() - self._watches[node.name].heard

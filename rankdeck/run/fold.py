@@ -101,6 +101,7 @@ class _Folding:
 
 def _created(folding: _Folding, event: Event) -> None:
     folding.changes["created"] = event.t
+    folding.changes["since"] = event.t
 
 
 def _supervisor(folding: _Folding, event: Event) -> None:
@@ -109,6 +110,9 @@ def _supervisor(folding: _Folding, event: Event) -> None:
 
 def _run_state(folding: _Folding, event: Event) -> None:
     phase = RunPhase(event.state)
+    if phase is not folding.get("state"):
+        # another reason for the same state (a queue's) is no other state
+        folding.changes["since"] = event.t
     folding.changes["state"] = phase
     folding.changes["reason"] = event.message or ""
     if phase.final:
@@ -119,6 +123,7 @@ def _run_state(folding: _Folding, event: Event) -> None:
 def _attempt(folding: _Folding, event: Event) -> None:
     folding.changes["attempt"] = event.attempt or 0
     folding.changes["state"] = RunPhase.STARTING
+    folding.changes["since"] = event.t
     folding.changes["reason"] = event.message or ""
     folding.changes["failure"] = None
     if event.category == REQUEUED:

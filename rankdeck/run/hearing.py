@@ -130,6 +130,8 @@ class Hearing:
     def _link(self, report: LinkDown | LinkUp) -> None:
         desk, node = self._desk, self._node(report.node)
         down = isinstance(report, LinkDown)
+        if not down:
+            desk.agents.hear(node)
         if down == (node.silent_since is not None) or node.state in policy.OVER:
             return
         desk.record(

@@ -99,11 +99,11 @@ class Losses:
 
     def _tell_silence(self, node: RunNode) -> None:
         desk = self._desk
-        silent = desk.agents.is_silent(node)
-        if silent and node.silent_since is None:
-            message = f"its agent has said nothing for {desk.agents.silence(node):.0f} s"
+        silence, since = desk.agents.silence(node), node.silent_since
+        if since is None and desk.agents.is_silent(node):
+            message = f"its agent has said nothing for {silence:.0f} s"
             desk.record(desk.fact(EventKind.LINK, node=node.name, state="down", message=message))
-        elif not silent and node.silent_since is not None:
+        elif since is not None and silence < desk.clock.wall() - since:
             desk.record(desk.fact(EventKind.LINK, node=node.name, state="up"))
 
     def _write_down(self, node: RunNode, loss: Loss, notes: list[Event]) -> None:

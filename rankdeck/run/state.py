@@ -107,6 +107,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     state: RunPhase
     reason: str = ""
     """Why it is in this state, for a person (`stopped by the user`, `time limit 10m`)."""
+    since: float | None = None
+    """When it came into this state; null for a run of an earlier version."""
     backend: str
     launcher: str
     project: str = ""

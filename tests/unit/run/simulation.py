@@ -92,6 +92,8 @@ class SimulatedAgent:
         self.stop: StopRecord | None = None
         self.killed_at: float | None = None
         self.seq = 0
+        self.muted = False
+        """What it writes does not arrive."""
         self.ranks = {
             local: RankRecord(rank=order.first_rank + local, local_rank=local)
             for local in range(order.nproc)
@@ -218,6 +220,8 @@ class SimulatedAgent:
             stop=self.stop,
             outcome=self._outcome() if phase is NodePhase.DONE else None,
         )
+        if self.muted:
+            return
         path = f"{self.order.node_dir}/state.json"
         with open(path + ".tmp", "wb") as stream:
             stream.write(msgspec.json.encode(state))

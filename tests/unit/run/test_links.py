@@ -1,0 +1,139 @@
+"""Nodes that cannot be heard for a while, or for good, and agents that are placed late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rankdeck.backend import AgentLiveness
+from rankdeck.backend_direct import DirectSession
+from rankdeck.backend_reports import LinkDown, LinkUp
+from rankdeck.run.control import RunCommand, RunCommandKind, send_command
+from rankdeck.run.events import EventKind
+from rankdeck.run.state import RunPhase
+from tests.unit.run.simulation import START, Fate, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankdeck.agent_order import AgentOrder
+    from rankdeck.backend import SessionContext
+    from rankdeck.backend_reports import Report
+    from rankdeck.run.layout import RunDir
+
+LONG = {0: (200.0, 0), 1: (200.0, 0)}
+
+
+class FarWorld(World):
+    """A world whose second node may be cut off between two moments."""
+
+    cut: tuple[float, float] = (float("inf"), float("inf"))
+    placing_takes = 0.0
+
+    def session_of(self, context: SessionContext) -> FarSession:
+        return FarSession(self, context)
+
+    def is_cut(self) -> bool:
+        return self.cut[0] <= self.clock.now - START < self.cut[1]
+
+    def advance(self, seconds: float = 0.25) -> None:
+        for agent in self.agents:
+            agent.muted = agent.order.node == "b" and self.is_cut()
+        super().advance(seconds)
+
+
+class FarSession(DirectSession):
+    """Answers late, and tells of links."""
+
+    def __init__(self, world: FarWorld, context: SessionContext) -> None:
+        super().__init__(world.backend, context)
+        self._world = world
+        self._late: list[tuple[float, AgentOrder, bool]] = []
+        self._was_cut = False
+
+    def place(self, orders: Sequence[AgentOrder], *, find_only: bool) -> None:
+        due = self._world.clock.now + self._world.placing_takes
+        self._late += [(due, order, find_only) for order in orders]
+
+    def withdraw(self) -> None:
+        self._late = [(0.0, order, True) for _, order, _ in self._late]
+
+    def reports(self) -> Sequence[Report]:
+        now = self._world.clock.now
+        due = [(order, find) for when, order, find in self._late if when <= now]
+        self._late = [entry for entry in self._late if entry[0] > now]
+        for order, find in due:
+            super().place([order], find_only=find)
+        cut = self._world.is_cut()
+        if cut and not self._was_cut:
+            self._reports.append(LinkDown(node="b", message="b: connection timed out"))
+        elif self._was_cut and not cut:
+            self._reports.append(LinkUp(node="b"))
+        self._was_cut = cut
+        return super().reports()
+
+    def liveness(self, node: str, ref: str) -> AgentLiveness:
+        if node == "b" and self._world.is_cut():
+            return AgentLiveness.UNKNOWN
+        return super().liveness(node, ref)
+
+
+def make(run: RunDir, ends: dict[int, tuple[float, int]]) -> FarWorld:
+    return FarWorld(run, {(name, 0): Fate(ends=ends) for name in ("a", "b")})
+
+
+def links(world: World) -> list[tuple[str, str]]:
+    return [
+        (event.state or "", event.message or "")
+        for event in world.check_log()
+        if event.kind is EventKind.LINK
+    ]
+
+
+def test_a_node_that_comes_back_has_only_been_silent(run_dir: RunDir) -> None:
+    world = make(run_dir, {0: (70.0, 0), 1: (70.0, 0)})
+    world.cut = (3.0, 63.0)
+    while world.clock.now < START + 4:
+        world.advance()
+    node = world.journal.state.nodes[1]
+    assert (node.silent_since is not None, node.silence) == (True, "b: connection timed out")
+    assert world.journal.state.state is RunPhase.RUNNING
+    end = world.run_to_end()
+    assert end.state is RunPhase.SUCCEEDED
+    assert end.nodes[1].silent_since is None
+    assert links(world) == [("down", "b: connection timed out"), ("up", "")]
+
+
+def test_a_node_that_stays_away_is_lost_and_the_others_are_stopped(run_dir: RunDir) -> None:
+    world = make(run_dir, LONG)
+    world.cut = (3.0, 1000.0)
+    end = world.run_to_end(seconds=180)
+    assert (end.state, end.reason) == (RunPhase.LOST, "b cannot be reached")
+    assert end.failure is not None
+    assert (end.failure.node, end.failure.category) == ("b", "unreachable")
+    assert "connection timed out" in end.failure.summary
+    assert world.clock.now - START > 90
+
+
+def test_an_agent_that_says_nothing_is_told_of_within_seconds(run_dir: RunDir) -> None:
+    world = make(run_dir, LONG)
+    while world.journal.state.state is not RunPhase.RUNNING:
+        world.advance()
+    frozen = world.agent_on("a")
+    frozen.muted = True
+    before = world.clock.now
+    while world.journal.state.nodes[0].silent_since is None:
+        World.advance(world)
+        assert world.clock.now < before + 10
+    frozen.muted = False
+    World.advance(world)
+    World.advance(world)
+    assert world.journal.state.nodes[0].silent_since is None
+
+
+def test_a_stop_waits_for_agents_that_are_on_their_way(run_dir: RunDir) -> None:
+    world = make(run_dir, LONG)
+    world.placing_takes = 10.0
+    world.commands = {2.0: lambda run: send_command(run, RunCommand(command=RunCommandKind.STOP))}
+    end = world.run_to_end()
+    assert end.state is RunPhase.STOPPED
+    assert not world.agents
