@@ -23,5 +23,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """The slots (accelerators) this run may use here, by number; empty: all of them."""
     project: str = ""
     """Where the project lies on this node; empty: the same path as here."""
+    placeholder: bool = False
+    """It stands for a node that a scheduler will choose; `name` is no host's."""
     origin: str = ""
     """Where the inventory names it (`/p/hostfile:3`, `--host`, `$SLURM_JOB_NODELIST`)."""

@@ -56,6 +56,7 @@ def _bound(node: NodePlan, name: str, real: Mapping[str, str]) -> NodePlan:
         node,
         name=name,
         address=real[node.address],
+        placeholder=False,
         argv=tuple(real.get(word, word) for word in node.argv),
         env={key: real.get(value, value) for key, value in node.env.items()},
     )

@@ -138,6 +138,7 @@ def _node_plan(
         output_dir=output_dir,
         user=node.user,
         port=node.port,
+        placeholder=node.placeholder,
     )
     return relocate_node(plan, spec.project, node.project) if node.project else plan
 

@@ -49,6 +49,8 @@ class NodePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Who logs in there, where the inventory says it; empty: SSH's own configuration decides."""
     port: int = 0
     """SSH port, where the inventory says it; 0: SSH's own configuration decides."""
+    placeholder: bool = False
+    """It stands for a node that a scheduler has not chosen yet."""
 
 
 class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -108,3 +108,16 @@ def test_the_end_of_a_run(start: RunState) -> None:
         [Event(seq=1, t=9.0, kind=EventKind.RUN_STATE, state="failed", exit_code=1, message="no")],
     )
     assert (end.state, end.ended, end.exit_code, end.reason) == (RunPhase.FAILED, 9.0, 1, "no")
+
+
+def test_the_time_of_a_state_is_that_of_its_first_reason(start: RunState) -> None:
+    def queued(seq: int, t: float, why: str) -> Event:
+        return Event(
+            seq=seq, t=t, kind=EventKind.RUN_STATE, state=RunPhase.QUEUED.value, message=why
+        )
+
+    begin = Event(seq=1, t=101.0, kind=EventKind.ATTEMPT, attempt=0)
+    state = fold(start, [begin, queued(2, 102.0, "Resources"), queued(3, 150.0, "Priority")])
+    assert (state.reason, state.since) == ("Priority", 102.0)
+    again = Event(seq=4, t=160.0, kind=EventKind.ATTEMPT, attempt=1)
+    assert fold(state, [again]).since == 160.0
