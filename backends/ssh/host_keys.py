@@ -1,0 +1,110 @@
+"""Checking host keys: strictly, and with words that say what to do.
+
+A key that is not recorded is never taken silently, and one that differs from the recorded ones is
+never offered for taking at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+from typing import TYPE_CHECKING
+
+from backends.ssh.known_hosts import (
+    DEFAULT_PORT,
+    HostEntries,
+    HostKey,
+    Judgement,
+    KnownHosts,
+    Verdict,
+    host_label,
+)
+from backends.ssh.link import LinkError, LinkFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backends.ssh.config import HostConfig
+
+_Stamp = tuple[tuple[int, int], ...]
+
+
+class HostKeyStore:
+    """The known_hosts files of all hosts, read once and again when they change."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read: dict[tuple[Path, ...], tuple[_Stamp, KnownHosts]] = {}
+
+    def entries(self, config: HostConfig) -> HostEntries:
+        """What is recorded about a host under the name that ssh would look up."""
+        return self._known(config).entries(recorded_name(config))
+
+    def judge(self, config: HostConfig, key: HostKey) -> Judgement:
+        """Whether the key that a host shows is one of its own."""
+        known = self._known(config)
+        judgement = known.entries(recorded_name(config)).judge(key)
+        if judgement.verdict is Verdict.UNKNOWN and config.port != DEFAULT_PORT:
+            # as ssh does: a key recorded without the port counts, if it is the same key
+            portless = known.entries(config.hostname.lower()).judge(key)
+            if portless.verdict in (Verdict.KNOWN, Verdict.REVOKED):
+                return portless
+        return judgement
+
+    def _known(self, config: HostConfig) -> KnownHosts:
+        files = config.known_hosts_files
+        stamp = tuple(_stamp(file) for file in files)
+        with self._lock:
+            read = self._read.get(files)
+            if read is None or read[0] != stamp:
+                read = self._read[files] = (stamp, KnownHosts(files))
+            return read[1]
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    try:
+        status = os.stat(file)
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
+
+
+def recorded_name(config: HostConfig) -> str:
+    """The name under which known_hosts would have this host."""
+    if config.host_key_alias:
+        return config.host_key_alias.lower()
+    return host_label(config.hostname, config.port)
+
+
+def known_hosts_line(config: HostConfig, key: HostKey) -> str:
+    """The line to add to known_hosts."""
+    return f"{recorded_name(config)} {key.kind} {key.base64}"
+
+
+def refusal(config: HostConfig, key: HostKey, judgement: Judgement) -> LinkError:
+    """Why a host with this key is not talked to."""
+    shown = f"{key.kind} {key.fingerprint}"
+    places = ", ".join(known.where for known in judgement.because)
+    if judgement.verdict is Verdict.REVOKED:
+        return LinkError(
+            LinkFault.KEY_CHANGED,
+            f"{config.name} shows a host key that is marked as revoked in {places}: {shown}",
+            "do not connect; ask who runs this host",
+        )
+    if judgement.verdict is Verdict.CHANGED:
+        recorded = ", ".join(known.key.fingerprint for known in judgement.because)
+        return LinkError(
+            LinkFault.KEY_CHANGED,
+            f"the host key of {config.name} has changed: it shows {shown},"
+            f" but {places} has {recorded}",
+            "somebody may be in between, or the host was installed anew; ask who runs it, and only"
+            f" then remove that line: ssh-keygen -R {shlex.quote(recorded_name(config))}",
+        )
+    file = next(iter(config.user_known_hosts), None) or "~/.ssh/known_hosts"
+    line = shlex.quote(known_hosts_line(config, key))
+    return LinkError(
+        LinkFault.KEY_UNKNOWN,
+        f"the host key of {config.name} is not known: {shown}",
+        f"compare the fingerprint with the host's own, then: echo {line} >> {file}",
+    )

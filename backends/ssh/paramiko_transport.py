@@ -1,0 +1,215 @@
+"""The paramiko transport: connections made in this process, without a program per host.
+
+What all hosts need (configuration, known_hosts, keys, agents, jump hosts) is read, unlocked or
+opened once and shared; everything else belongs to one connection. `connect` may run in as many
+threads as there are hosts.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backends.ssh import openssh_transport
+from backends.ssh.config import Resolver
+from backends.ssh.handshake import establish, shake_hands
+from backends.ssh.host_keys import HostKeyStore
+from backends.ssh.keys import with_jumps
+from backends.ssh.link import LinkError, LinkFault
+from backends.ssh.paramiko_keys import KeyRing
+from backends.ssh.paramiko_link import ParamikoLink, open_channel
+from backends.ssh.wire import Wire, open_command, open_tcp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from backends.ssh.config import HostConfig
+    from backends.ssh.known_hosts import HostKey
+    from backends.ssh.link import Link, LinkOptions, Transport
+    from backends.ssh.paramiko_wire import QuickTransport
+    from rankdeck.nodes.node import Node
+
+_JUMP_FAILURE_LASTS = 2.0
+
+
+class ParamikoTransport:
+    """See `Transport`. Hosts that need more than paramiko can do go through the ssh program."""
+
+    def __init__(self, options: LinkOptions, secrets: Mapping[str, str]) -> None:
+        self._options = options
+        self._resolver = Resolver(options)
+        self._host_keys = HostKeyStore()
+        self._ring = KeyRing(secrets)
+        self._lock = threading.Lock()
+        self._jumps: dict[tuple[str, ...], _Jump] = {}
+        self._openssh: Transport | None = None
+        self._closing = threading.Event()
+
+    def connect(self, node: Node) -> Link:
+        """See `Transport.connect`."""
+        config = self._resolver.resolve(node)
+        if why_openssh(config, self._host_keys):
+            return self._by_program().connect(node)
+        transport, wire = self._connect(config, self._way(config))
+        return ParamikoLink(node.name, transport, wire)
+
+    def host_key(self, node: Node) -> HostKey:
+        """The key that a host shows, without logging in to it.
+
+        Raises:
+            LinkError: It cannot be reached.
+        """
+        config = self._resolver.resolve(node)
+        deadline = time.monotonic() + config.connect_timeout
+        wire = self._wire(config, self._way(config), deadline)
+        try:
+            return shake_hands(wire, config, self._host_keys, deadline)[1]
+        finally:
+            wire.close()
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        self._closing.set()
+        with self._lock:
+            jumps = tuple(self._jumps.values())
+            self._jumps.clear()
+        for jump in jumps:
+            jump.close()
+        self._ring.close()
+        if self._openssh is not None:
+            self._openssh.close()
+
+    def _by_program(self) -> Transport:
+        with self._lock:
+            if self._openssh is None:
+                self._openssh = openssh_transport.make(self._options, {})
+            return self._openssh
+
+    def _way(self, config: HostConfig) -> tuple[HostConfig, ...]:
+        return with_jumps(self._resolver, config)[:-1]
+
+    def _connect(
+        self, config: HostConfig, way: tuple[HostConfig, ...]
+    ) -> tuple[QuickTransport, Wire]:
+        patience = time.monotonic() + config.connect_timeout
+        tries = 0
+        while True:
+            tries += 1
+            deadline = time.monotonic() + config.connect_timeout
+            if tries > 1:
+                deadline = min(deadline, max(patience, time.monotonic() + 1.0))
+            try:
+                return self._try(config, way, deadline)
+            except LinkError as error:
+                pause = pause_before_retry(error.fault, tries, config.connection_attempts)
+                if error.fault is not LinkFault.BUSY:
+                    patience = time.monotonic() + pause + config.connect_timeout
+                if pause <= 0 or time.monotonic() + pause >= patience:
+                    raise
+                if self._closing.wait(pause):
+                    raise
+
+    def _try(
+        self, config: HostConfig, way: tuple[HostConfig, ...], deadline: float
+    ) -> tuple[QuickTransport, Wire]:
+        wire = self._wire(config, way, deadline)
+        try:
+            transport = establish(wire, config, self._host_keys, self._ring, deadline)
+            # an interval of the protocol's own, where the kernel cannot watch the peer
+            by_protocol = config.server_alive_interval
+            if not wire.peer_address:
+                by_protocol = by_protocol or self._options.keepalive
+            if by_protocol > 0:
+                transport.set_keepalive(round(by_protocol))
+            wire.established(by_protocol if by_protocol > 0 else None)
+        except BaseException:
+            wire.close()
+            raise
+        return transport, wire
+
+    def _wire(self, config: HostConfig, way: tuple[HostConfig, ...], deadline: float) -> Wire:
+        if way:
+            jump = self._through(way, deadline)
+            destination = (config.hostname, config.port)
+            left = max(0.1, deadline - time.monotonic())
+            return Wire(open_channel(way[-1].name, jump, destination, left), deadline)
+        if config.proxy_command:
+            connection, process = open_command(config)
+            return Wire(connection, deadline, process)
+        return Wire(open_tcp(config, deadline, self._options.keepalive), deadline)
+
+    def _through(self, way: tuple[HostConfig, ...], deadline: float) -> QuickTransport:
+        key = tuple(config.target for config in way)
+        with self._lock:
+            jump = self._jumps.setdefault(key, _Jump())
+        if not jump.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise LinkError(LinkFault.TIMEOUT, f"the jump host {way[-1].name} does not answer")
+        try:
+            if jump.failure and time.monotonic() < jump.failed + _JUMP_FAILURE_LASTS:
+                # those who waited for this connection need not wait for the next one to fail
+                raise _again(jump.failure)
+            if jump.transport is None or not jump.transport.is_active():
+                try:
+                    jump.transport, jump.wire = self._connect(way[-1], way[:-1])
+                except LinkError as error:
+                    jump.failure, jump.failed = error, time.monotonic()
+                    raise
+                jump.failure = None
+            return jump.transport
+        finally:
+            jump.lock.release()
+
+
+class _Jump:
+    """A connection to a jump host, for all hosts behind it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.transport: QuickTransport | None = None
+        self.wire: Wire | None = None
+        self.failure: LinkError | None = None
+        self.failed = 0.0
+
+    def close(self) -> None:
+        if self.wire is not None:
+            self.wire.close()
+        if self.transport is not None:
+            with suppress(Exception):
+                self.transport.close()
+
+
+def _again(error: LinkError) -> LinkError:
+    return LinkError(error.fault, error.message, error.hint)
+
+
+def why_openssh(config: HostConfig, host_keys: HostKeyStore) -> str:
+    """What only the ssh program can do for this host; empty: nothing."""
+    if config.needs_openssh:
+        return config.needs_openssh
+    if config.control_path and Path(config.control_path).is_socket():
+        return f"the shared connection {config.control_path}"
+    recorded = host_keys.entries(config)
+    if recorded.authorities and not recorded.keys:
+        return f"@cert-authority ({recorded.authorities[0].where})"
+    return ""
+
+
+def pause_before_retry(fault: LinkFault, tries: int, allowed: int) -> float:
+    """Seconds to wait before connecting again; 0: do not.
+
+    A busy server is asked again while there is time, each client at a moment of its own. For the
+    rest the user's ConnectionAttempts counts, a second apart as ssh does it.
+    """
+    if fault is LinkFault.BUSY:
+        return random.uniform(0.5, 1.5) * min(2.0, 0.1 * 2.0**tries)
+    passing = fault in (LinkFault.REFUSED, LinkFault.NO_ROUTE, LinkFault.TIMEOUT)
+    return 1.0 if passing and tries < allowed else 0.0
+
+
+def make(options: LinkOptions, secrets: Mapping[str, str]) -> ParamikoTransport:
+    """See `make_transport`."""
+    return ParamikoTransport(options, secrets)

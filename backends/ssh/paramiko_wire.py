@@ -1,0 +1,176 @@
+"""paramiko's Transport and Channel, with the few places changed that cost time or wake-ups.
+
+No timer thread per connection, no debug texts, quick algorithms first, and buffers that hand on
+the bytes as they came. Everything here uses paramiko's own points of extension or attributes of
+its objects; no module of it is patched.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import paramiko
+from paramiko.buffered_pipe import BufferedPipe, PipeTimeout
+from paramiko.packet import Packetizer
+
+from backends.ssh.config import split_list
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from backends.ssh.config import HostConfig
+    from backends.ssh.known_hosts import HostEntries
+    from backends.ssh.wire import Wire
+
+# what goes wrong is raised; paramiko would print it to the terminal as well
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
+
+_QUICK_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
+_QUICK_KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org")
+_RSA = ("rsa-sha2-512", "rsa-sha2-256")
+
+
+class QuickPacketizer(Packetizer):
+    """Leaves the time limit of the handshake to the wire: a thread less per connection."""
+
+    def start_handshake(self, timeout: float) -> None:
+        """Nothing to start."""
+
+    def handshake_timed_out(self) -> bool:
+        """Never: the wire ends at its deadline."""
+        return False
+
+    def complete_handshake(self) -> None:
+        """Nothing to stop."""
+
+
+class QuickTransport(paramiko.Transport):
+    """A Transport over a wire, for one host as its configuration wants it."""
+
+    _kex_info: Mapping[str, Any] = {
+        **paramiko.Transport._kex_info,
+        # the same method has two names; a server may offer either alone
+        "curve25519-sha256": paramiko.Transport._kex_info["curve25519-sha256@libssh.org"],
+    }
+
+    def __init__(self, wire: Wire, config: HostConfig, known: HostEntries) -> None:
+        super().__init__(wire, packetizer_class=QuickPacketizer)  # type: ignore[arg-type]
+        self.banner_timeout = self.handshake_timeout = 1e9  # the wire has the deadline
+        self._refusals: dict[int, str] = {}
+        self._mine = threading.local()
+        self._preferred_kex = _order(config.kex_algorithms, _QUICK_KEX, self._kex_info)
+        self._preferred_ciphers = _order(config.ciphers, _QUICK_CIPHERS, self._cipher_info)
+        self._preferred_macs = _order(config.macs, (), self._mac_info)
+        self._preferred_keys = host_key_order(config, known)
+        if config.pubkey_algorithms:
+            self._preferred_pubkeys = split_list(
+                config.pubkey_algorithms, self._preferred_pubkeys, self._preferred_pubkeys
+            )
+        if config.compression:
+            self.use_compression(True)
+
+    def _log(self, level: int, msg: Any, *args: Any) -> None:
+        if level >= logging.WARNING:
+            super()._log(level, msg, *args)
+
+    def refusal(self) -> str:
+        """Why the server refused the channel that this thread asked for last; empty: it did not."""
+        return self._refusals.pop(getattr(self._mine, "number", -1), "")
+
+    def _next_channel(self) -> int:
+        self._mine.number = number = super()._next_channel()
+        return int(number)
+
+    def _parse_channel_open_failure(self, message: paramiko.Message) -> None:
+        number = message.get_int()
+        message.get_int()
+        self._refusals[number] = message.get_text() or "no reason given"
+        message.rewind()
+        super()._parse_channel_open_failure(message)
+
+
+def _order(wanted: str, quick: Sequence[str], supported: Mapping[str, Any]) -> tuple[str, ...]:
+    defaults = {
+        id(QuickTransport._kex_info): paramiko.Transport._preferred_kex,
+        id(paramiko.Transport._cipher_info): paramiko.Transport._preferred_ciphers,
+        id(paramiko.Transport._mac_info): paramiko.Transport._preferred_macs,
+    }[id(supported)]
+    return split_list(wanted, (*quick, *defaults), tuple(supported))
+
+
+def host_key_order(config: HostConfig, known: HostEntries) -> tuple[str, ...]:
+    """The host key algorithms to ask for: those whose keys we know first, so that we can check."""
+    ours = paramiko.Transport._preferred_keys
+    if config.host_key_algorithms:
+        return split_list(config.host_key_algorithms, ours, ours)
+    recorded = tuple(
+        name for kind in known.kinds for name in (_RSA if kind == "ssh-rsa" else (kind,))
+    )
+    return tuple(dict.fromkeys((*(name for name in recorded if name in ours), *ours)))
+
+
+class Inbox(BufferedPipe):
+    """One output stream of a command: chunks as they arrived, without copying.
+
+    Standard output and standard error share a condition, so that one reader can wait for either.
+    """
+
+    def __init__(self, condition: threading.Condition) -> None:
+        super().__init__()
+        self._condition = condition
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self.ended = False
+        """Nothing more will come."""
+
+    def feed(self, data: bytes | str) -> None:
+        """Called by the transport's thread."""
+        assert isinstance(data, bytes)
+        with self._condition:
+            self._chunks.append(data)
+            self._size += len(data)
+            self._condition.notify_all()
+
+    def read(self, nbytes: int, timeout: float | None = None) -> bytes:
+        """Up to so many bytes; empty at the end."""
+        with self._condition:
+            if not self._condition.wait_for(lambda: self._chunks or self.ended, timeout):
+                raise PipeTimeout
+            if not self._chunks:
+                return b""
+            taken, size = [], 0
+            while self._chunks and size + len(self._chunks[0]) <= nbytes:
+                taken.append(self._chunks.popleft())
+                size += len(taken[-1])
+            if not taken:
+                chunk = self._chunks.popleft()
+                taken.append(chunk[:nbytes])
+                self._chunks.appendleft(chunk[nbytes:])
+                size = nbytes
+            self._size -= size
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def read_ready(self) -> bool:
+        """Whether bytes are waiting."""
+        return self._size > 0
+
+    def empty(self) -> bytes:
+        """Everything that is waiting."""
+        with self._condition:
+            rest = b"".join(self._chunks)
+            self._chunks.clear()
+            self._size = 0
+        return rest
+
+    def close(self) -> None:
+        """Called by the transport's thread, or whoever closes the channel."""
+        with self._condition:
+            self.ended = True
+            self._condition.notify_all()
+
+    def __len__(self) -> int:
+        return self._size

@@ -1,0 +1,33 @@
+"""The patterns of ssh_config and known_hosts: `*`, `?` and, in lists, `!` for exceptions."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    wild = {"*": ".*", "?": "."}
+    return re.compile("".join(wild.get(letter, re.escape(letter)) for letter in pattern), re.DOTALL)
+
+
+def matches(text: str, pattern: str) -> bool:
+    """Whether the whole text fits one pattern."""
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+def matches_any(text: str, patterns: Iterable[str]) -> bool:
+    """Whether the text fits one of the patterns and none that begins with `!`."""
+    found = False
+    for pattern in patterns:
+        if pattern.startswith("!"):
+            if matches(text, pattern[1:]):
+                return False
+        elif matches(text, pattern):
+            found = True
+    return found

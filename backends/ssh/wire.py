@@ -1,0 +1,250 @@
+"""Wire: the socket under an SSH connection, tuned for what that connection is doing.
+
+While connecting, it acknowledges every packet at once (sshd answers in small packets, and would
+otherwise wait 40 ms for each acknowledgement) and gives up at one deadline for everything. When
+the connection stands, it blocks without ever waking up; the kernel finds out if the peer is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from backends.ssh.link import LinkError, LinkFault
+
+if TYPE_CHECKING:
+    from backends.ssh.config import HostConfig
+
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+_READ_SIZE = 1 << 16
+
+
+class Carrier(Protocol):
+    """What carries bytes: a socket, or a channel of another connection."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Bytes, none at the end."""
+        ...
+
+    def send(self, data: bytes, /) -> int:
+        """Send some of the bytes."""
+        ...
+
+    def settimeout(self, seconds: float | None, /) -> None:
+        """How long either may block."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class Wire:
+    """A socket-like object for paramiko, in the two states that the module names."""
+
+    def __init__(
+        self, carrier: Carrier, deadline: float, process: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self._carrier = carrier
+        self._socket = carrier if isinstance(carrier, socket.socket) else None
+        self._tcp = self._socket if self._socket and self._socket.family != socket.AF_UNIX else None
+        self._deadline: float | None = deadline
+        self._process = process
+        self._buffer = b""
+        self._closed = False
+        self.received = 0
+        """Bytes received so far."""
+        self.expired = False
+        """The deadline has passed while connecting."""
+
+    def recv(self, size: int) -> bytes:
+        """The next bytes. What has arrived already is taken from the kernel in one go."""
+        if not self._buffer:
+            chunk = self._receive(max(size, _READ_SIZE))
+            if len(chunk) <= size:
+                return chunk
+            self._buffer = chunk
+        piece, self._buffer = self._buffer[:size], self._buffer[size:]
+        return piece
+
+    def _receive(self, size: int) -> bytes:
+        deadline = self._deadline
+        if deadline is not None:
+            self._await(deadline)
+        try:
+            chunk = self._carrier.recv(size)
+        except TimeoutError as error:
+            if deadline is not None and time.monotonic() >= deadline:
+                self.expired = True
+                raise EOFError from error
+            if error.errno is not None:
+                # the kernel gave up; paramiko would take this for its own timeout and go on
+                raise ConnectionResetError(error.errno, "the host does not answer") from error
+            raise
+        self.received += len(chunk)
+        if deadline is not None and self._tcp is not None and _QUICKACK is not None:
+            with suppress(OSError):
+                self._tcp.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        return chunk
+
+    def _await(self, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            self.expired = True
+            raise EOFError
+        self._carrier.settimeout(left)
+
+    def send(self, data: bytes) -> int:
+        """Send some of the bytes."""
+        return self._carrier.send(data)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Ignored: this object decides by itself how long it blocks."""
+
+    def established(self, wake_every: float | None) -> None:
+        """Connecting is over: block for good, or wake up for keepalives of the protocol."""
+        self._deadline = None
+        self._carrier.settimeout(wake_every)
+
+    @property
+    def peer_address(self) -> str:
+        """IP address of the other end; empty when a program or another connection carries us."""
+        return self.getpeername()[0]
+
+    def getpeername(self) -> tuple[str, int]:
+        """Address and port of the other end."""
+        if self._tcp is None:
+            return "", 0
+        name = self._tcp.getpeername()
+        return str(name[0]), int(name[1])
+
+    def close(self) -> None:
+        """Close it and wake up whoever blocks in it."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._carrier.close()
+        if self._process is not None:
+            _end(self._process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    # the command leads a group of its own; what it started goes with it
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal_number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.5)
+            return
+
+
+def open_tcp(config: HostConfig, deadline: float, keepalive: float) -> socket.socket:
+    """A TCP connection to the host, with the options that make SSH quick and find dead peers.
+
+    Raises:
+        LinkError: With the fault.
+    """
+    host = config.hostname
+    try:
+        found = socket.getaddrinfo(
+            host, config.port, config.address_family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+        )
+    except (socket.gaierror, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else "not a host name"
+        raise LinkError(
+            LinkFault.UNKNOWN_HOST,
+            f"the name {host!r} does not resolve: {reason}",
+            "check its spelling, the hostfile and HostName in your SSH configuration",
+        ) from error
+    failure: OSError = OSError("no address")
+    for at, (family, kind, protocol, _, address) in enumerate(found):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            failure = TimeoutError()
+            break
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(left / (len(found) - at))
+            if config.bind_address:
+                connection.bind((config.bind_address, 0))
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            failure = error
+        else:
+            _tune(connection, keepalive)
+            return connection
+    raise _unreachable(config, failure) from failure
+
+
+def _tune(connection: socket.socket, keepalive: float) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if keepalive <= 0:
+        return
+    # the kernel watches the peer: no thread of ours wakes up for an idle connection. Dead means
+    # that nothing, neither data nor a probe, was acknowledged for twice the interval
+    idle = max(1, round(keepalive))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", idle),
+        ("TCP_KEEPINTVL", max(1, idle // 4)),
+        ("TCP_KEEPCNT", 4),
+        ("TCP_USER_TIMEOUT", round(keepalive * 2000)),
+    ):
+        option = getattr(socket, name, None)
+        if option is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _unreachable(config: HostConfig, failure: OSError) -> LinkError:
+    host = f"{config.name} ({config.hostname})" if config.name != config.hostname else config.name
+    if isinstance(failure, TimeoutError):
+        return LinkError(
+            LinkFault.TIMEOUT,
+            f"{host} does not answer on port {config.port}",
+            "is it switched on, and is there a firewall between?",
+        )
+    if isinstance(failure, ConnectionRefusedError):
+        return LinkError(
+            LinkFault.REFUSED,
+            f"{host} refuses connections on port {config.port}",
+            "is its sshd running, and is the port right?",
+        )
+    return LinkError(
+        LinkFault.NO_ROUTE,
+        f"{host} cannot be reached on port {config.port}: {failure.strerror or failure}",
+    )
+
+
+def open_command(config: HostConfig) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """The user's ProxyCommand, its standard streams as one socket.
+
+    Raises:
+        LinkError: It cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    try:
+        process = subprocess.Popen(
+            f"exec {config.proxy_command}",
+            shell=True,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        ours.close()
+        raise LinkError(
+            LinkFault.CONFIG, f"the ProxyCommand for {config.name} cannot be started: {error}"
+        ) from error
+    finally:
+        theirs.close()
+    return ours, process
