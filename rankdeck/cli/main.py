@@ -24,6 +24,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "kill": ("rankdeck.cli.stop", "End runs now, without grace."),
     "logs": ("rankdeck.cli.logs", "Print or follow the logs of a run's ranks."),
     "ls": ("rankdeck.cli.ls", "List runs, newest first."),
+    "nodes": ("rankdeck.cli.nodes", "List the nodes a run would get."),
     "rerun": ("rankdeck.cli.rerun", "Start a run again, with changes if wanted."),
     "rm": ("rankdeck.cli.rm", "Delete finished runs and their logs."),
     "run": ("rankdeck.cli.run", "Start a training run."),

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 JOB_FILE = "job.yaml"
+_INVENTORY_FIELDS = (
+    "backend", "nnodes", "hostfile", "host", "include", "exclude", "backend_options",
+)  # fmt: skip
 _ENTRIES = (("train.sh", "script"), ("train.py", "torchrun"))
 
 
@@ -83,6 +86,25 @@ def resolve(
     if errors := errors_of(tuple(problems)):
         raise InvalidJobError(errors)
     return Resolution(spec=spec, warnings=tuple(problems))
+
+
+def resolve_inventory(target: str | None, draft: JobDraft, cwd: Path) -> tuple[JobSpec, bool]:
+    """As much of a job as says which nodes it would use, and whether it names its backend.
+
+    Nothing needs to be there to be run: an inventory can be looked at before there is a job.
+
+    Raises:
+        InvalidJobError: The job file or a node option is wrong.
+    """
+    problems: list[Problem] = []
+    flags = _absolute(draft, cwd)
+    merged = _read_target(target, flags, cwd, problems).merged(flags)
+    fields = _typed(merged, problems)
+    if errors := errors_of(tuple(located(problem, merged.sources) for problem in problems)):
+        raise InvalidJobError(errors)
+    kept = {name: fields[name] for name in _INVENTORY_FIELDS if name in fields}
+    spec = JobSpec(name="nodes", entry="", project=fields.get("project", str(cwd)), **kept)
+    return spec, "backend" in fields
 
 
 def find_hyperparameters(project: str, entry: str) -> HyperParameterFile | None:
