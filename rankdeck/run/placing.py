@@ -8,11 +8,13 @@ from rankdeck.agent_order import AgentCommand, AgentCommandKind
 from rankdeck.run import policy
 from rankdeck.run.events import EventKind
 from rankdeck.run.fold import REQUEUED
+from rankdeck.run.master import choose_master
 from rankdeck.run.node_state import NodePhase
 from rankdeck.run.state import RunPhase
 
 if TYPE_CHECKING:
     from rankdeck.run.desk import Desk
+    from rankdeck.run.master import MasterChoice
 
 _WAITING_SECONDS = 5.0
 """After which a run says what it is waiting for."""
@@ -28,6 +30,7 @@ class Placing:
         self._desk = desk
         self._since = desk.clock.steady()
         self._told = False
+        self._master: MasterChoice | None = None
         self._open: set[str] = set()
         self._withdrawn = False
         # the last supervisor may have been killed between placing an agent and writing that down
@@ -68,6 +71,7 @@ class Placing:
         """The scheduler has chosen nodes: orders are given anew, and time counts from now."""
         self._since = self._desk.clock.steady()
         self._told = False
+        self._master = None
         self._open.clear()
 
     def answered(self, node: str) -> None:
@@ -97,10 +101,13 @@ class Placing:
         begun = any(node.state == "running" for node in desk.state.nodes)
         if not ready or not (begun or policy.all_ready(desk.state)):
             return
+        address = self._master_address()
+        if address is None:
+            return
         first = desk.state.nodes[0].name
         command = AgentCommand(
             command=AgentCommandKind.GO,
-            master_addr=desk.plan.master_addr,
+            master_addr=address,
             master_port=desk.plan.master_port or (said[first].master_port if first in said else 0),
         )
         for node in ready:
@@ -128,6 +135,28 @@ class Placing:
             self._open.update(node.name for node in wanted)
             desk.session.place([desk.order(node) for node in wanted], find_only=find_only)
         self._unsure = False
+
+    def _master_address(self) -> str | None:
+        """Where the ranks meet; None: nowhere, which has been recorded as a problem."""
+        desk, plan = self._desk, self._desk.plan
+        if self._master is None:
+            said, first = desk.said(), plan.nodes[0].address
+            # agents keep what they have told: another supervisor comes to the same choice
+            self._master = choose_master(
+                plan.master_addr,
+                plan.master_addr != first,
+                {
+                    node.name: said[node.name].network if node.name in said else None
+                    for node in plan.nodes
+                },
+                first,
+            )
+            if self._master.note:
+                desk.record(desk.note(self._master.note))
+            if found := self._master.problem:
+                (node,) = (node for node in desk.state.nodes if node.name == found.node)
+                desk.record(desk.problem(node, policy.MASTER_ADDRESS, found.message, found.hint))
+        return None if self._master.problem else self._master.address
 
     def _tell_waiting(self) -> None:
         desk = self._desk

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from rankdeck.run.node_state import NodeState
     from rankdeck.run.state import RunNode, RunRank, RunState
 
-HOPELESS = frozenset({"entry", "no-module", "no-torchrun", "output-dir", "disk-full", "spawn"})
+MASTER_ADDRESS = "master-addr"
+HOPELESS = frozenset(
+    {"entry", "no-module", "no-torchrun", "output-dir", "disk-full", "spawn", MASTER_ADDRESS}
+)
 """Problems that would meet a new attempt just the same."""
 OVER = frozenset({"done", "lost"})
 """Agent states in which a node's part of an attempt has ended."""
