@@ -80,6 +80,7 @@ def find_candidates(
         OSError: A log is there but cannot be read.
     """
     records = {record.rank: record for node in nodes for record in node.ranks}
+    ahead = {node.name: node.clock_ahead for node in run.nodes}
     killed = 0
     found = []
     failed = sum(rank.state is RankState.FAILED for rank in run.ranks)
@@ -93,8 +94,16 @@ def find_candidates(
         listen = rank.state is RankState.FAILED or (
             rank.state is not RankState.EXITED and killed <= _MOST_KILLED
         )
-        found.append(_candidate(rank, records.get(rank.rank), paths, tail if listen else 0))
+        candidate = _candidate(rank, records.get(rank.rank), paths, tail if listen else 0)
+        found.append(_by_our_clock(candidate, ahead[rank.node]))
     return tuple(found)
+
+
+def _by_our_clock(candidate: Candidate, ahead: float) -> Candidate:
+    """Only what was read from the node's own files is by its clock; events never are."""
+    if not ahead or candidate.raised is None:
+        return candidate
+    return msgspec.structs.replace(candidate, raised=candidate.raised - ahead)
 
 
 def _candidate(rank: RunRank, record: RankRecord | None, paths: AttemptDir, tail: int) -> Candidate:

@@ -85,7 +85,7 @@ def _timed_lines(log: RankLog, stop: int | None, chunk: int) -> Iterator[MergedL
         if not glue.holds(line.data):
             known = times.time_at(line.offset)
             time = max(time, unknown if known is None else known)
-        yield MergedLine(time, log.rank, line)
+        yield MergedLine(time - log.clock_ahead, log.rank, line)
 
 
 class _Glue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rankdeck.run.stored import read_plan
+from rankdeck.run.stored import read_plan, read_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,8 @@ class RankLog:
     path: Path
     times: Path
     """When the bytes of `path` were written, roughly: see `times.LogTimes`."""
+    clock_ahead: float = 0.0
+    """Seconds by which those times are ahead of the supervisor's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,41 @@ def rank_logs(run: RunDir, attempt: int | None = None) -> tuple[RankLog, ...]:
     """
     if attempt is None:
         attempt = max(attempts(run), default=0)
+    ahead = _clocks(run)
     found = []
     for node in read_plan(run).nodes:
-        paths = run.node(node.name).attempt(attempt)
         for local_rank in range(node.nproc):
             rank = node.first_rank + local_rank
+            name = _where(run, node.name, attempt, rank)
+            paths = run.node(name).attempt(attempt)
             found.append(
-                RankLog(rank, node.name, local_rank, attempt, paths.log(rank), paths.times(rank))
+                RankLog(
+                    rank,
+                    name,
+                    local_rank,
+                    attempt,
+                    paths.log(rank),
+                    paths.times(rank),
+                    ahead.get(name, 0.0),
+                )
             )
     return tuple(sorted(found, key=lambda log: log.rank))
+
+
+def _where(run: RunDir, planned: str, attempt: int, rank: int) -> str:
+    """The node that ran this rank in that attempt; a requeued run has moved since."""
+    if run.node(planned).attempt(attempt).log(rank).exists():
+        return planned
+    elsewhere = next(run.nodes.glob(f"*/attempt-{attempt}/rank-{rank}.log"), None)
+    return planned if elsewhere is None else elsewhere.parent.parent.name
+
+
+def _clocks(run: RunDir) -> dict[str, float]:
+    try:
+        return {node.name: node.clock_ahead for node in read_state(run).nodes if node.clock_ahead}
+    except OSError:
+        # without them the order over nodes is as good as their clocks
+        return {}
 
 
 def node_logs(run: RunDir) -> tuple[NodeLog, ...]:

@@ -33,6 +33,9 @@ _UNREACHABLE_SECONDS = 90.0
 _SILENT_SECONDS = 8.0
 """Silence of an agent that is told; it writes every two seconds."""
 
+_CLOCK_SAMPLES = 3
+"""How often an agent must be heard before its clock is judged."""
+
 
 class Loss(Enum):
     """How an agent was lost."""
@@ -51,12 +54,14 @@ class AgentWatch:
     """One agent."""
 
     __slots__ = (
+        "ahead",
         "asked",
         "dead_since",
         "file",
         "heard",
         "noted_deafness",
         "ref",
+        "samples",
         "sent",
     )
 
@@ -72,7 +77,16 @@ class AgentWatch:
         self.asked = -_LIVENESS_SECONDS
         self.dead_since: float | None = None
         self.noted_deafness = False
+        self.ahead = float("-inf")
+        # the first word may have been written long ago
+        self.samples = -1
         self.sent: set[AgentCommandKind] = set()
+
+    def take_sample(self, now: float) -> None:
+        """The agent has just been heard: compare its clock with ours."""
+        self.samples += 1
+        if self.samples > 0 and self.file.value is not None:
+            self.ahead = max(self.ahead, self.file.value.time - now)
 
 
 class Agents:
@@ -98,6 +112,7 @@ class Agents:
                 changed = True
                 if watch.file.value.attempt == attempt:
                     watch.heard = self._clock.steady()
+                    watch.take_sample(self._clock.wall())
         return changed
 
     def said(self, attempt: int) -> dict[str, NodeState]:
@@ -142,6 +157,11 @@ class Agents:
         if liveness is AgentLiveness.UNKNOWN and silent >= self._unreachable_after:
             return Loss.UNREACHABLE
         return None
+
+    def clock_ahead(self, node: RunNode) -> float | None:
+        """By how many seconds the node's clock is ahead of ours; None while not known."""
+        watch = self._watches[node.name]
+        return watch.ahead if watch.samples >= _CLOCK_SAMPLES else None
 
     def hear(self, node: RunNode) -> None:
         """The node is heard again, if not yet its agent."""

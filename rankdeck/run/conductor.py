@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rankdeck.backend import AgentLiveness
 from rankdeck.run import policy
 from rankdeck.run.clock import Clock
+from rankdeck.run.clocks import check_clocks
 from rankdeck.run.desk import Desk
 from rankdeck.run.events import EventKind
 from rankdeck.run.fold import EXIT_CODES
@@ -78,6 +79,7 @@ class Conductor:
             self._placing.recover()
         self._hearing.listen()
         if desk.agents.look(self.state.attempt):
+            check_clocks(desk)
             self._record_news()
         stopping.obey()
         stopping.check_time()

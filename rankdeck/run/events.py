@@ -37,6 +37,9 @@ class EventKind(str, Enum):
     """A scheduler has chosen the nodes (`hosts`, in rank order); they replace the plan's."""
     LINK = "link"
     """`node` cannot be heard (`state` is `down`, since `t`) or is heard again (`up`)."""
+    CLOCK = "clock"
+    """The clock of `node` is `ahead` seconds ahead of the supervisor's; times of events are by
+    the supervisor's from here on."""
     NOTE = "note"
     """Anything else worth telling (`message`): warnings, leftovers, clock jumps."""
 
@@ -72,5 +75,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     """With COMMAND: the name of the control file; no file is answered twice."""
     hosts: tuple[str, ...] | None = None
     """With NODES: node names in rank order."""
+    ahead: float | None = None
+    """With CLOCK: seconds; negative when it is behind."""
     grace: float | None = None
     """With COMMAND: the grace asked for, so that another supervisor can go on with the stop."""

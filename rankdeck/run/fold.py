@@ -130,7 +130,11 @@ def _attempt(folding: _Folding, event: Event) -> None:
         folding.changes["requeues"] = folding.get("requeues") + 1
     for node in folding.nodes.values():
         folding.nodes[node.name] = RunNode(
-            name=node.name, node_rank=node.node_rank, nproc=node.nproc, first_rank=node.first_rank
+            name=node.name,
+            node_rank=node.node_rank,
+            nproc=node.nproc,
+            first_rank=node.first_rank,
+            clock_ahead=node.clock_ahead,
         )
     folding.ranks = [
         RunRank(rank=rank.rank, node=rank.node, local_rank=rank.local_rank)
@@ -195,6 +199,12 @@ def _link(folding: _Folding, event: Event) -> None:
         )
 
 
+def _clock(folding: _Folding, event: Event) -> None:
+    node = folding.nodes.get(event.node or "")
+    if node is not None:
+        folding.nodes[node.name] = replace(node, clock_ahead=event.ahead or 0.0)
+
+
 def _problem(folding: _Folding, event: Event) -> None:
     node = folding.nodes.get(event.node or "")
     if node is not None and node.problem is None:
@@ -219,6 +229,7 @@ _STEPS: dict[EventKind, Callable[[_Folding, Event], None]] = {
     EventKind.RANK: _rank,
     EventKind.NODES: _nodes,
     EventKind.LINK: _link,
+    EventKind.CLOCK: _clock,
     EventKind.PROBLEM: _problem,
     EventKind.FAILURE: _failure,
 }

@@ -93,6 +93,10 @@ class Journal:
         """Give the reserve back; the run has ended."""
         self._reserve.release()
 
+    def close(self) -> None:
+        """Let go of the log."""
+        self._log.close()
+
     def _write_events(self, *, sync: bool) -> None:
         try:
             self._log.append(self._unwritten, sync=sync)

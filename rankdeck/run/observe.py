@@ -1,12 +1,15 @@
 """What the agents' files say that the event log does not say yet. Pure.
 
-Comparing with the folded state, not with the last look, makes this safe to repeat: a supervisor
+Times become those of the supervisor's clock where a node's is known to differ. Comparing with
+the folded state, not with the last look, makes this safe to repeat: a supervisor
 that takes over finds exactly what its predecessor had not written down.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from rankdeck.run.events import Event, EventKind
 from rankdeck.run.fold import AGENT_LADDER, LADDER
@@ -28,6 +31,7 @@ def news(state: RunState, said: Mapping[str, NodeState]) -> list[Event]:
         word = said.get(node.name)
         if word is None or word.attempt != state.attempt or node.state == "lost":
             continue
+        begin = len(facts)
         facts += _agent_news(node, word, state.attempt)
         known = state.ranks[node.first_rank : node.first_rank + node.nproc]
         by_number = {rank.rank: rank for rank in known}
@@ -35,6 +39,8 @@ def news(state: RunState, said: Mapping[str, NodeState]) -> list[Event]:
             rank = by_number.get(record.rank)
             if rank is not None:
                 facts += _rank_news(rank, record, word, state.attempt)
+        if node.clock_ahead:
+            facts[begin:] = [replace(f, t=f.t - node.clock_ahead) for f in facts[begin:]]
     facts.sort(key=lambda fact: fact.t)
     return facts
 

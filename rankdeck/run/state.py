@@ -79,6 +79,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     problem: str | None = None
     problem_category: str = ""
     problem_hint: str = ""
+    clock_ahead: float = 0.0
+    """Seconds by which the node's clock is ahead of the supervisor's; 0 when they agree."""
     silent_since: float | None = None
     """Since when the node cannot be heard; None while it can."""
     silence: str = ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rankdeck.run.layout import RunDir
+from tests.unit.run import simulation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,8 @@ def memory_dir() -> Iterator[Path]:
 
 
 @pytest.fixture
-def run_dir(tmp_path: Path) -> RunDir:
-    """Where a run would be; nothing is there yet."""
-    return RunDir(tmp_path / "runs" / "20261121-104512-sim-abcd")
+def run_dir(tmp_path: Path) -> Iterator[RunDir]:
+    """Where a run would be; nothing is there yet. Worlds made in it are closed."""
+    yield RunDir(tmp_path / "runs" / "20261121-104512-sim-abcd")
+    while simulation.MADE:
+        simulation.MADE.pop().journal.close()

@@ -92,6 +92,7 @@ class SimulatedAgent:
         self.stop: StopRecord | None = None
         self.killed_at: float | None = None
         self.seq = 0
+        self.clock_ahead = 0.0
         self.muted = False
         """What it writes does not arrive."""
         self.ranks = {
@@ -185,6 +186,10 @@ class SimulatedAgent:
         self.ended = when
         self._write(when, NodePhase.DONE)
 
+    def _by_own_clock(self, record: RankRecord) -> RankRecord:
+        times = {name: when + self.clock_ahead for name, when in record.times.items()}
+        return msgspec.structs.replace(record, times=times)
+
     def _outcome(self) -> NodeOutcome:
         if self.fate.problem or any(r.state is RankState.FAILED for r in self.ranks.values()):
             return NodeOutcome.FAILED
@@ -210,12 +215,12 @@ class SimulatedAgent:
             phase=phase,
             agent=ProcessRef(pid=self.pid, starttime=1, host="sim"),
             python="simulated",
-            time=now,
+            time=now + self.clock_ahead,
             seq=self.seq,
             started=self.placed,
             ended=self.ended,
             master_port=23456 if self.order.node_rank == 0 else 0,
-            ranks=tuple(self.ranks.values()),
+            ranks=tuple(self._by_own_clock(rank) for rank in self.ranks.values()),
             problem=problem,
             stop=self.stop,
             outcome=self._outcome() if phase is NodePhase.DONE else None,
@@ -226,6 +231,10 @@ class SimulatedAgent:
         with open(path + ".tmp", "wb") as stream:
             stream.write(msgspec.json.encode(state))
         os.rename(path + ".tmp", path)
+
+
+MADE: list[World] = []
+"""Worlds whose log is still open."""
 
 
 class World:
@@ -258,6 +267,7 @@ class World:
         self.crashes = 0
         self.agents: list[SimulatedAgent] = []
         self.conductor = self.supervise()
+        MADE.append(self)
 
     def supervise(self) -> Conductor:
         """A new supervisor takes the run over."""
@@ -300,7 +310,7 @@ class World:
             self.journal.publish()
         except Crash:
             self.crashes += 1
-            self.journal._log.close()
+            self.journal.close()
             self.clock.now += 0.05
             self.conductor = self.supervise()
 

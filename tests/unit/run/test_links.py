@@ -137,3 +137,20 @@ def test_a_stop_waits_for_agents_that_are_on_their_way(run_dir: RunDir) -> None:
     end = world.run_to_end()
     assert end.state is RunPhase.STOPPED
     assert not world.agents
+
+
+def test_a_clock_that_is_ahead_is_found_and_made_up_for(run_dir: RunDir) -> None:
+    world = World(run_dir, {("a", 0): Fate(ends=LONG), ("b", 0): Fate(ends={0: (6.0, 3)})})
+    while len(world.agents) < 2:
+        world.advance()
+    world.agent_on("b").clock_ahead = 3.0
+    end = world.run_to_end()
+    assert end.state is RunPhase.FAILED
+    assert end.nodes[0].clock_ahead == 0.0
+    assert abs(end.nodes[1].clock_ahead - 3.0) < 0.5
+    failed = next(rank for rank in end.ranks if rank.rank == 2)
+    started = world.agent_on("b").started
+    assert started is not None
+    assert abs(failed.times["failed"] - (started + 6.0)) < 0.5
+    (told,) = (event for event in world.check_log() if event.kind is EventKind.CLOCK)
+    assert told.message == "the clock of b is 3.0 s ahead of this machine's"
