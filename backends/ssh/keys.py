@@ -11,7 +11,6 @@ import binascii
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.ssh.agent import AgentClient, AgentError, take_string
@@ -20,6 +19,7 @@ from backends.ssh.link import LinkError, LinkFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from backends.ssh.config import HostConfig
     from backends.ssh.link import LinkOptions

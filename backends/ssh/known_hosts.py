@@ -12,13 +12,13 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.ssh.patterns import matches_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 DEFAULT_PORT = 22
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import paramiko
 from paramiko.buffered_pipe import BufferedPipe, PipeTimeout
@@ -19,11 +19,28 @@ from paramiko.packet import Packetizer
 from backends.ssh.config import split_list
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from backends.ssh.config import HostConfig
     from backends.ssh.known_hosts import HostEntries
     from backends.ssh.wire import Wire
+
+    class _Theirs(paramiko.Transport):
+        """What paramiko's Transport has beyond its type stubs."""
+
+        _kex_info: ClassVar[dict[str, Any]]
+        _cipher_info: ClassVar[dict[str, Any]]
+        _mac_info: ClassVar[dict[str, Any]]
+        _preferred_kex: tuple[str, ...]
+        _preferred_ciphers: tuple[str, ...]
+        _preferred_macs: tuple[str, ...]
+        _preferred_keys: tuple[str, ...]
+        _preferred_pubkeys: tuple[str, ...]
+
+        def _log(self, level: int, msg: Any, *args: Any) -> None: ...
+        def _next_channel(self) -> int: ...
+        def _parse_channel_open_failure(self, message: paramiko.Message) -> None: ...
+
+else:
+    _Theirs = paramiko.Transport
 
 # what goes wrong is raised; paramiko would print it to the terminal as well
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -48,13 +65,13 @@ class QuickPacketizer(Packetizer):
         """Nothing to stop."""
 
 
-class QuickTransport(paramiko.Transport):
+class QuickTransport(_Theirs):
     """A Transport over a wire, for one host as its configuration wants it."""
 
-    _kex_info: Mapping[str, Any] = {
-        **paramiko.Transport._kex_info,
-        # the same method has two names; a server may offer either alone
-        "curve25519-sha256": paramiko.Transport._kex_info["curve25519-sha256@libssh.org"],
+    # the same method has two names; a server may offer either alone
+    _kex_info: ClassVar[dict[str, Any]] = {
+        **_Theirs._kex_info,
+        "curve25519-sha256": _Theirs._kex_info["curve25519-sha256@libssh.org"],
     }
 
     def __init__(self, wire: Wire, config: HostConfig, known: HostEntries) -> None:
@@ -62,13 +79,21 @@ class QuickTransport(paramiko.Transport):
         self.banner_timeout = self.handshake_timeout = 1e9  # the wire has the deadline
         self._refusals: dict[int, str] = {}
         self._mine = threading.local()
-        self._preferred_kex = _order(config.kex_algorithms, _QUICK_KEX, self._kex_info)
-        self._preferred_ciphers = _order(config.ciphers, _QUICK_CIPHERS, self._cipher_info)
-        self._preferred_macs = _order(config.macs, (), self._mac_info)
+        self._preferred_kex = split_list(
+            config.kex_algorithms, (*_QUICK_KEX, *_Theirs._preferred_kex), tuple(self._kex_info)
+        )
+        self._preferred_ciphers = split_list(
+            config.ciphers,
+            (*_QUICK_CIPHERS, *_Theirs._preferred_ciphers),
+            tuple(self._cipher_info),
+        )
+        self._preferred_macs = split_list(
+            config.macs, _Theirs._preferred_macs, tuple(self._mac_info)
+        )
         self._preferred_keys = host_key_order(config, known)
         if config.pubkey_algorithms:
             self._preferred_pubkeys = split_list(
-                config.pubkey_algorithms, self._preferred_pubkeys, self._preferred_pubkeys
+                config.pubkey_algorithms, _Theirs._preferred_pubkeys, _Theirs._preferred_pubkeys
             )
         if config.compression:
             self.use_compression(True)
@@ -93,18 +118,9 @@ class QuickTransport(paramiko.Transport):
         super()._parse_channel_open_failure(message)
 
 
-def _order(wanted: str, quick: Sequence[str], supported: Mapping[str, Any]) -> tuple[str, ...]:
-    defaults = {
-        id(QuickTransport._kex_info): paramiko.Transport._preferred_kex,
-        id(paramiko.Transport._cipher_info): paramiko.Transport._preferred_ciphers,
-        id(paramiko.Transport._mac_info): paramiko.Transport._preferred_macs,
-    }[id(supported)]
-    return split_list(wanted, (*quick, *defaults), tuple(supported))
-
-
 def host_key_order(config: HostConfig, known: HostEntries) -> tuple[str, ...]:
     """The host key algorithms to ask for: those whose keys we know first, so that we can check."""
-    ours = paramiko.Transport._preferred_keys
+    ours = _Theirs._preferred_keys
     if config.host_key_algorithms:
         return split_list(config.host_key_algorithms, ours, ours)
     recorded = tuple(
@@ -113,7 +129,7 @@ def host_key_order(config: HostConfig, known: HostEntries) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(name for name in recorded if name in ours), *ours)))
 
 
-class Inbox(BufferedPipe):
+class Inbox(BufferedPipe):  # type: ignore[type-arg]
     """One output stream of a command: chunks as they arrived, without copying.
 
     Standard output and standard error share a condition, so that one reader can wait for either.

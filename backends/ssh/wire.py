@@ -235,8 +235,8 @@ def open_command(config: HostConfig) -> tuple[socket.socket, subprocess.Popen[by
         process = subprocess.Popen(
             f"exec {config.proxy_command}",
             shell=True,
-            stdin=theirs,
-            stdout=theirs,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
