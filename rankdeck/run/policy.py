@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 MASTER_ADDRESS = "master-addr"
 HOPELESS = frozenset(
-    {"entry", "no-module", "no-torchrun", "output-dir", "disk-full", "spawn", MASTER_ADDRESS}
+    {
+        *("entry", "no-module", "no-torchrun", "no-python", "setup", "spawn"),
+        *("output-dir", "node-dir", "disk-full", MASTER_ADDRESS),
+        *("ssh-auth", "ssh-config", "ssh-unknown-host"),
+        *("ssh-host-key-unknown", "ssh-host-key-changed"),
+    }
 )
 """Problems that would meet a new attempt just the same."""
 OVER = frozenset({"done", "lost"})
