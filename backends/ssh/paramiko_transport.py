@@ -7,7 +7,6 @@ threads as there are hosts.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from contextlib import suppress
@@ -22,6 +21,7 @@ from backends.ssh.keys import with_jumps
 from backends.ssh.link import LinkError, LinkFault
 from backends.ssh.paramiko_keys import KeyRing
 from backends.ssh.paramiko_link import ParamikoLink, open_channel
+from backends.ssh.retry import with_retries
 from backends.ssh.wire import Wire, open_command, open_tcp
 
 if TYPE_CHECKING:
@@ -95,23 +95,9 @@ class ParamikoTransport:
     def _connect(
         self, config: HostConfig, way: tuple[HostConfig, ...]
     ) -> tuple[QuickTransport, Wire]:
-        patience = time.monotonic() + config.connect_timeout
-        tries = 0
-        while True:
-            tries += 1
-            deadline = time.monotonic() + config.connect_timeout
-            if tries > 1:
-                deadline = min(deadline, max(patience, time.monotonic() + 1.0))
-            try:
-                return self._try(config, way, deadline)
-            except LinkError as error:
-                pause = pause_before_retry(error.fault, tries, config.connection_attempts)
-                if error.fault is not LinkFault.BUSY:
-                    patience = time.monotonic() + pause + config.connect_timeout
-                if pause <= 0 or time.monotonic() + pause >= patience:
-                    raise
-                if self._closing.wait(pause):
-                    raise
+        return with_retries(
+            lambda deadline: self._try(config, way, deadline), config, self._closing
+        )
 
     def _try(
         self, config: HostConfig, way: tuple[HostConfig, ...], deadline: float
@@ -196,18 +182,6 @@ def why_openssh(config: HostConfig, host_keys: HostKeyStore) -> str:
     if recorded.authorities and not recorded.keys:
         return f"@cert-authority ({recorded.authorities[0].where})"
     return ""
-
-
-def pause_before_retry(fault: LinkFault, tries: int, allowed: int) -> float:
-    """Seconds to wait before connecting again; 0: do not.
-
-    A busy server is asked again while there is time, each client at a moment of its own. For the
-    rest the user's ConnectionAttempts counts, a second apart as ssh does it.
-    """
-    if fault is LinkFault.BUSY:
-        return random.uniform(0.5, 1.5) * min(2.0, 0.1 * 2.0**tries)
-    passing = fault in (LinkFault.REFUSED, LinkFault.NO_ROUTE, LinkFault.TIMEOUT)
-    return 1.0 if passing and tries < allowed else 0.0
 
 
 def make(options: LinkOptions, secrets: Mapping[str, str]) -> ParamikoTransport:
