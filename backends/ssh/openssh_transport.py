@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 # no quote, newline or history character in it: it must pass through any login shell
 _BOOTSTRAP = (
-    'exec /bin/sh -c \'m=MARK; printf "%s" "$m in $SSH_CONNECTION;" >&2; b=$(printf "\\n_"); b=${b%_};'
-    ' IFS= read -r n || exit 0; c=; while [ "$n" -gt 0 ]; do IFS= read -r l || exit 0;'
+    'exec /bin/sh -c \'m=MARK; printf "%s" "$m in $SSH_CONNECTION;" >&2;'
+    ' b=$(printf "\\n_"); b=${b%_}; c=;'
+    ' IFS= read -r n || exit 0; while [ "$n" -gt 0 ]; do IFS= read -r l || exit 0;'
     ' c="$c$l$b"; n=$((n-1)); done; "${SHELL:-/bin/sh}" -c "$c"; s=$?;'
     ' printf "%s" "$m out $s." >&2; exit $s\''
 )
