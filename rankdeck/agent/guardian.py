@@ -8,6 +8,7 @@ import signal
 from rankdeck.agent import kernel
 from rankdeck.agent.notes import note
 from rankdeck.agent.processes import belonging, end_all, marks_of
+from rankdeck.agent.signals import WARNINGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def _guard(order: Order, agent: int) -> int:
     signal.signal(signal.SIGTERM, forward)
     signal.signal(signal.SIGINT, forward)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in WARNINGS:
+        # not ignored: that would be inherited
+        signal.signal(number, lambda number, frame: None)
     kernel.set_name("rankdeck-guard")
     kernel.become_subreaper()
     status = _wait_for(agent)

@@ -7,11 +7,12 @@ import time
 
 from rankdeck.agent import reserve, verdict
 from rankdeck.agent.exits import Exit, Exits
-from rankdeck.agent.inbox import take_commands
+from rankdeck.agent.inbox import Inbox
 from rankdeck.agent.node import LauncherProcess, Node
 from rankdeck.agent.problem import ProblemError
 from rankdeck.agent.processes import belonging, end_all, marks_of
 from rankdeck.agent.report import Reporter
+from rankdeck.agent.signals import send_to_ranks
 from rankdeck.agent.stop import Stopper
 from rankdeck.agent.watch import Watch
 
@@ -44,6 +45,7 @@ class Agent:
         self._launch = launch
         self._exits = Exits(signals, guardian_fd)
         self._reporter = Reporter(order.node_dir)
+        self._inbox = Inbox(f"{order.node_dir}/control", shared=order.shared_dir)
         self._marks = marks_of(order.run_id, order.node)
         self._guardian = os.getppid()
         self.node = Node(order)
@@ -115,7 +117,7 @@ class Agent:
         node, launch = self.node, self._launch
         tick = time.monotonic()
         node.phase = "running"
-        node.master_port = launch.master_port
+        node.master_addr, node.master_port = launch.master_addr, launch.master_port
         if launch.launcher_pid is not None:
             node.launcher = LauncherProcess(launch.launcher_pid, launch.started)
         self._watch = Watch(node, self._exits, self._reporter)
@@ -236,10 +238,12 @@ class Agent:
         return order.launcher
 
     def _read_inbox(self, now: float, tick: float) -> None:
-        for command in take_commands(f"{self._order.node_dir}/control"):
+        for command in self._inbox.take():
             if command.kind == "go":
                 if self.node.phase == "ready":
                     self._go(command)
+            elif command.kind == "signal":
+                send_to_ranks(self.node, command.signal)
             elif command.kind in ("stop", "kill"):
                 grace = self._order.grace if command.grace is None else command.grace
                 grace = 0.0 if command.kind == "kill" else grace

@@ -1,26 +1,37 @@
-"""Signals as bytes in a pipe, so that the one loop sees them like everything else."""
+"""Signals: those that come as bytes in a pipe, so that the loop sees them; those for the ranks."""
 
 from __future__ import annotations
 
 import os
 import signal
 
+from rankdeck.agent.kernel import read_stat
+from rankdeck.agent.notes import note
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
+    from rankdeck.agent.node import Node
+
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
+# schedulers send these to every process of a job as a warning; they would end a process that has
+# no use for them
+WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Signals:
-    """From here on TERM and INT ask for a stop, HUP does nothing, and CHLD wakes the loop."""
+    """From here on TERM and INT ask for a stop and CHLD wakes the loop.
+
+    HUP and the warnings do nothing.
+    """
 
     def __init__(self) -> None:
         self.fd, write_end = os.pipe()
         os.set_blocking(self.fd, False)
         os.set_blocking(write_end, False)
         signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-        for number in (*_STOPPING, signal.SIGCHLD):
+        for number in (*_STOPPING, *WARNINGS, signal.SIGCHLD):
             signal.signal(number, _noted)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -34,3 +45,21 @@ class Signals:
 
 def _noted(number: int, frame: FrameType | None) -> None:
     """The wake-up descriptor carries the signal; a handler must exist for that."""
+
+
+def send_to_ranks(node: Node, name: str) -> None:
+    """Send the signal of that name (`USR1`) to the ranks themselves, and to nothing else."""
+    number = getattr(signal, f"SIG{name}", None)
+    if not isinstance(number, signal.Signals):
+        note(f"agent: there is no signal {name!r}")
+        return
+    for rank in node.ranks:
+        if not rank.running or rank.pid is None:
+            continue
+        stat = read_stat(rank.pid)
+        if stat is None or rank.starttime not in (None, stat.start):
+            continue  # its pid may be another process's by now
+        try:
+            os.kill(rank.pid, number)
+        except (ProcessLookupError, PermissionError) as error:
+            note(f"agent: rank {rank.rank} did not get SIG{name}: {error}")
