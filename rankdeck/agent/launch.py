@@ -45,6 +45,7 @@ class Launch:
     def __init__(self, order: Order, umask: int) -> None:
         self._order = order
         self._umask = umask
+        self.master_addr = ""
         self.master_port = order.master_port
         self.launcher_pid: int | None = None
         self.rank_pids: dict[int, int] = {}
@@ -101,7 +102,7 @@ class Launch:
             ProblemError: A program could not be executed.
         """
         order = self._order
-        self.master_port = master_port
+        self.master_addr, self.master_port = master_addr, master_port
         environ = environment.node_environment(order, self._base, master_addr, master_port)
         if self.network is not None:
             for name, value in self.network.interface_variables(master_addr).items():

@@ -48,6 +48,7 @@ class Node:
         self.phase = "preparing"
         self.ranks = [Rank(rank, local) for local, rank in enumerate(order.ranks)]
         self.launcher: LauncherProcess | None = None
+        self.master_addr = ""
         self.master_port = order.master_port
         self.network: dict[str, Any] | None = None
         self.load: dict[str, Any] | None = None
@@ -97,6 +98,7 @@ class Node:
             "seq": self._seq,
             "started": self._started,
             "ended": self.ended,
+            "master_addr": self.master_addr,
             "master_port": self.master_port,
             "network": self.network,
             "launcher": self.launcher.record() if self.launcher else None,

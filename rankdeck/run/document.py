@@ -10,6 +10,7 @@ from rankdeck.run.lock import lock_holder
 from rankdeck.run.node_state import (
     LauncherState,
     NodeLoad,
+    NodeNetwork,
     NodeOutcome,
     NodeProblem,
     RankError,
@@ -28,14 +29,25 @@ class NodeDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     address: str
+    """How it is reached; empty while a scheduler has not chosen the node."""
+    placeholder: bool
+    """A scheduler has not chosen the node yet; `name` is no host's."""
     node_rank: int
     nproc: int
     first_rank: int
     state: str
+    silent_since: float | None
+    """Since when the node cannot be heard; null while it can."""
+    silence: str
+    """Why, as far as is known."""
     heartbeat: float | None
+    network: NodeNetwork | None
+    """How the node sees the network; null for a run of one node."""
     load: NodeLoad | None
     disk_free: int | None
     launcher: LauncherState | None
+    master_addr: str
+    """Where its ranks were told to meet; empty before they start."""
     master_port: int
     problem: NodeProblem | None
     stop: StopRecord | None
@@ -77,6 +89,8 @@ class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: RunPhase
     reason: str
+    since: float | None
+    """When it came into this state."""
     backend: str
     launcher: str
     project: str
@@ -90,8 +104,14 @@ class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
     world_size: int
     exit_code: int | None
     attempt: int
+    requeues: int
+    """How many attempts a scheduler began anew; they do not count as restarts."""
     max_restarts: int
     time_limit: float | None
+    master_addr: str
+    """Where the ranks meet: as agreed on once they run, as planned before that."""
+    master_port: int
+    """0: not chosen yet."""
     supervisor_pid: int | None
     """Of the living supervisor; null when there is none."""
     path: str
@@ -109,6 +129,7 @@ def show_document(snapshot: RunSnapshot, run: RunDir) -> RunDocument:
         name=state.name,
         state=state.state,
         reason=state.reason,
+        since=state.since,
         backend=state.backend,
         launcher=state.launcher,
         project=state.project,
@@ -122,8 +143,11 @@ def show_document(snapshot: RunSnapshot, run: RunDir) -> RunDocument:
         world_size=state.world_size,
         exit_code=state.exit_code,
         attempt=state.attempt,
+        requeues=state.requeues,
         max_restarts=state.max_restarts,
         time_limit=plan.time_limit,
+        master_addr=snapshot.master_addr,
+        master_port=snapshot.master_port,
         supervisor_pid=lock_holder(run.supervisor_lock),
         path=str(run.path),
         nodes=tuple(map(_node, snapshot.nodes)),

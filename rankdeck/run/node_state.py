@@ -187,6 +187,8 @@ class NodeState(_Record, frozen=True, kw_only=True):
     seq: int
     started: float
     ended: float | None = None
+    master_addr: str = ""
+    """Where the ranks of this node were told to meet; empty before they start."""
     master_port: int = 0
     network: NodeNetwork | None = None
     """Looked up when several nodes take part; null before that, and otherwise."""

@@ -1,7 +1,7 @@
 """What a reader sees of one run: its state merged with what the agents say now.
 
 Reads only. A snapshot is the same object for as long as nothing has changed on disk; half-written
-and missing files change nothing.
+and missing files change nothing. All times are by the clock of the run's supervisor.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rankdeck.errors import ExitCode, UserError
-from rankdeck.plan.records import LaunchPlan
+from rankdeck.plan.records import LaunchPlan, NodePlan
 from rankdeck.run.files import WatchedFile
 from rankdeck.run.node_state import (
     LauncherState,
     NodeLoad,
+    NodeNetwork,
     NodeOutcome,
     NodeProblem,
     NodeState,
@@ -68,19 +69,29 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     address: str
+    """How it is reached; empty while it is a placeholder."""
+    placeholder: bool = False
+    """A scheduler has not chosen the node yet; `name` is no host's."""
     node_rank: int
     nproc: int
     first_rank: int
     state: str
     """`pending`, `placed`, `ready`, `running`, `stopping`, `done` or `lost`."""
+    silent_since: float | None = None
+    """Since when the node cannot be heard; None while it can."""
+    silence: str = ""
+    """Why, as far as is known."""
     log: Path
     """The launcher's output; the file may not be there."""
     agent_log: Path
     heartbeat: float | None = None
-    """When the agent last wrote, by the node's clock; None before its first word."""
+    """When the agent last wrote; None before its first word."""
+    network: NodeNetwork | None = None
     load: NodeLoad | None = None
     disk_free: int | None = None
     launcher: LauncherState | None = None
+    master_addr: str = ""
+    """Where its ranks were told to meet; empty before that."""
     master_port: int = 0
     problem: NodeProblem | None = None
     stop: StopRecord | None = None
@@ -96,6 +107,19 @@ class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """By node rank."""
     ranks: tuple[RankView, ...]
     """By global rank, of the current attempt."""
+
+    @property
+    def master_addr(self) -> str:
+        """Where the ranks meet: as agreed on once they run, as planned before that."""
+        return next((node.master_addr for node in self.nodes if node.master_addr), "") or (
+            "" if self.nodes[0].placeholder else self.plan.master_addr
+        )
+
+    @property
+    def master_port(self) -> int:
+        """The port there; 0 while it is not chosen."""
+        chosen = (node.master_port for node in self.nodes if node.master_port)
+        return next(chosen, self.plan.master_port)
 
 
 class _NodeReader:
@@ -154,12 +178,16 @@ class RunReader:
             UserError: There is no such run (any more).
         """
         plan = self._read_plan()
-        run_changed = self._refresh_run(plan)
-        node_changed = [reader.file.refresh() for reader in self._nodes]
-        if self._snapshot is not None and not run_changed and not any(node_changed):
-            return self._snapshot
+        changed = self._refresh_run(plan)
         run = self._run
         assert run is not None
+        if changed:
+            self._follow_names(run)
+            plan = self._read_plan()
+        for reader in self._nodes:
+            changed |= reader.file.refresh()
+        if self._snapshot is not None and not changed:
+            return self._snapshot
         for index, reader in enumerate(self._nodes):
             self._view_node(reader, index, plan, run)
         self._snapshot = RunSnapshot(
@@ -171,10 +199,16 @@ class RunReader:
         return self._snapshot
 
     def _read_plan(self) -> LaunchPlan:
-        if self._plan is None:
+        run = self._run
+        # a scheduler's choice replaces the nodes that were planned
+        if self._plan is None or (run is not None and not _same_nodes(self._plan, run)):
             self._plan = read_plan(self.dir)
-            self._nodes = tuple(_NodeReader(self.dir.node(node.name)) for node in self._plan.nodes)
         return self._plan
+
+    def _follow_names(self, run: RunState) -> None:
+        names = [node.name for node in run.nodes]
+        if names != [reader.paths.path.name for reader in self._nodes]:
+            self._nodes = tuple(_NodeReader(self.dir.node(name)) for name in names)
 
     def _refresh_run(self, plan: LaunchPlan) -> bool:
         changed = self._state.refresh()
@@ -201,16 +235,20 @@ class RunReader:
         said = reader.file.value
         if said is not None and said.attempt != run.attempt:
             said = None
-        made_from = (said, node, run.attempt, ranks)
+        made_from = (said, node, planned, run.attempt, ranks)
         if reader.made_from and _same(reader.made_from, made_from):
             return
         reader.made_from = made_from
-        reader.node_view = _node_view(reader, node, planned.address, said)
+        reader.node_view = _node_view(reader, node, planned, said)
         records = {record.rank: record for record in said.ranks} if said else {}
         reader.rank_views = tuple(
-            _rank_view(rank, records.get(rank.rank), log)
+            _rank_view(rank, records.get(rank.rank), log, node.clock_ahead)
             for rank, log in zip(ranks, reader.rank_logs(run.attempt, ranks), strict=True)
         )
+
+
+def _same_nodes(plan: LaunchPlan, run: RunState) -> bool:
+    return all(a.name == b.name for a, b in zip(plan.nodes, run.nodes, strict=True))
 
 
 def _same(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
@@ -219,7 +257,7 @@ def _same(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
 
 
 def _node_view(
-    reader: _NodeReader, node: RunNode, address: str, said: NodeState | None
+    reader: _NodeReader, node: RunNode, planned: NodePlan, said: NodeState | None
 ) -> NodeView:
     problem = said.problem if said else None
     if problem is None and node.problem is not None:
@@ -228,11 +266,14 @@ def _node_view(
         )
     common = {
         "name": node.name,
-        "address": address,
+        "address": "" if planned.placeholder else planned.address,
+        "placeholder": planned.placeholder,
         "node_rank": node.node_rank,
         "nproc": node.nproc,
         "first_rank": node.first_rank,
         "state": node.state,
+        "silent_since": node.silent_since,
+        "silence": node.silence,
         "log": reader.launcher_log,
         "agent_log": reader.agent_log,
         "problem": problem,
@@ -241,17 +282,19 @@ def _node_view(
         return NodeView(**common)  # type: ignore[arg-type]
     return NodeView(
         **common,  # type: ignore[arg-type]
-        heartbeat=said.time,
+        heartbeat=said.time - node.clock_ahead,
+        network=said.network,
         load=said.load,
         disk_free=said.disk_free,
         launcher=said.launcher,
+        master_addr=said.master_addr,
         master_port=said.master_port,
         stop=said.stop,
         outcome=said.outcome,
     )
 
 
-def _rank_view(rank: RunRank, record: RankRecord | None, log: Path) -> RankView:
+def _rank_view(rank: RunRank, record: RankRecord | None, log: Path, clock_ahead: float) -> RankView:
     if record is None:
         return RankView(
             rank=rank.rank,
@@ -278,9 +321,9 @@ def _rank_view(rank: RunRank, record: RankRecord | None, log: Path) -> RankView:
         signal=rank.signal if ended else record.signal,
         core_dumped=record.core_dumped,
         exit_source=record.exit_source,
-        times=rank.times if ended else record.times,
+        times=rank.times if ended else _earlier(record.times, clock_ahead),
         log_bytes=record.log_bytes,
-        last_output=record.last_output,
+        last_output=None if record.last_output is None else record.last_output - clock_ahead,
         last_line=record.last_line,
         step=record.step,
         total_steps=record.total_steps,
@@ -290,3 +333,7 @@ def _rank_view(rank: RunRank, record: RankRecord | None, log: Path) -> RankView:
         threads=record.threads,
         error=record.error,
     )
+
+
+def _earlier(times: dict[str, float], seconds: float) -> dict[str, float]:
+    return {name: when - seconds for name, when in times.items()} if seconds else times
