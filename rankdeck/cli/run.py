@@ -95,6 +95,7 @@ def submit_draft(target: str | None, draft: JobDraft) -> RunDir:
 
     waiting = start_waiting_supervisor()
     try:
+        from rankdeck.cli.asking import terminal_ask
         from rankdeck.run.launch import submit
 
         return submit(
@@ -103,6 +104,7 @@ def submit_draft(target: str | None, draft: JobDraft) -> RunDir:
             cwd=Path.cwd(),
             environ=dict(os.environ),
             waiting=waiting,
+            ask=terminal_ask(),
         )
     finally:
         waiting.cancel()
