@@ -58,5 +58,5 @@ def _row(listed: ListedNode) -> tuple[str, ...]:
         str(node.gpus) if node.gpus else "–",
         str(node.cpus) if node.cpus else "–",
         shown(listed.state, 60) or "–",
-        shown(node.origin, 60) or "–",
+        shown(node.origin, 200) or "–",
     )

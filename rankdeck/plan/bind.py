@@ -28,8 +28,8 @@ def bind_plan(plan: LaunchPlan, hosts: Sequence[tuple[str, str]]) -> LaunchPlan:
     """
     if len(hosts) != len(plan.nodes):
         raise UserError(
-            f"the plan of {plan.run_id} is for {_nodes(len(plan.nodes))}, but"
-            f" {_nodes(len(hosts))} were given to it: {', '.join(name for name, _ in hosts)}",
+            f"{plan.run_id} is planned for {_nodes(len(plan.nodes))}, but was given"
+            f" {_nodes(len(hosts))}: {', '.join(name for name, _ in hosts)}",
             exit_code=ExitCode.UNUSABLE,
         )
     names = [name for name, _ in hosts]

@@ -26,6 +26,18 @@ def test_an_overridden_value_is_no_longer_from_the_file() -> None:
     assert merged.source("hyperparameters.lr") == Source(key="--set lr")
 
 
+def test_the_options_of_one_backend_go_when_another_is_chosen() -> None:
+    place = {"backend_options.queue": Source(file="job.yaml", line=3, key="backend_options.queue")}
+    base = JobDraft(backend="slurm", backend_options={"queue": "day"}, sources=place)
+    other = base.merged(JobDraft(backend="ssh", backend_options={"sync": "true"}))
+    assert (other.backend, other.backend_options) == ("ssh", {"sync": "true"})
+    assert other.sources == {}
+    same = base.merged(JobDraft(backend="slurm", backend_options={"width": "1"}))
+    assert same.backend_options == {"queue": "day", "width": "1"}
+    named = JobDraft(backend_options={"queue": "day"}).merged(JobDraft(backend="slurm"))
+    assert named.backend_options == {"queue": "day"}
+
+
 def test_a_host_list_replaces_a_hostfile_and_the_other_way_round() -> None:
     base = JobDraft(hostfile="/h")
     assert base.merged(JobDraft(host="a,b")).hostfile is None

@@ -130,3 +130,12 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_tags_build_no_objects() -> None:
     read = parse_job_yaml('name: !!python/object/apply:os.system ["true"]', "j")
     assert [problem.key for problem in read.problems] == ["name"]
+
+
+def test_an_option_of_a_backend_may_have_several_lines() -> None:
+    text = "backend_options:\n  line: [--mem=0, --nice]\n  queue: day\nenv:\n  A: [1]\n"
+    read = parse_job_yaml(text, "/p/job.yaml")
+    assert read.draft.backend_options == {"line": "--mem=0\n--nice", "queue": "day"}
+    assert [str(problem) for problem in read.problems] == [
+        "/p/job.yaml:5: env.A: must be a single value"
+    ]

@@ -9,7 +9,7 @@ import pytest
 
 from rankdeck.errors import InvalidJobError, Problem
 from rankdeck.job.draft import JobDraft
-from rankdeck.job.resolve import resolve, resolve_job
+from rankdeck.job.resolve import resolve, resolve_inventory, resolve_job
 from rankdeck.job.spec import JobSpec, PassAs
 
 HYPERPARAMETERS = """{"HyperParameters": [
@@ -196,3 +196,38 @@ def test_a_stored_job_is_rebuilt_with_changes(project: Path, tmp_path: Path) -> 
     changed = resolve(str(stored), changes, Path("/"), {}).spec
     assert changed.hyperparameters == {"lr": "1", "epochs": "3"}
     assert changed.nproc_per_node == 2
+
+
+def test_an_inventory_needs_no_entry(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("nnodes: 2\nhost: [a, b]\nbackend: ssh\nname: x\n")
+    spec, named = resolve_inventory(None, JobDraft(include="b"), tmp_path)
+    assert (spec.project, spec.nnodes, spec.host, spec.include) == (
+        str(tmp_path), 2, ("a", "b"), "b",
+    )  # fmt: skip
+    assert (spec.backend, named) == ("ssh", True)
+    (tmp_path / "job.yaml").unlink()
+    spec, named = resolve_inventory(str(tmp_path), JobDraft(hostfile="h"), Path("/w"))
+    assert (spec.hostfile, spec.project, named) == ("/w/h", str(tmp_path), False)
+
+
+def test_what_is_wrong_with_an_inventory_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("nnodes: none\nhosts: a\n")
+    with pytest.raises(InvalidJobError) as caught:
+        resolve_inventory(str(tmp_path), JobDraft(host=","), tmp_path)
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"{tmp_path}/job.yaml:2: hosts: is not a known key",
+        f"{tmp_path}/job.yaml:1: nnodes: must be a whole number (got 'none')",
+        "--host: has an empty entry",
+    ]
+
+
+def test_an_interpreter_of_other_machines_is_taken_by_its_full_path(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rankdeck.job.resolve.runs_elsewhere", lambda backend: backend == "ssh")
+    (tmp_path / "job.yaml").write_text("backend: ssh\n")
+    (problem,) = refused(project, tmp_path, python="/no/such/python")
+    assert "there is no Python interpreter at /no/such/python" in problem.message
+    monkeypatch.setattr("rankdeck.job.resolve.find_problems", lambda spec, sources: ())
+    spec = job(project, tmp_path, python="/no/such/python", backend="ssh")
+    assert spec.python == "/no/such/python"

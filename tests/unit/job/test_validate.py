@@ -106,6 +106,40 @@ def test_a_backend_with_several_nodes_takes_them(
     assert fields(job, host=("n1", "n2"), nnodes=2, include="n1", exclude="n2") == []
 
 
+def test_what_is_not_here_may_be_on_other_machines(
+    job: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wide(Stub):
+        capabilities = frozenset({Capability.MULTI_NODE})
+
+    monkeypatch.setattr(module, "load_backend", lambda name: Wide())
+    there = msgspec.structs.replace(
+        job, backend="wide", dataset_dir="/no/data", model_dir="/no/model",
+        output_dir="/dev/null/out",
+    )  # fmt: skip
+    found = {problem.field: problem.severity for problem in validate(there)}
+    assert found == {"dataset_dir": Severity.WARNING, "model_dir": Severity.WARNING}
+    assert fields(there, launcher="direct", entry="no-such-program", dataset_dir=None) == [
+        "model_dir"
+    ]
+    assert "entry" in fields(there, entry="/no/such/train.py")
+    assert "project" in fields(there, project="/no/such/project")
+    assert fields(there, backend="local")[-1] == "output_dir"
+
+
+def test_an_option_of_another_backend_is_told_as_that(
+    job: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = {"local": (), "ssh": (), "slurm": Stub.options, "mpi": Stub.options[1:]}
+    monkeypatch.setattr(module, "backend_names", lambda: tuple(tables))
+    monkeypatch.setattr(module, "backend_options", tables.__getitem__)
+    problem = only(job, backend_options={"queue": "day"})
+    assert problem.message == "is not an option of the local backend"
+    assert problem.hint == "it is one of slurm: choose it with --backend slurm"
+    hint = only(job, backend_options={"width": 1}).hint
+    assert hint == "it is one of slurm and mpi: choose it with --backend slurm"
+
+
 def test_backend_options_are_checked_against_the_backend(
     job: JobSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,3 +113,9 @@ def test_assignments_keep_every_byte_of_the_value() -> None:
     for text in ("a", "=b", ""):
         with pytest.raises(ValueError, match="must be NAME=VALUE"):
             values.split_assignment(text)
+
+
+def test_a_comma_of_a_range_splits_no_list() -> None:
+    assert values.read_words("a, n[1,3] ,b[2]", ",") == ("a", "n[1,3]", "b[2]")
+    with pytest.raises(ValueError, match="has an empty entry"):
+        values.read_words("n[1,3],", ",")

@@ -9,7 +9,9 @@ import pytest
 from rankdeck.errors import Severity, UserError
 from rankdeck.job.spec import JobSpec, PassAs
 from rankdeck.launchers.base import Launcher, NodeContext, launcher_names, load_launcher
-from rankdeck.plan.records import Spawn
+from rankdeck.nodes.node import Node
+from rankdeck.plan.build import build_plan
+from rankdeck.plan.records import RunIdentity, Spawn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +55,30 @@ def test_torchrun_gets_our_order_and_our_id() -> None:
     fixed = launcher.command(spec("/p/t.py"), msgspec.structs.replace(CONTEXT, master_port=29501))
     index = fixed.argv.index("--master-port")
     assert fixed.argv[index + 1] == "29501"
+
+
+def test_torchrun_on_unequal_nodes_gets_each_nodes_own_count() -> None:
+    nodes = (Node(name="a", slots=4), Node(name="b", slots=1), Node(name="c", slots=2))
+    job = spec("/p/train.py", nproc_per_node="auto", master_port=29501, python="/bin/python3")
+    plan = build_plan(job, nodes, RunIdentity(id="run-1"))
+    assert plan.world_size == 7
+    for rank, (node, first, count) in enumerate(zip(plan.nodes, (0, 4, 5), (4, 1, 2), strict=True)):
+        assert (node.first_rank, node.nproc) == (first, count)
+        assert node.argv[3:-3] == (
+            "--nnodes", "3", "--nproc-per-node", str(count), "--node-rank", str(rank),
+            "--rdzv-backend", "static", "--rdzv-id", "run-1", "--master-addr", "a",
+            "--master-port", "29501",
+        )  # fmt: skip
+
+
+def test_a_script_gets_the_contract_of_its_node() -> None:
+    job = spec("/p/train.sh", launcher="script", nproc_per_node="auto")
+    nodes = (Node(name="a", address="10.0.0.1", slots=4), Node(name="b", slots=2))
+    plan = build_plan(job, nodes, RunIdentity(id="run-1"))
+    names = ("NNODES", "NODE_RANK", "NPROC_PER_NODE", "MASTER_ADDR")
+    assert [tuple(node.env[name] for name in names) for node in plan.nodes] == [
+        ("2", "0", "4", "10.0.0.1"), ("2", "1", "2", "10.0.0.1"),
+    ]  # fmt: skip
 
 
 def test_a_script_is_run_by_bash_with_the_interpreters_folder_first_on_the_path() -> None:

@@ -150,6 +150,10 @@ def test_secrets_are_listed_by_name() -> None:
         (Node(name="n", cpus=8), "auto", 8),
         (Node(name="n", cpus=8, slots=4), "auto", 4),
         (Node(name="n", slots=4), 4, 4),
+        (Node(name="n", slots=4), "auto", 4),
+        (Node(name="n", slots=4), "gpu", 4),
+        (Node(name="n", gpus=8, slots=2, devices=(1, 5)), "gpu", 2),
+        (Node(name="n", gpus=2, cpus=8, slots=4), "gpu", 2),
     ],
 )
 def test_ranks_of_a_node(node: Node, wanted: int | str, count: int) -> None:
@@ -168,6 +172,30 @@ def test_what_a_node_cannot_hold_is_told(node: Node, wanted: int | str, said: st
     with pytest.raises(InvalidJobError, match=said) as caught:
         plan(node, nproc_per_node=wanted)
     assert "(node n)" in str(caught.value)
+
+
+def test_a_node_sees_only_its_devices_unless_the_job_says_otherwise() -> None:
+    nodes = (Node(name="a", slots=2, devices=(0, 3)), Node(name="b", slots=4))
+    made = plan(*nodes, nproc_per_node="auto")
+    assert [node.nproc for node in made.nodes] == [2, 4]
+    assert made.nodes[0].env["CUDA_VISIBLE_DEVICES"] == "0,3"
+    assert "CUDA_VISIBLE_DEVICES" not in made.nodes[1].env
+    (first, _) = plan(*nodes, env={"CUDA_VISIBLE_DEVICES": "7"}).nodes
+    assert first.env["CUDA_VISIBLE_DEVICES"] == "7"
+
+
+def test_a_node_keeps_how_it_is_reached() -> None:
+    nodes = (Node(name="a", user="bob", port=2222), Node(name="b", address="10.0.0.2"))
+    facts = [(node.user, node.port, node.address) for node in plan(*nodes).nodes]
+    assert facts == [("bob", 2222, "a"), ("", 0, "10.0.0.2")]
+    made = plan(*nodes)
+    assert {(node.entry, node.output_dir) for node in made.nodes} == {
+        ("/p/src/train.py", "/p/output/r-1")
+    }
+
+
+def test_where_an_inventory_named_a_node_does_not_change_the_plan() -> None:
+    assert plan(Node(name="a", origin="/h:1")) == plan(Node(name="a", origin="--host"))
 
 
 def test_every_node_that_does_not_fit_is_told() -> None:

@@ -85,6 +85,21 @@ def test_a_wrong_explicit_interpreter_is_named(tmp_path: Path) -> None:
             find_interpreter(given, {"PATH": "/usr/bin"}, tmp_path)
 
 
+def test_a_full_path_that_is_not_here_may_be_on_other_machines(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    there = {"PATH": "/usr/bin"}
+    assert (
+        find_interpreter("/opt/../opt/x/python", there, tmp_path, elsewhere=True) == "/opt/x/python"
+    )
+    for given, said in (
+        ("./gone", "there is no Python interpreter at"),
+        (str(tmp_path / "plain"), "cannot be executed"),
+        ("no-such-python", "on PATH"),
+    ):
+        with pytest.raises(UserError, match=said):
+            find_interpreter(given, there, tmp_path, elsewhere=True)
+
+
 def test_torch_is_told_by_its_version_file(tmp_path: Path) -> None:
     assert torch_version(str(environment(tmp_path / "a", "2.9.1+cpu"))) == "2.9.1+cpu"
     assert torch_version(str(environment(tmp_path / "b"))) is None
