@@ -14,6 +14,8 @@ from hashlib import sha1
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from backends.ssh.config_files import ConfigFiles, Line, included, words
 from backends.ssh.link import LinkError, LinkFault
 from backends.ssh.patterns import matches_any
@@ -39,8 +41,7 @@ _ONLY_OPENSSH = {
 """Options that change whether or how a host is reached, and the value that switches them off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True):
     """A jump host, as `ProxyJump` names it."""
 
     host: str
@@ -48,8 +49,7 @@ class Hop:
     port: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostConfig:
+class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one host that a connection needs; paths and tokens are expanded."""
 
     name: str

@@ -7,56 +7,85 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import paramiko
-
 from backends.ssh.host_keys import refusal
 from backends.ssh.known_hosts import HostKey, Verdict
+from backends.ssh.lean_paramiko import paramiko
 from backends.ssh.link import LinkError, LinkFault
 from backends.ssh.login import log_in
+from backends.ssh.paramiko_keys import KeyRing
+from backends.ssh.paramiko_link import ParamikoLink, open_channel
 from backends.ssh.paramiko_wire import QuickTransport
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backends.ssh.config import HostConfig
     from backends.ssh.host_keys import HostKeyStore
-    from backends.ssh.paramiko_keys import KeyRing
-    from backends.ssh.wire import Wire
+    from backends.ssh.wire import Carrier, Wire
 
 
-def establish(
-    wire: Wire, config: HostConfig, host_keys: HostKeyStore, ring: KeyRing, deadline: float
-) -> QuickTransport:
-    """Everything between the first byte and the first command.
+class Engine:
+    """What paramiko does for a connection, with the keys that all connections share.
 
-    Raises:
-        LinkError: With the fault; the wire is left for the caller to close.
+    Made when the first host has been reached: importing paramiko takes longer than that, and
+    many hosts prepare their end of the connection meanwhile.
     """
-    transport, key = shake_hands(wire, config, host_keys, deadline)
-    judgement = host_keys.judge(config, key)
-    if judgement.verdict is not Verdict.KNOWN:
-        with suppress(Exception):
-            transport.close()
-        raise refusal(config, key, judgement)
-    log_in(transport, wire, config, ring, deadline)
-    return transport
 
+    def __init__(self, host_keys: HostKeyStore, passphrases: Mapping[str, str]) -> None:
+        self._host_keys = host_keys
+        self._ring = KeyRing(passphrases)
 
-def shake_hands(
-    wire: Wire, config: HostConfig, host_keys: HostKeyStore, deadline: float
-) -> tuple[QuickTransport, HostKey]:
-    """Exchange keys; the host has then proved that it owns the key it shows.
+    def establish(self, wire: Wire, config: HostConfig, deadline: float) -> QuickTransport:
+        """Everything between the first byte and the first command.
 
-    Raises:
-        LinkError: It went away, took too long, or shares no algorithm with us.
-    """
-    transport = QuickTransport(wire, config, host_keys.entries(config))
-    done = threading.Event()
-    transport.start_client(event=done)
-    # the wire ends by itself at the deadline; the second is for its thread to say so
-    done.wait(max(0.0, deadline - time.monotonic()) + 1.0)
-    key = transport.host_key
-    if not transport.is_active() or not transport.initial_kex_done or key is None:
-        raise _failure(transport, wire, config)
-    return transport, HostKey(key.get_name(), key.asbytes())
+        Raises:
+            LinkError: With the fault; the wire is left for the caller to close.
+        """
+        transport, key = self.shake_hands(wire, config, deadline)
+        judgement = self._host_keys.judge(config, key)
+        if judgement.verdict is not Verdict.KNOWN:
+            with suppress(Exception):
+                transport.close()
+            raise refusal(config, key, judgement)
+        log_in(transport, wire, config, self._ring, deadline)
+        return transport
+
+    def shake_hands(
+        self, wire: Wire, config: HostConfig, deadline: float
+    ) -> tuple[QuickTransport, HostKey]:
+        """Exchange keys; the host has then proved that it owns the key it shows.
+
+        Raises:
+            LinkError: It went away, took too long, or shares no algorithm with us.
+        """
+        transport = QuickTransport(wire, config, self._host_keys.entries(config))
+        done = threading.Event()
+        transport.start_client(event=done)
+        # the wire ends by itself at the deadline; the second is for its thread to say so
+        done.wait(max(0.0, deadline - time.monotonic()) + 1.0)
+        key = transport.host_key
+        if not transport.is_active() or not transport.initial_kex_done or key is None:
+            raise _failure(transport, wire, config)
+        return transport, HostKey(key.get_name(), key.asbytes())
+
+    def link(self, host: str, transport: QuickTransport, wire: Wire) -> ParamikoLink:
+        """The connection as others use it."""
+        return ParamikoLink(host, transport, wire)
+
+    def tunnel(
+        self, jump: str, transport: QuickTransport, destination: tuple[str, int], timeout: float
+    ) -> Carrier:
+        """A channel through a jump host.
+
+        Raises:
+            LinkError: The jump host cannot reach the destination.
+        """
+        channel: Carrier = open_channel(jump, transport, destination, timeout)
+        return channel
+
+    def close(self) -> None:
+        """Let go of agents and passphrases."""
+        self._ring.close()
 
 
 def _failure(transport: QuickTransport, wire: Wire, config: HostConfig) -> LinkError:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import paramiko
-
+from backends.ssh.lean_paramiko import paramiko
 from backends.ssh.link import LinkError, LinkFault
 
 if TYPE_CHECKING:

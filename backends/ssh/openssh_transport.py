@@ -8,7 +8,7 @@ that no process list shows it.
 
 from __future__ import annotations
 
-import secrets as random
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -104,7 +104,7 @@ class OpensshLink:
         return session
 
     def _open(self, deadline: float) -> Session:
-        mark = f"rankdeck-{random.token_hex(8)}"
+        mark = f"rankdeck-{os.urandom(8).hex()}"
         argv = (
             *arguments(self._node, self._config, self._options),
             _BOOTSTRAP.replace("MARK", mark),

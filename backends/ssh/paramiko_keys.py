@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -22,6 +21,7 @@ from backends.ssh.keys import (
     read_certificate,
     read_key_file,
 )
+from backends.ssh.lean_paramiko import paramiko
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

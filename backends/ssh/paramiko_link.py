@@ -6,8 +6,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import paramiko
-
+from backends.ssh.lean_paramiko import paramiko
 from backends.ssh.link import LinkError, LinkFault
 from backends.ssh.paramiko_wire import Inbox
 

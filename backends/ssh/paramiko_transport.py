@@ -13,14 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.ssh import openssh_transport
 from backends.ssh.config import Resolver
-from backends.ssh.handshake import establish, shake_hands
 from backends.ssh.host_keys import HostKeyStore
 from backends.ssh.keys import with_jumps
 from backends.ssh.link import LinkError, LinkFault
-from backends.ssh.paramiko_keys import KeyRing
-from backends.ssh.paramiko_link import ParamikoLink, open_channel
 from backends.ssh.retry import with_retries
 from backends.ssh.wire import Wire, open_command, open_tcp
 
@@ -28,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backends.ssh.config import HostConfig
+    from backends.ssh.handshake import Engine
     from backends.ssh.known_hosts import HostKey
     from backends.ssh.link import Link, LinkOptions, Transport
     from backends.ssh.paramiko_wire import QuickTransport
@@ -43,7 +40,8 @@ class ParamikoTransport:
         self._options = options
         self._resolver = Resolver(options)
         self._host_keys = HostKeyStore()
-        self._ring = KeyRing(secrets)
+        self._secrets = dict(secrets)
+        self._engine_made: Engine | None = None
         self._lock = threading.Lock()
         self._jumps: dict[tuple[str, ...], _Jump] = {}
         self._openssh: Transport | None = None
@@ -55,7 +53,7 @@ class ParamikoTransport:
         if why_openssh(config, self._host_keys):
             return self._by_program().connect(node)
         transport, wire = self._connect(config, self._way(config))
-        return ParamikoLink(node.name, transport, wire)
+        return self._engine().link(node.name, transport, wire)
 
     def host_key(self, node: Node) -> HostKey:
         """The key that a host shows, without logging in to it.
@@ -67,7 +65,7 @@ class ParamikoTransport:
         deadline = time.monotonic() + config.connect_timeout
         wire = self._wire(config, self._way(config), deadline)
         try:
-            return shake_hands(wire, config, self._host_keys, deadline)[1]
+            return self._engine().shake_hands(wire, config, deadline)[1]
         finally:
             wire.close()
 
@@ -79,11 +77,24 @@ class ParamikoTransport:
             self._jumps.clear()
         for jump in jumps:
             jump.close()
-        self._ring.close()
+        if self._engine_made is not None:
+            self._engine_made.close()
+        self._secrets.clear()
         if self._openssh is not None:
             self._openssh.close()
 
+    def _engine(self) -> Engine:
+        # imported only now: see Engine
+        from backends.ssh.handshake import Engine
+
+        with self._lock:
+            if self._engine_made is None:
+                self._engine_made = Engine(self._host_keys, self._secrets)
+            return self._engine_made
+
     def _by_program(self) -> Transport:
+        from backends.ssh import openssh_transport
+
         with self._lock:
             if self._openssh is None:
                 self._openssh = openssh_transport.make(self._options, {})
@@ -104,7 +115,7 @@ class ParamikoTransport:
     ) -> tuple[QuickTransport, Wire]:
         wire = self._wire(config, way, deadline)
         try:
-            transport = establish(wire, config, self._host_keys, self._ring, deadline)
+            transport = self._engine().establish(wire, config, deadline)
             # an interval of the protocol's own, where the kernel cannot watch the peer
             by_protocol = config.server_alive_interval
             if not wire.peer_address:
@@ -122,7 +133,7 @@ class ParamikoTransport:
             jump = self._through(way, deadline)
             destination = (config.hostname, config.port)
             left = max(0.1, deadline - time.monotonic())
-            return Wire(open_channel(way[-1].name, jump, destination, left), deadline)
+            return Wire(self._engine().tunnel(way[-1].name, jump, destination, left), deadline)
         if config.proxy_command:
             connection, process = open_command(config)
             return Wire(connection, deadline, process)

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import paramiko
+from backends.ssh.lean_paramiko import paramiko  # isort: skip
 from paramiko.buffered_pipe import BufferedPipe, PipeTimeout
 from paramiko.packet import Packetizer
 
@@ -41,10 +41,6 @@ if TYPE_CHECKING:
 
 else:
     _Theirs = paramiko.Transport
-
-# what goes wrong is raised; paramiko would print it to the terminal as well
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-logging.getLogger("paramiko").propagate = False
 
 _QUICK_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 _QUICK_KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org")
@@ -97,6 +93,26 @@ class QuickTransport(_Theirs):
             )
         if config.compression:
             self.use_compression(True)
+
+    @property
+    def preferred_kex(self) -> tuple[str, ...]:
+        """Key exchange methods; not filtered anew each time."""
+        return self._preferred_kex
+
+    @property
+    def preferred_ciphers(self) -> tuple[str, ...]:
+        """Ciphers; not filtered anew each time."""
+        return self._preferred_ciphers
+
+    @property
+    def preferred_macs(self) -> tuple[str, ...]:
+        """Message authentication codes; not filtered anew each time."""
+        return self._preferred_macs
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """Host key algorithms, none with certificates: those are checked by ssh itself."""
+        return self._preferred_keys
 
     def _log(self, level: int, msg: Any, *args: Any) -> None:
         if level >= logging.WARNING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,6 +34,8 @@ def with_retries(attempt: Callable[[float], T], config: HostConfig, closing: thr
             return attempt(deadline)
         except LinkError as error:
             if error.fault is LinkFault.BUSY:
+                import random
+
                 pause = random.uniform(0.5, 1.5) * min(2.0, 0.1 * 2.0**tries)
                 if time.monotonic() + pause >= deadline or closing.wait(pause):
                     raise
