@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from rankdeck.errors import UserError
+from rankdeck.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -189,14 +189,21 @@ def load_backend(name: str) -> Backend:
     """The backend of that name.
 
     Raises:
-        UserError: There is none; lists those there are.
+        UserError: There is none (lists those there are), or it cannot be loaded.
     """
     target = _SHIPPED.get(name) or _entry_points().get(name)
     if target is None:
         known = ", ".join(backend_names())
         raise UserError(f"there is no backend named {name!r}", f"installed backends: {known}")
     module, _, attribute = target.partition(":")
-    backend: Backend = getattr(import_module(module), attribute)()
+    try:
+        backend: Backend = getattr(import_module(module), attribute)()
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"the backend {name!r} cannot be loaded: {error}",
+            "install what it needs, or choose another backend",
+            exit_code=ExitCode.UNUSABLE,
+        ) from error
     return backend
 
 

@@ -16,7 +16,7 @@ from rankdeck.job import values
 from rankdeck.job.draft import JobDraft, Source, located
 from rankdeck.job.fields import FIELDS, PATH_KINDS
 from rankdeck.job.spec import JobSpec, PassAs
-from rankdeck.job.validate import errors_of, find_problems, runs_elsewhere
+from rankdeck.job.validate import NODE_FIELDS, errors_of, find_problems, runs_elsewhere
 from rankdeck.project.hyperparameters import (
     FILE_NAME,
     HyperParameterFile,
@@ -67,7 +67,7 @@ def resolve(
     problems: list[Problem] = []
     flags = _absolute(draft, cwd)
     base = _read_target(target, flags, cwd, problems)
-    merged = base.merged(flags)
+    merged = _for_backend(base, flags).merged(flags)
     fields = _typed(merged, problems)
     _complete(fields, merged, cwd, environ, problems)
     file = find_hyperparameters(fields["project"], fields["entry"])
@@ -123,6 +123,16 @@ def _absolute(draft: JobDraft, cwd: Path) -> JobDraft:
         if field.kind in PATH_KINDS and isinstance(value, str) and value:
             changes[field.name] = os.path.normpath(os.path.join(cwd, os.path.expanduser(value)))
     return msgspec.structs.replace(draft, **changes) if changes else draft
+
+
+def _for_backend(base: JobDraft, flags: JobDraft) -> JobDraft:
+    """The base without its nodes where the options name another backend that has none.
+
+    What a flag cannot take back would otherwise keep the job of a cluster from running here.
+    """
+    if flags.backend in (None, base.backend) or runs_elsewhere(flags.backend or ""):
+        return base
+    return msgspec.structs.replace(base, **dict.fromkeys(NODE_FIELDS))
 
 
 def _read_target(

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from rankdeck.backend import Backend
 
 _HERE = "local"
-_NODE_FIELDS = ("hostfile", "host", "include", "exclude")
+NODE_FIELDS = ("nnodes", "hostfile", "host", "include", "exclude")
+"""What means something only to a backend that reaches other machines."""
 
 
 def validate(spec: JobSpec) -> tuple[Problem, ...]:
@@ -157,7 +158,7 @@ def _backend(spec: JobSpec) -> list[Problem]:
     if Capability.MULTI_NODE in backend.capabilities:
         return problems
     alone = f"the {backend.name} backend runs on this machine only"
-    for field in _NODE_FIELDS:
+    for field in NODE_FIELDS[1:]:
         if getattr(spec, field):
             problems.append(
                 _problem(

@@ -231,3 +231,16 @@ def test_an_interpreter_of_other_machines_is_taken_by_its_full_path(
     monkeypatch.setattr("rankdeck.job.resolve.find_problems", lambda spec, sources: ())
     spec = job(project, tmp_path, python="/no/such/python", backend="ssh")
     assert spec.python == "/no/such/python"
+
+
+def test_a_backend_without_nodes_leaves_the_jobs_nodes_out(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`rerun --backend local` of a cluster's job: no option could take the hostfile back."""
+    (project / "job.yaml").write_text(
+        "entry: train.py\nbackend: ssh\nhostfile: hosts\nnnodes: 4\ninclude: a\n"
+    )
+    spec = job(project, tmp_path, backend="local")
+    assert (spec.hostfile, spec.nnodes, spec.include) == (None, None, None)
+    (problem,) = refused(project, tmp_path, backend="local", exclude="b")
+    assert problem.field == "exclude", "what the options themselves say is refused"
