@@ -187,6 +187,7 @@ class Resolver:
     def __init__(self, options: LinkOptions) -> None:
         self._options = options
         self._files = ConfigFiles()
+        self._paths: dict[str, Path] = {}
 
     def resolve(self, node: Node) -> HostConfig:
         """The configuration for a node of an inventory.
@@ -203,7 +204,7 @@ class Resolver:
             LinkError: As `resolve`.
         """
         reading = self._read(host, user, port)
-        return _build(reading, self._options)
+        return _build(reading, self._options, self._paths)
 
     def _read(self, host: str, user: str, port: int) -> _Reading:
         given = {"user": user, "port": str(port) if port else ""}
@@ -233,23 +234,31 @@ def _host_name(configured: str, original: str) -> str:
 
 
 def _percent(text: str, tokens: dict[str, str]) -> str:
+    if "%" not in text:
+        return text
     parts = text.split("%%")
     for token, value in tokens.items():
         parts = [part.replace(f"%{token}", value) for part in parts]
     return "%".join(parts)
 
 
-def _build(reading: _Reading, options: LinkOptions) -> HostConfig:
+def _build(reading: _Reading, options: LinkOptions, paths: dict[str, Path]) -> HostConfig:
     hostname = _host_name(reading.first("hostname"), reading.original)
     user = reading.first("user") or getpass.getuser()
     port = _number(reading, "port", 22)
     alias = reading.first("hostkeyalias")
     jumps = _jumps(reading, hostname, user, port)
     tokens = _tokens(reading.original, hostname, user, port, alias)
-    tokens["C"] = _connection_hash(tokens, jumps)
+    control = reading.first("controlpath")
+    if "%C" in control:
+        tokens["C"] = _connection_hash(tokens, jumps)
 
     def path(text: str) -> Path:
-        return Path(os.path.expandvars(_percent(text, tokens))).expanduser()
+        if "%" in text:
+            return _path(_percent(text, tokens))
+        if text not in paths:
+            paths[text] = _path(text)
+        return paths[text]
 
     named = [text for text in reading.lists.get("identityfile", []) if text.lower() != "none"]
     user_hosts = reading.all("userknownhostsfile") or ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
@@ -259,7 +268,6 @@ def _build(reading: _Reading, options: LinkOptions) -> HostConfig:
     )
     user_files = tuple(path(text) for text in user_hosts if text.lower() != "none")
     families = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
-    control = reading.first("controlpath")
     return HostConfig(
         name=reading.original,
         hostname=hostname,
@@ -293,6 +301,10 @@ def _build(reading: _Reading, options: LinkOptions) -> HostConfig:
         gssapi=_yes(reading, "gssapiauthentication"),
         needs_openssh=reading.openssh_only or _openssh_option(reading),
     )
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expandvars(text)).expanduser()
 
 
 def _tokens(original: str, hostname: str, user: str, port: int, alias: str) -> dict[str, str]:

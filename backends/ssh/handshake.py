@@ -61,8 +61,8 @@ class Engine:
         transport = QuickTransport(wire, config, self._host_keys.entries(config))
         done = threading.Event()
         transport.start_client(event=done)
-        # the wire ends by itself at the deadline; the second is for its thread to say so
-        done.wait(max(0.0, deadline - time.monotonic()) + 1.0)
+        if not done.wait(max(0.0, deadline - time.monotonic())):
+            wire.expire()
         key = transport.host_key
         if not transport.is_active() or not transport.initial_kex_done or key is None:
             raise _failure(transport, wire, config)
@@ -98,7 +98,7 @@ def _failure(transport: QuickTransport, wire: Wire, config: HostConfig) -> LinkE
             "choose the openssh transport for it, or widen Ciphers, KexAlgorithms or"
             " HostKeyAlgorithms",
         )
-    if wire.expired or transport.is_active():
+    if wire.expired:
         what = "says nothing" if not wire.received else "did not finish the key exchange"
         return LinkError(
             LinkFault.TIMEOUT,

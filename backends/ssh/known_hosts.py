@@ -134,6 +134,7 @@ class KnownHosts:
         self._plain: dict[str, list[KnownKey]] = {}
         self._patterns: list[tuple[tuple[str, ...], KnownKey]] = []
         self._hashed: list[_Hashed] = []
+        self._found: dict[str, HostEntries] = {}
         for file in files:
             try:
                 text = file.read_text(encoding="utf-8", errors="replace")
@@ -143,6 +144,11 @@ class KnownHosts:
 
     def entries(self, label: str) -> HostEntries:
         """What the files say about a host; `label` as `host_label` makes it."""
+        if label not in self._found:
+            self._found[label] = self._search(label)
+        return self._found[label]
+
+    def _search(self, label: str) -> HostEntries:
         found = [
             *self._plain.get(label, ()),
             *(known for patterns, known in self._patterns if matches_any(label, patterns)),

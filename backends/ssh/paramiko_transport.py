@@ -116,28 +116,31 @@ class ParamikoTransport:
         wire = self._wire(config, way, deadline)
         try:
             transport = self._engine().establish(wire, config, deadline)
-            # an interval of the protocol's own, where the kernel cannot watch the peer
-            by_protocol = config.server_alive_interval
-            if not wire.peer_address:
-                by_protocol = by_protocol or self._options.keepalive
-            if by_protocol > 0:
-                transport.set_keepalive(round(by_protocol))
-            wire.established(by_protocol if by_protocol > 0 else None)
+            interval = self._interval(config, way)
+            if interval is not None:
+                transport.set_keepalive(max(1, round(interval)))
+            wire.established()
         except BaseException:
             wire.close()
             raise
         return transport, wire
 
     def _wire(self, config: HostConfig, way: tuple[HostConfig, ...], deadline: float) -> Wire:
+        interval = self._interval(config, way)
         if way:
             jump = self._through(way, deadline)
             destination = (config.hostname, config.port)
             left = max(0.1, deadline - time.monotonic())
-            return Wire(self._engine().tunnel(way[-1].name, jump, destination, left), deadline)
+            return Wire(self._engine().tunnel(way[-1].name, jump, destination, left), interval)
         if config.proxy_command:
             connection, process = open_command(config)
-            return Wire(connection, deadline, process)
-        return Wire(open_tcp(config, deadline, self._options.keepalive), deadline)
+            return Wire(connection, interval, process)
+        return Wire(open_tcp(config, deadline, self._options.keepalive), interval)
+
+    def _interval(self, config: HostConfig, way: tuple[HostConfig, ...]) -> float | None:
+        """Seconds between keepalives of the protocol, needed where the kernel sees no peer."""
+        proxied = bool(way or config.proxy_command)
+        return config.server_alive_interval or (self._options.keepalive if proxied else 0) or None
 
     def _through(self, way: tuple[HostConfig, ...], deadline: float) -> QuickTransport:
         key = tuple(config.target for config in way)

@@ -118,6 +118,9 @@ class QuickTransport(_Theirs):
         if level >= logging.WARNING:
             super()._log(level, msg, *args)
 
+    def _parse_debug(self, message: paramiko.Message) -> None:
+        """What sshd says for debugging is for nobody here."""
+
     def refusal(self) -> str:
         """Why the server refused the channel that this thread asked for last; empty: it did not."""
         return self._refusals.pop(getattr(self._mine, "number", -1), "")

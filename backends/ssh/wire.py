@@ -1,8 +1,8 @@
 """Wire: the socket under an SSH connection, tuned for what that connection is doing.
 
 While connecting, it acknowledges every packet at once (sshd answers in small packets, and would
-otherwise wait 40 ms for each acknowledgement) and gives up at one deadline for everything. When
-the connection stands, it blocks without ever waking up; the kernel finds out if the peer is gone.
+otherwise wait 40 ms for each acknowledgement). When the connection stands, it blocks without ever
+waking up; the kernel finds out if the peer is gone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backends.ssh.link import LinkError, LinkFault
 if TYPE_CHECKING:
     from backends.ssh.config import HostConfig
 
-_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _READ_SIZE = 1 << 16
 
 
@@ -48,19 +48,33 @@ class Wire:
     """A socket-like object for paramiko, in the two states that the module names."""
 
     def __init__(
-        self, carrier: Carrier, deadline: float, process: subprocess.Popen[bytes] | None = None
+        self,
+        carrier: Carrier,
+        wake_every: float | None = None,
+        process: subprocess.Popen[bytes] | None = None,
     ) -> None:
+        """Wrap a carrier.
+
+        Args:
+            carrier: What carries the bytes.
+            wake_every: Seconds after which an idle `recv` wakes up, for keepalives of the
+                protocol; None: never.
+            process: A program that ends with this wire.
+        """
+        # set once: a second thread that changed it during a recv could leave the socket in
+        # non-blocking mode, and whoever reads it spinning
+        carrier.settimeout(wake_every)
         self._carrier = carrier
         self._socket = carrier if isinstance(carrier, socket.socket) else None
         self._tcp = self._socket if self._socket and self._socket.family != socket.AF_UNIX else None
-        self._deadline: float | None = deadline
+        self._quick = self._tcp
         self._process = process
         self._buffer = b""
         self._closed = False
         self.received = 0
         """Bytes received so far."""
         self.expired = False
-        """The deadline has passed while connecting."""
+        """It was closed because connecting took too long."""
 
     def recv(self, size: int) -> bytes:
         """The next bytes. What has arrived already is taken from the kernel in one go."""
@@ -73,43 +87,34 @@ class Wire:
         return piece
 
     def _receive(self, size: int) -> bytes:
-        deadline = self._deadline
-        if deadline is not None:
-            self._await(deadline)
         try:
             chunk = self._carrier.recv(size)
         except TimeoutError as error:
-            if deadline is not None and time.monotonic() >= deadline:
-                self.expired = True
-                raise EOFError from error
-            if error.errno is not None:
-                # the kernel gave up; paramiko would take this for its own timeout and go on
-                raise ConnectionResetError(error.errno, "the host does not answer") from error
-            raise
+            if error.errno is None:
+                raise
+            # the kernel gave up; paramiko would take this for its own timeout and go on
+            raise ConnectionResetError(error.errno, "the host does not answer") from error
         self.received += len(chunk)
-        if deadline is not None and self._tcp is not None and _QUICKACK is not None:
+        if self._quick is not None and _QUICKACK is not None:
             with suppress(OSError):
-                self._tcp.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+                self._quick.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         return chunk
-
-    def _await(self, deadline: float) -> None:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            self.expired = True
-            raise EOFError
-        self._carrier.settimeout(left)
 
     def send(self, data: bytes) -> int:
         """Send some of the bytes."""
         return self._carrier.send(data)
 
     def settimeout(self, seconds: float | None) -> None:
-        """Ignored: this object decides by itself how long it blocks."""
+        """Ignored: how long it blocks was decided when it was made."""
 
-    def established(self, wake_every: float | None) -> None:
-        """Connecting is over: block for good, or wake up for keepalives of the protocol."""
-        self._deadline = None
-        self._carrier.settimeout(wake_every)
+    def established(self) -> None:
+        """Connecting is over: acknowledge packets as the kernel likes."""
+        self._quick = None
+
+    def expire(self) -> None:
+        """Connecting took too long: end it."""
+        self.expired = True
+        self.close()
 
     @property
     def peer_address(self) -> str:
