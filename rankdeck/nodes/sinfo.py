@@ -174,7 +174,7 @@ def _state(text: str) -> tuple[str, str]:
     if match is None:
         raise ValueError(f"has {quoted(text)} where a node's state belongs")
     word = match[1].lower()
-    return _LONG_NAMES.get(word, word), match[3].replace("+", "")
+    return _LONG_NAMES.get(word, word), match[3]
 
 
 def _number(text: str) -> int:
