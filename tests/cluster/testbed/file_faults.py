@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import daemons, hosts
+from . import daemons, hosts, machine
 from .bed import LOGIN
 from .errors import BedError
 from .processes import SYSTEM_PATH, run
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SHIM = Path(__file__).with_name("clock.c")
-_COMPILERS = ("cc", "gcc", "tcc", "clang")
 _BENEATH = "/run/beneath"
 """Where a host keeps a folder that is covered by one with some entries left out."""
 
@@ -155,8 +154,8 @@ def clock(bed: Bed, state: State, name: str, seconds: float) -> None:
 def _built_shim(bed: Bed) -> Path:
     shim = bed.etc / "clock.so"
     if not shim.exists():
-        compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
-        if compiler is None:
+        compiler = machine.compiler()
+        if not compiler:
             raise BedError("to move a clock: apt-get install --no-install-recommends tcc")
         words = ["-shared", "-fPIC", "-nostdlib", "-w", "-o", str(shim), str(_SHIM)]
         run([compiler, *words])

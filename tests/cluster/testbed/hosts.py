@@ -81,15 +81,34 @@ def processes(state: State, name: str) -> dict[int, Process]:
     return found
 
 
-def carriers(state: State, name: str, variable: str, value: str) -> list[int]:
-    """The host's processes that have this in their environment, by the host's own numbers."""
+def carriers(state: State, variable: str, value: str) -> dict[str, list[int]]:
+    """Every process that has this in its environment, by host and the host's own numbers.
+
+    Looked up in this machine's own process table, which no host can hide anything from. What runs
+    outside every host is found under the empty name.
+    """
     mark = f"{variable}={value}".encode()
-    found = []
-    for number, process in processes(state, name).items():
+    homes = _namespaces_of(state)
+    found: dict[str, list[int]] = {}
+    for pid in _all_pids():
+        # a zombie has an empty environment, so it is never found
         with suppress(OSError):
-            if mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
-                found.append(number)
-    return sorted(found)
+            if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                network = os.readlink(f"/proc/{pid}/ns/net")
+                own = os.readlink(f"/proc/{pid}/ns/pid")
+                name = homes.get(own) or homes.get(network) or ""
+                found.setdefault(name, []).append(_number_inside(pid) if own in homes else pid)
+    return found
+
+
+def _namespaces_of(state: State) -> dict[str, str]:
+    """Which host a process namespace belongs to; for the login node, its network's."""
+    homes = {}
+    for name in state.hosts:
+        with suppress(BedError, OSError):
+            kind = "net" if name == LOGIN else "pid"
+            homes[os.readlink(f"/proc/{init_pid(state, name)}/ns/{kind}")] = name
+    return homes
 
 
 def _all_pids() -> Iterator[int]:

@@ -33,6 +33,7 @@ _SLURM_TOOLS = {
 _MANY_HOSTS = 24
 _NEIGHBOURS = Path("/proc/sys/net/ipv4/neigh/default")
 _THRESHOLDS = ("gc_thresh3", "gc_thresh2", "gc_thresh1")
+_COMPILERS = ("cc", "gcc", "tcc", "clang")
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
 
 
@@ -63,6 +64,11 @@ def require(options: Options) -> None:
     """
     if reason := lacking(slurm=options.slurm):
         raise BedError(f"no test cluster on this machine: {reason}")
+
+
+def compiler() -> str:
+    """Any C compiler; empty if there is none. Only moving a clock needs one."""
+    return next(filter(None, map(shutil.which, _COMPILERS)), "")
 
 
 def _found(tool: str, places: str) -> bool:

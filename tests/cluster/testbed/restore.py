@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
-from . import daemons, file_faults, host_faults, wire_faults
+from . import daemons, file_faults, host_faults, ssh_files, wire_faults
 from .bed import LOGIN
 
 if TYPE_CHECKING:
@@ -50,3 +51,13 @@ def restore_all(bed: Bed, state: State) -> None:
     """Bring every host back."""
     for name in state.hosts:
         restore(bed, state, name)
+
+
+def reset_files(bed: Bed) -> None:
+    """Give root's home the `.ssh` it had, and nothing else."""
+    for entry in bed.home.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+    ssh_files.reset_user_files(bed)

@@ -1,0 +1,98 @@
+"""The `rankdeck` command on the login node, with a state directory that every host sees."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.cluster.testbed.bed import LOGIN
+from tests.e2e.conftest import FINAL, Cli, until
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from tests.cluster.cluster import Cluster
+
+
+@dataclass
+class RankdeckAtLogin(Cli):
+    """What `Cli` is for one machine, for a cluster; also on a second login node."""
+
+    cluster: Cluster = field(kw_only=True)
+
+    def __call__(
+        self,
+        *args: str | Path,
+        timeout: float = 120.0,
+        cwd: Path | None = None,
+        on: str = LOGIN,
+        **env: str,
+    ) -> subprocess.CompletedProcess[str]:
+        words = [*self.argv, *map(str, args)]
+        extra = {**self.env, **env}
+        return self.cluster.login(*words, on=on, cwd=cwd, env=extra, timeout=timeout)
+
+    def start(
+        self, *args: str | Path, on: str = LOGIN, cwd: Path | None = None, **env: str
+    ) -> subprocess.Popen[Any]:
+        words = [*self.argv, *map(str, args)]
+        return self.cluster.start(*words, on=on, cwd=cwd, env={**self.env, **env})
+
+    @property
+    def argv(self) -> list[str]:
+        return [sys.executable, "-m", "rankdeck.cli.entry"]
+
+    def run_id(self) -> str:
+        """The newest run's id, once there is one."""
+        return self.run_dir().name
+
+    def node_states(self) -> dict[str, dict[str, Any]]:
+        """What each node's agent has said so far."""
+        return {
+            path.parent.name: json.loads(path.read_text())
+            for path in sorted(self.run_dir().glob("nodes/*/state.json"))
+        }
+
+    def rank(self, rank: int) -> dict[str, Any] | None:
+        """What the newest run's agents say of a rank; None before any does."""
+        for node in self.node_states().values():
+            for record in node.get("ranks", ()):
+                if record["rank"] == rank:
+                    return dict(record)
+        return None
+
+    def until_rank(self, rank: int, *states: str, timeout: float = 60.0) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            record = self.rank(rank)
+            return record if record and record["state"] in states else None
+
+        found: dict[str, Any] = until(look, timeout)
+        return found
+
+    def until_line(self, rank: int, text: str, timeout: float = 60.0) -> None:
+        """Wait until the login node has that text in a rank's log."""
+
+        def look() -> bool:
+            logs = self.run_dir().glob(f"nodes/*/attempt-*/rank-{rank}.log")
+            return any(text.encode() in path.read_bytes() for path in logs)
+
+        until(look, timeout)
+
+    def end_everything(self) -> None:
+        """Kill what still runs, and see that nothing of any run is left on any host."""
+        for run in sorted((self.home / "runs").glob("2*")):
+            state = json.loads((run / "state.json").read_text())
+            if state["state"] not in FINAL:
+                self("kill", run.name)
+            self.cluster.assert_nothing_left(run.name)
+
+    def kill_leftovers(self) -> None:
+        """Whatever a failed test left on the hosts, end it."""
+        for run in (self.home / "runs").glob("2*"):
+            for host, pids in self.cluster.processes(run.name).items():
+                for pid in pids if host else ():
+                    self.cluster.exec(host, "kill", f"-{signal.SIGKILL:d}", str(pid), check=False)
