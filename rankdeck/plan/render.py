@@ -28,7 +28,8 @@ def render_plan(plan: LaunchPlan) -> str:
         ("backend", plan.backend),
         ("launcher", plan.launcher),
         ("ranks", f"{plan.world_size} on {_count(len(plan.nodes), 'node')}"),
-        ("master", f"{plan.master_addr}, {port}"),
+        *_open_choice(plan),
+        ("master", f"{_master(plan)}, {port}"),
         ("output", plan.output_dir),
         ("time limit", duration_text(plan.time_limit) if plan.time_limit else "none"),
         ("restarts", str(plan.max_restarts)),
@@ -54,6 +55,32 @@ def script_name(node: NodePlan) -> str:
     return f"node-{node.node_rank}.sh"
 
 
+def _open_choice(plan: LaunchPlan) -> list[tuple[str, str]]:
+    count = sum(node.placeholder for node in plan.nodes)
+    if not count:
+        return []
+    return [("nodes", f"the scheduler chooses {_count(count, 'node')} when it starts the job")]
+
+
+def _master(plan: LaunchPlan) -> str:
+    first = plan.nodes[0]
+    if first.placeholder and plan.master_addr == first.address:
+        return "the first node that the scheduler chooses"
+    return plan.master_addr
+
+
+def _where(node: NodePlan) -> str:
+    """The node as people know it, and how it is reached where that is not the same."""
+    if node.placeholder:
+        return f"{node.name}, to be chosen by the scheduler"
+    how = node.address if node.address != node.name else ""
+    if node.user:
+        how = f"{node.user}@{node.address}"
+    if node.port:
+        how = f"{how or node.address}, port {node.port}"
+    return f"{node.name}, reached as {how}" if how else node.name
+
+
 def _node_lines(plan: LaunchPlan, node: NodePlan) -> list[str]:
     last = node.first_rank + node.nproc - 1
     ranks = f"rank {last}" if node.nproc == 1 else f"ranks {node.first_rank}-{last}"
@@ -61,7 +88,9 @@ def _node_lines(plan: LaunchPlan, node: NodePlan) -> list[str]:
         shlex.quote(word.text) if not word.secret else word.text + HIDDEN
         for word in argv_words(plan, node)
     ]
-    lines = [f"node {node.node_rank}: {_printable(node.name)} ({ranks})"]
+    lines = [f"node {node.node_rank}: {_printable(_where(node))} ({ranks})"]
+    if reached := _reached(node):
+        lines.append(f"  at    {_printable(reached)}")
     lines.append(f"  cwd   {_printable(node.cwd)}")
     for name, value in node.env.items():
         shown = HIDDEN if name in plan.redacted else shlex.quote(value)
@@ -71,6 +100,15 @@ def _node_lines(plan: LaunchPlan, node: NodePlan) -> list[str]:
     times = f"  (x{node.nproc}, once per rank)" if plan.spawn is Spawn.RANKS else ""
     lines.append(f"  run   {_printable(' '.join(words))}{times}")
     return lines
+
+
+def _reached(node: NodePlan) -> str:
+    """How the node is reached, where its name alone does not say it."""
+    if node.address == node.name and not node.user and not node.port:
+        return ""
+    host = f"[{node.address}]" if ":" in node.address and node.port else node.address
+    login = f"{node.user}@{host}" if node.user else host
+    return f"{login}:{node.port}" if node.port else login
 
 
 def _script(plan: LaunchPlan, node: NodePlan) -> str:

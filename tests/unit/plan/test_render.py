@@ -175,6 +175,7 @@ def test_the_preview_shows_what_is_executed() -> None:
             for line in (
                 "",
                 f"node {rank}: {name} (ranks {2 * rank}-{2 * rank + 1})",
+                *(["  at    10.0.0.1"] if rank == 0 else []),
                 "  cwd   /p",
                 "  env   DATASET_DIR=/p/dataset",
                 "  env   MASTER_ADDR=10.0.0.1",
@@ -193,6 +194,17 @@ def test_the_preview_shows_what_is_executed() -> None:
             )
         ],
     ]
+
+
+def test_the_preview_shows_how_a_node_is_reached_where_its_name_does_not_say_it() -> None:
+    nodes = (
+        Node(name="a"), Node(name="b", user="bob"), Node(name="c", port=2222),
+        Node(name="d", address="10.0.0.4", user="dan", port=22), Node(name="fe80::1", port=22),
+        Node(name="fe80::2"),
+    )  # fmt: skip
+    text = render_plan(build_plan(JobSpec(name="a", entry="/p/t.py", project="/p"), nodes))
+    shown = [line.split()[1] for line in text.splitlines() if line.startswith("  at ")]
+    assert shown == ["bob@b", "c:2222", "dan@10.0.0.4:22", "[fe80::1]:22"]
 
 
 def test_the_preview_cannot_steer_a_terminal() -> None:
