@@ -89,8 +89,6 @@ def _node_lines(plan: LaunchPlan, node: NodePlan) -> list[str]:
         for word in argv_words(plan, node)
     ]
     lines = [f"node {node.node_rank}: {_printable(_where(node))} ({ranks})"]
-    if reached := _reached(node):
-        lines.append(f"  at    {_printable(reached)}")
     lines.append(f"  cwd   {_printable(node.cwd)}")
     for name, value in node.env.items():
         shown = HIDDEN if name in plan.redacted else shlex.quote(value)
@@ -100,15 +98,6 @@ def _node_lines(plan: LaunchPlan, node: NodePlan) -> list[str]:
     times = f"  (x{node.nproc}, once per rank)" if plan.spawn is Spawn.RANKS else ""
     lines.append(f"  run   {_printable(' '.join(words))}{times}")
     return lines
-
-
-def _reached(node: NodePlan) -> str:
-    """How the node is reached, where its name alone does not say it."""
-    if node.address == node.name and not node.user and not node.port:
-        return ""
-    host = f"[{node.address}]" if ":" in node.address and node.port else node.address
-    login = f"{node.user}@{host}" if node.user else host
-    return f"{login}:{node.port}" if node.port else login
 
 
 def _script(plan: LaunchPlan, node: NodePlan) -> str:

@@ -13,7 +13,7 @@ from rankdeck.plan.records import LaunchPlan, RunIdentity
 
 def waiting(count: int, **changes: object) -> LaunchPlan:
     spec = JobSpec(name="a", entry="/p/t.py", project="/p", python="/bin/python3", nproc_per_node=2)
-    nodes = [Node(name=f"slurm-{n}", address=f"slurm-{n}") for n in range(count)]
+    nodes = [Node(name=f"slurm-{n}", address=f"slurm-{n}", placeholder=True) for n in range(count)]
     return build_plan(msgspec.structs.replace(spec, **changes), nodes, RunIdentity(id="r"))
 
 

@@ -171,11 +171,10 @@ def test_the_preview_shows_what_is_executed() -> None:
         "grace:      10s",
         *[
             line
-            for rank, name in enumerate(("n0", "n1"))
+            for rank, name in enumerate(("n0, reached as 10.0.0.1", "n1"))
             for line in (
                 "",
                 f"node {rank}: {name} (ranks {2 * rank}-{2 * rank + 1})",
-                *(["  at    10.0.0.1"] if rank == 0 else []),
                 "  cwd   /p",
                 "  env   DATASET_DIR=/p/dataset",
                 "  env   MASTER_ADDR=10.0.0.1",
@@ -203,8 +202,23 @@ def test_the_preview_shows_how_a_node_is_reached_where_its_name_does_not_say_it(
         Node(name="fe80::2"),
     )  # fmt: skip
     text = render_plan(build_plan(JobSpec(name="a", entry="/p/t.py", project="/p"), nodes))
-    shown = [line.split()[1] for line in text.splitlines() if line.startswith("  at ")]
-    assert shown == ["bob@b", "c:2222", "dan@10.0.0.4:22", "[fe80::1]:22"]
+    shown = [line for line in text.splitlines() if line.startswith("node ")]
+    assert shown == [
+        "node 0: a (rank 0)",
+        "node 1: b, reached as bob@b (rank 1)",
+        "node 2: c, reached as c, port 2222 (rank 2)",
+        "node 3: d, reached as dan@10.0.0.4, port 22 (rank 3)",
+        "node 4: fe80::1, reached as fe80::1, port 22 (rank 4)",
+        "node 5: fe80::2 (rank 5)",
+    ]
+
+
+def test_the_preview_of_a_plan_without_nodes_yet_says_who_chooses_them() -> None:
+    nodes = [Node(name=f"slurm-{n}", address=f"slurm-{n}", placeholder=True) for n in (0, 1)]
+    text = render_plan(build_plan(JobSpec(name="a", entry="/p/t.py", project="/p"), nodes))
+    assert "nodes:      the scheduler chooses 2 nodes when it starts the job" in text
+    assert "master:     the first node that the scheduler chooses, a free port" in text
+    assert "node 1: slurm-1, to be chosen by the scheduler (rank 1)" in text
 
 
 def test_the_preview_cannot_steer_a_terminal() -> None:
@@ -222,3 +236,28 @@ def test_every_node_has_its_script() -> None:
     plan = build_plan(job, (Node(name="../../etc"), Node(name="b")))
     assert sorted(command_scripts(plan)) == ["node-0.sh", "node-1.sh"]
     assert [script_name(node) for node in plan.nodes] == ["node-0.sh", "node-1.sh"]
+
+
+def test_nodes_that_a_scheduler_will_choose_are_said_to_be_open() -> None:
+    job = JobSpec(name="a", entry="/p/train.py", project="/p", nproc_per_node=2)
+    nodes = tuple(Node(name=f"node-{i}", placeholder=True) for i in range(2))
+    text = render_plan(build_plan(job, nodes))
+    assert "nodes:      the scheduler chooses 2 nodes when it starts the job" in text
+    assert "master:     the first node that the scheduler chooses, a free port" in text
+    assert "node 1: node-1, to be chosen by the scheduler (ranks 2-3)" in text
+
+
+def test_nodes_are_shown_with_the_way_to_them() -> None:
+    job = JobSpec(name="a", entry="/p/train.py", project="/p")
+    nodes = (
+        Node(name="a"),
+        Node(name="b", address="10.0.0.2"),
+        Node(name="c", user="me", port=2222),
+    )
+    lines = render_plan(build_plan(job, nodes)).splitlines()
+    assert [line for line in lines if line.startswith("node ")] == [
+        "node 0: a (rank 0)",
+        "node 1: b, reached as 10.0.0.2 (rank 1)",
+        "node 2: c, reached as me@c, port 2222 (rank 2)",
+    ]
+    assert not any(line.startswith("nodes:") for line in lines)
