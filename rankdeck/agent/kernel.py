@@ -11,6 +11,7 @@ import fcntl
 import os
 import struct
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _SYS_PIDFD_OPEN = 434  # the same number on every architecture
@@ -67,6 +68,12 @@ def read_environ(pid: int) -> bytes:
 def set_name(name: str) -> None:
     """The name `ps` and `top` show (15 bytes)."""
     _libc.prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]), 0, 0, 0)
+
+
+def die_with_parent(number: int) -> None:
+    """Get this signal when the parent ends. Survives an exec, not a fork."""
+    zero = ctypes.c_ulong(0)
+    _libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(number), zero, zero, zero)
 
 
 def become_subreaper() -> bool:

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 
+from rankdeck.agent.inbox import FreshDirectory
 from rankdeck.agent.problem import ProblemError
 
 TYPE_CHECKING = False
@@ -112,12 +113,13 @@ def _script(lines: str, descriptor: int) -> str:
 def _wait(order: Order, process: subprocess.Popen[bytes]) -> int | None:
     """The exit code as subprocess tells it; None: it took too long."""
     told, guardian = [], os.getppid()
+    inbox = FreshDirectory(f"{order.node_dir}/control")
     before = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
     deadline = time.monotonic() + SETUP_SECONDS
     try:
         while process.poll() is None:
             # without its guardian an agent ends everything; its loop does that
-            if told or os.getppid() != guardian or _stop_waits(f"{order.node_dir}/control"):
+            if told or os.getppid() != guardian or _stop_waits(inbox):
                 raise InterruptedSetupError
             if time.monotonic() > deadline:
                 return None
@@ -130,9 +132,10 @@ def _wait(order: Order, process: subprocess.Popen[bytes]) -> int | None:
             process.wait()
 
 
-def _stop_waits(inbox: str) -> bool:
+def _stop_waits(inbox: FreshDirectory) -> bool:
+    inbox.refresh()
     try:
-        return any(name.endswith(("-stop.json", "-kill.json")) for name in os.listdir(inbox))
+        return any(name.endswith(("-stop.json", "-kill.json")) for name in os.listdir(inbox.path))
     except OSError:
         return False
 
