@@ -84,6 +84,7 @@ def build_plan(
         entry=_entry_file(spec),
         requires_module=launcher.requires_module,
         redacted=secret_names(spec.hyperparameters, spec.env),
+        exclude=spec.exclude or "",
         backend_options=_sorted(spec.backend_options),
     )
 

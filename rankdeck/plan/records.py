@@ -82,4 +82,7 @@ class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A Python module the interpreter of the ranks must have."""
     redacted: tuple[str, ...] = ()
     """Names of variables whose values are never displayed."""
+    exclude: str = ""
+    """Hosts that a scheduler must not choose, as the job names them; others leave them out of
+    `nodes`."""
     backend_options: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
