@@ -245,19 +245,3 @@ def test_nodes_that_a_scheduler_will_choose_are_said_to_be_open() -> None:
     assert "nodes:      the scheduler chooses 2 nodes when it starts the job" in text
     assert "master:     the first node that the scheduler chooses, a free port" in text
     assert "node 1: node-1, to be chosen by the scheduler (ranks 2-3)" in text
-
-
-def test_nodes_are_shown_with_the_way_to_them() -> None:
-    job = JobSpec(name="a", entry="/p/train.py", project="/p")
-    nodes = (
-        Node(name="a"),
-        Node(name="b", address="10.0.0.2"),
-        Node(name="c", user="me", port=2222),
-    )
-    lines = render_plan(build_plan(job, nodes)).splitlines()
-    assert [line for line in lines if line.startswith("node ")] == [
-        "node 0: a (rank 0)",
-        "node 1: b, reached as 10.0.0.2 (rank 1)",
-        "node 2: c, reached as me@c, port 2222 (rank 2)",
-    ]
-    assert not any(line.startswith("nodes:") for line in lines)
