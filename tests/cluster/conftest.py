@@ -100,6 +100,6 @@ def rankdeck(cluster: Cluster) -> Iterator[RankdeckAtLogin]:
 
 
 @pytest.fixture
-def programs() -> Path:
-    """Stand-in training programs: `trainer.py` and `ddp.py`."""
-    return _HERE / "programs"
+def programs(shared: Path) -> Path:
+    """A project folder with stand-in training programs: `trainer.py` and `ddp.py`."""
+    return Path(shutil.copytree(_HERE / "programs", shared / "project"))

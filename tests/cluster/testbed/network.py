@@ -140,7 +140,7 @@ def processes_in(names: Sequence[str]) -> list[Process]:
     found = []
     for name in names:
         pids = run(["ip", "netns", "pids", name], check=False).split()
-        found += [Process.of(int(pid)) for pid in pids if int(pid) != os.getpid()]
+        found += [Process.of(int(pid)) for pid in pids if pid.isdigit() and int(pid) != os.getpid()]
     return found
 
 

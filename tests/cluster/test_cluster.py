@@ -1,0 +1,562 @@
+"""The test bed itself: each of its commands has the effect that the other tests rely on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.testbed import hosts, lifecycle, machine, network
+from tests.cluster.testbed.bed import BROKEN, Bed, Options, checkout_bed, free_bed
+from tests.cluster.testbed.errors import BedError
+from tests.e2e.conftest import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cluster.cluster import Cluster
+    from tests.cluster.rankdeck_at_login import RankdeckAtLogin
+
+HERE = Path(__file__).parent
+SMALL = Options(hosts=1, slurm=False, broken_hosts=False)
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+
+
+def ssh_error(cluster: Cluster, host: str, *options: str) -> str:
+    done = cluster.login("ssh", "-o", "ConnectTimeout=2", *options, host, "true")
+    assert done.returncode == 255, (host, done.stderr)
+    return done.stderr
+
+
+def seconds_ahead(cluster: Cluster, host: str, program: str = "date +%s.%N") -> float:
+    before = time.time()
+    return float(cluster.ssh(host, program)) - before
+
+
+# hosts
+
+
+def test_each_host_has_its_own_name_address_processes_and_temporary_files(
+    cluster: Cluster,
+) -> None:
+    for host in cluster.hosts:
+        assert cluster.ssh(host, "hostname; touch /tmp/$(hostname); ls /tmp").split() == [host] * 2
+    count = cluster.ssh("node1", "sleep 60 </dev/null >/dev/null 2>&1 & pgrep -c sleep")
+    assert count.strip() == "1"
+    assert cluster.exec("node2", "pgrep", "-c", "sleep", check=False).strip() == "0"
+
+
+def test_hosts_share_the_checkout_the_python_the_home_and_the_shared_folder(
+    cluster: Cluster,
+) -> None:
+    (cluster.shared / "seen").write_text("yes\n")
+    cluster.ssh("node1", "echo there >~/file")
+    command = f"cat {cluster.shared}/seen ~/file; {sys.executable} {HERE}/bed --help | head -1"
+    assert cluster.ssh("node2", command).split()[:3] == ["yes", "there", "usage:"]
+
+
+def test_nothing_leaves_the_login_node(cluster: Cluster) -> None:
+    routes = cluster.login("ip", "route").stdout.splitlines()
+    assert len(routes) == 1
+    assert "default" not in routes[0]
+    assert "Network is unreachable" in cluster.login("ssh", "-v", "192.0.2.1").stderr
+
+
+def test_the_second_login_node_reaches_hosts_and_slurm_and_sees_the_same_files(
+    cluster: Cluster,
+) -> None:
+    assert cluster.login("hostname", on="login2").stdout.strip() == "login2"
+    assert cluster.login("ssh", "node1", "hostname", on="login2").stdout.strip() == "node1"
+    assert cluster.login("srun", "-N1", "hostname", on="login2").stdout.strip() in cluster.hosts
+    (cluster.shared / "run").write_text("the same")
+    assert cluster.login("cat", "run", on="login2").stdout == "the same"
+    assert cluster.login("ssh", "login2", "hostname").stdout.strip() == "login2"
+
+
+def test_a_host_that_is_broken_is_broken_in_its_own_way(cluster: Cluster) -> None:
+    expected = {
+        "badkey": ("Permission denied (publickey)",),
+        "sshdown": ("Connection refused",),
+        "wronghk": ("REMOTE HOST IDENTIFICATION HAS CHANGED",),
+        "stranger": ("No ED25519 host key is known for",),
+        "tarpit": ("timed out during banner exchange",),
+        "cutoff": ("Connection timed out", "No route to host"),
+    }
+    assert set(expected) == set(BROKEN)
+    for host, messages in expected.items():
+        error = ssh_error(cluster, host)
+        assert any(message in error for message in messages), (host, error)
+
+
+def test_another_user_another_port_and_an_encrypted_key_are_accepted(cluster: Cluster) -> None:
+    key = ["-i", str(cluster.bed.etc / "id_ed25519")]
+    done = cluster.login("ssh", *key, "-p", "2222", "ada@node1", "id -un; pwd")
+    assert done.stdout.split() == ["ada", str(cluster.bed.run / "home-ada")]
+    private = cluster.bed.etc / "id_encrypted"
+    assert cluster.login("ssh-keygen", "-y", "-P", "", "-f", private).returncode != 0
+    phrase = "correct horse battery staple"
+    assert cluster.login("ssh-keygen", "-y", "-P", phrase, "-f", private).returncode == 0
+
+
+# the wire
+
+
+def test_cut_loses_packets_without_telling_and_heal_lets_the_connection_go_on(
+    cluster: Cluster,
+) -> None:
+    session = cluster.start("ssh", "node2", "cat")
+    tell(session, "before")
+    assert read_line(session) == "before"
+    cluster.cut("node2")
+    tell(session, "while cut off")
+    error = ssh_error(cluster, "node2")
+    assert "timed out" in error or "No route" in error, "a cut host answers nothing"
+    assert session.poll() is None, "nobody has told the client"
+    cluster.heal("node2")
+    assert read_line(session) == "while cut off"
+
+
+def test_drop_delay_and_rate_have_their_effect_and_end(cluster: Cluster) -> None:
+    echo = "import socket,time\n"
+    echo += "began=time.monotonic(); socket.create_connection(('node1',22)).recv(1)\n"
+    echo += "print(time.monotonic()-began)"
+
+    def round_trips() -> float:
+        return float(cluster.login(sys.executable, "-c", echo).stdout)
+
+    cluster.delay("node1", 150)
+    assert round_trips() > 0.55, "two round trips of 300 ms"
+    cluster.delay("node1", 0)
+    cluster.rate("node1", 800)
+    done = cluster.login("sh", "-c", "ssh node1 head -c 200000 /dev/zero | wc -c; date +%s%N")
+    assert int(done.stdout.split()[0]) == 200000
+    shaped = cluster.login("tc", "qdisc", "show", "dev", cluster.bed.veth(1)).stdout
+    assert "rate 800Kbit" in shaped
+    cluster.rate("node1", 0)
+    cluster.drop("node1", 15)
+    cluster.ssh("node1", "head -c 200000 /dev/zero")
+    lost = cluster.exec("node1", "nft", "list", "table", "inet", "loss")
+    assert "150 drop" in lost
+    assert int(cluster.exec("node1", "sh", "-c", _RETRANSMITTED)) > 0
+    cluster.drop("node1", 0)
+    assert "loss" not in cluster.exec("node1", "nft", "list", "tables")
+    assert cluster.state().host("node1").faults == {}
+
+
+_RETRANSMITTED = "awk '/^Tcp: [0-9]/ {print $13}' /proc/net/snmp"
+
+
+# whole hosts
+
+
+def test_a_crash_ends_everything_silently_and_boot_starts_anew(cluster: Cluster) -> None:
+    session = cluster.start("ssh", "node3", "touch /tmp/gone; echo up; cat")
+    assert read_line(session) == "up"
+    cluster.crash("node3")
+    assert session.poll() is None, "a power cut closes no connection"
+    with pytest.raises(BedError, match="node3 is not up"):
+        cluster.exec("node3", "true")
+    cluster.boot("node3")
+    assert cluster.ssh("node3", "hostname; ls /tmp; cat /proc/uptime").split()[0] == "node3"
+    assert "gone" not in cluster.ssh("node3", "ls /tmp")
+
+
+def test_freeze_stops_every_process_and_thaw_lets_them_go_on(cluster: Cluster) -> None:
+    session = cluster.start("ssh", "node4", "cat")
+    tell(session, "one")
+    assert read_line(session) == "one"
+    cluster.freeze("node4")
+    tell(session, "two")
+    assert _states(cluster, "node4") == {"T"}
+    cluster.thaw("node4")
+    assert read_line(session) == "two"
+    (number,) = map(int, cluster.exec("node4", "pgrep", "-x", "cat").split())
+    cluster.freeze("node4", number)
+    assert cluster.exec("node4", "ps", "-o", "stat=", "-p", str(number)).startswith("T")
+    cluster.thaw("node4", number)
+    cluster.kill("node4", number, signal.SIGTERM)
+    assert session.wait(20) == 255, "ssh tells of a signal as of a lost connection"
+
+
+def _states(cluster: Cluster, host: str) -> set[str]:
+    living = hosts.processes(cluster.state(), host).values()
+    stats = [Path(f"/proc/{process.pid}/stat").read_text() for process in living]
+    return {stat.rsplit(")", 1)[1].split()[0] for stat in stats}
+
+
+def test_processes_of_a_run_are_found_on_every_host(cluster: Cluster) -> None:
+    run = f"20990101-{os.getpid()}"
+    leave = f"RANKDECK_RUN_ID={run} setsid sleep 300 </dev/null >/dev/null 2>&1 & echo $!"
+    numbers = {host: [int(cluster.ssh(host, leave))] for host in ("node1", "node3")}
+    here = cluster.start("sleep", "300", env={"RANKDECK_RUN_ID": run})
+    expected = {**numbers, "login": [here.pid]}
+    until(lambda: cluster.processes(run) == expected, 10)
+    assert cluster.processes_on("node2", run) == []
+    with pytest.raises(pytest.fail.Exception, match=r"node1 \d+: sleep 300"):
+        cluster.assert_nothing_left(run, seconds=0.1)
+    here.kill()
+    here.wait()
+    for host, (number,) in numbers.items():
+        cluster.kill(host, number)
+    cluster.assert_nothing_left(run)
+
+
+# daemons, keys
+
+
+def test_a_stopped_sshd_refuses_and_keeps_its_sessions(cluster: Cluster) -> None:
+    session = cluster.start("ssh", "node1", "cat")
+    tell(session, "one")
+    assert read_line(session) == "one"
+    cluster.sshd("node1", "stop")
+    assert "Connection refused" in ssh_error(cluster, "node1")
+    tell(session, "two")
+    assert read_line(session) == "two"
+    cluster.sshd("node1", "start")
+    assert cluster.ssh("node1", "hostname") == "node1\n"
+
+
+def test_a_new_host_key_is_refused_until_it_is_the_known_one_again(cluster: Cluster) -> None:
+    cluster.new_key("node2")
+    assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in ssh_error(cluster, "node2")
+    cluster.known_key("node2")
+    assert cluster.ssh("node2", "hostname") == "node2\n"
+
+
+def test_max_startups_drops_connections_that_are_not_logged_in(cluster: Cluster) -> None:
+    cluster.max_startups("node1", 1)
+    cluster.start("socat", "-u", "TCP:node1:22", "STDOUT")
+    session = cluster.started[-1]
+    assert read_line(session).startswith("SSH-2.0"), "it takes the only place and says nothing"
+    error = ssh_error(cluster, "node1")
+    assert "closed by remote host" in error or "reset by peer" in error
+    cluster.max_startups("node1", 0)
+    assert cluster.ssh("node1", "hostname") == "node1\n"
+
+
+def test_slurm_runs_over_nodes_and_its_daemons_can_be_restarted(cluster: Cluster) -> None:
+    done = cluster.login("srun", "-N4", "--gpus-per-node=2", "sh", "-c", _GPUS)
+    assert sorted(done.stdout.split()) == [f"{host}:0,1" for host in cluster.hosts]
+    job = cluster.login("sbatch", "--parsable", "-N1", "--wrap", "sleep 300").stdout.strip()
+    until(lambda: cluster.login("squeue", "-h", "-o", "%t").stdout.strip() == "R", 20)
+    cluster.slurmctld("restart")
+    assert cluster.login("squeue", "-h", "-o", "%i %t").stdout.strip() == f"{job} R"
+    cluster.slurmd("node4", "restart")
+    assert cluster.login("scancel", job).returncode == 0
+
+
+_GPUS = "echo $(hostname):$CUDA_VISIBLE_DEVICES"
+
+
+def test_mpirun_starts_on_every_node(cluster: Cluster) -> None:
+    shell = f"-F {cluster.ssh_config}"
+    done = cluster.login(
+        *("mpirun", "--allow-run-as-root", "--mca", "plm", "rsh", "--mca", "plm_rsh_args", shell),
+        *("--hostfile", cluster.bed.etc / "hostfile", "-N", "1", "--bind-to", "none", "hostname"),
+    )
+    assert sorted(done.stdout.split()) == list(cluster.hosts), done.stderr
+
+
+# files and time
+
+
+def test_a_filled_disk_takes_no_byte_and_a_freed_one_does(cluster: Cluster) -> None:
+    cluster.ssh("node1", "echo here >/tmp/before")
+    for path in ("/tmp", cluster.shared):
+        cluster.fill("node1", path)
+        done = cluster.login("ssh", "node1", f"cat /dev/zero >{path}/more")
+        assert "No space left on device" in done.stderr
+        assert cluster.ssh("node2", f"echo more >{path}/other; cat {path}/other") == "more\n"
+    assert cluster.ssh("node1", "cat /tmp/before") == "here\n"
+    cluster.free("node1", "/tmp")
+    cluster.ssh("node1", "head -c 1000000 /dev/zero >/tmp/more")
+    cluster.free("node1", cluster.shared)
+    assert cluster.ssh("node1", f"ls {cluster.shared}") == "other\n"
+    cluster.fill("node1", leave=1 << 20)
+    done = cluster.login("ssh", "node1", "head -c 900K /dev/zero >/tmp/a && cat /dev/zero >/tmp/b")
+    assert "No space left on device" in done.stderr
+    assert int(cluster.ssh("node1", "stat -c %s /tmp/a")) == 900 << 10
+
+
+@pytest.mark.parametrize("offset", [3.0, -3.5])
+def test_a_moved_clock_is_seen_by_new_programs_and_deadlines_still_hold(
+    cluster: Cluster, offset: float
+) -> None:
+    cluster.clock("node1", offset)
+    python = f"{sys.executable} -c 'import time; print(time.time())'"
+    for program in ("date +%s.%N", python, "env -i date +%s.%N"):
+        assert seconds_ahead(cluster, "node1", program) == pytest.approx(offset, abs=1.0)
+    assert seconds_ahead(cluster, "node2") == pytest.approx(0.0, abs=1.0)
+    wait = "import threading,time; b=time.monotonic(); threading.Event().wait(0.2)\n"
+    wait += "time.sleep(0.2); print(time.monotonic()-b)"
+    assert float(cluster.ssh("node1", f'{sys.executable} -c "{wait}"')) == pytest.approx(0.4, abs=1)
+    before = time.time()
+    done = cluster.login("srun", "-w", "node1", "date", "+%s.%N")
+    assert float(done.stdout) - before == pytest.approx(offset, abs=1.5), "also under slurmd"
+    cluster.clock("node1", 0)
+    assert seconds_ahead(cluster, "node1") == pytest.approx(0.0, abs=1.0)
+
+
+def test_a_private_home_and_a_hidden_folder_are_not_shared(cluster: Cluster) -> None:
+    (cluster.shared / "file").write_text("shared")
+    cluster.private_home("node1")
+    cluster.hide("node1", cluster.shared)
+    assert cluster.ssh("node1", f"touch ~/mine; ls -A ~ {cluster.shared}").split() == [
+        f"{cluster.bed.home}:",
+        "mine",
+        f"{cluster.shared}:",
+    ]
+    assert not (cluster.bed.home / "mine").exists()
+    cluster.show("node1", cluster.shared)
+    assert cluster.ssh("node1", f"cat {cluster.shared}/file") == "shared"
+
+
+def test_a_host_without_python_has_none_at_all(cluster: Cluster) -> None:
+    cluster.no_python("node1")
+    for python in ("python3", sys.executable, os.path.realpath(sys.executable)):
+        done = cluster.login("ssh", "node1", f"{python} -V")
+        assert done.returncode == 127, (python, done.stdout, done.stderr)
+    assert cluster.ssh("node1", "perl -e 'print 42'") == "42", "the rest is as it was"
+    assert cluster.ssh("node2", f"{sys.executable} -V").startswith("Python 3")
+
+
+def test_restore_undoes_everything_at_once(cluster: Cluster) -> None:
+    cluster.cut("node1")
+    cluster.no_python("node1")
+    cluster.fill("node1")
+    cluster.private_home("node1")
+    cluster.hide("node1", cluster.shared)
+    cluster.freeze("node1")
+    cluster.clock("node2", 5)
+    cluster.new_key("node2")
+    cluster.max_startups("node2", 1)
+    cluster.sshd("node2", "stop")
+    cluster.slurmd("node2", "stop")
+    cluster.crash("node3")
+    cluster.slurmctld("stop")
+    cluster.restore()
+    for host in cluster.hosts:
+        command = f'{sys.executable} -c \'open("/tmp/full", "w").write("x")\'; ls -A ~'
+        assert cluster.ssh(host, command).split() == [".ssh"]
+    assert abs(seconds_ahead(cluster, "node2")) < 1
+    assert all(not host.faults for host in cluster.state().hosts.values())
+
+
+# up and down
+
+
+@pytest.fixture
+def bed() -> Iterator[Bed]:
+    bed = free_bed()
+    yield bed
+    lifecycle.down(bed)
+
+
+def command(bed: Bed, word: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [HERE / word, *options],
+        env={**os.environ, "CLUSTER_NAME": bed.name},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def small_up(bed: Bed, *options: str) -> subprocess.CompletedProcess[str]:
+    return command(bed, "up", "--hosts", "1", "--no-slurm", "--no-broken-hosts", *options)
+
+
+def left_of(bed: Bed) -> list[str]:
+    """Everything that a bed leaves if it does not go down."""
+    namespaces = network.namespaces(bed)
+    running = [str(process.pid) for process in network.processes_in(namespaces)]
+    return [*namespaces, *running, *(str(path) for path in (bed.run, bed.sockets) if path.exists())]
+
+
+def test_up_and_down_can_be_repeated(bed: Bed) -> None:
+    first = small_up(bed)
+    assert "login rankdeck run --backend ssh" in first.stdout, first.stderr
+    assert "up already" in small_up(bed).stdout
+    assert "with other options" in small_up(bed, "--gpus", "1").stderr
+    status = json.loads(command(bed, "bed", "status").stdout)
+    assert set(status["hosts"]) == {"node1", "login", "login2"}
+    assert command(bed, "login", "ssh", "node1", "hostname").stdout == "node1\n"
+    assert command(bed, "bed", "exec", "node1", "pgrep", "-c", "sshd").stdout == "1\n"
+    assert "3 hosts down" in command(bed, "down").stdout
+    assert left_of(bed) == []
+    again = command(bed, "down")
+    assert (again.returncode, "nothing was up" in again.stdout) == (0, True)
+    assert "is not up" in command(bed, "login", "true").stderr
+
+
+def test_every_command_of_the_bed_is_there(bed: Bed) -> None:
+    assert small_up(bed).returncode == 0
+    words = [
+        *("cut node1", "heal node1", "drop node1 5", "drop node1 0", "rate node1 900"),
+        *("delay node1 5", "delay node1 0", "freeze node1", "thaw node1", "sshd node1 restart"),
+        *("key node1", "key node1 known", "fill node1", "free node1", "hide node1 /srv"),
+        *("show node1 /srv", "clock node1 3", "clock node1 0", "home node1 private"),
+        *("home node1 shared", "nopython node1", "python node1", "maxstartups node1 3"),
+        *("crash node1", "boot node1", "restore", "restore node1", "status"),
+    ]
+    for line in words:
+        done = command(bed, "bed", *line.split())
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+    for line in ("cut nowhere", "freeze login", "slurmd node1 stop", "slurmctld stop"):
+        done = command(bed, "bed", *line.split())
+        assert (done.returncode, done.stderr[:4]) == (1, "bed:"), (line, done.stderr)
+    assert command(bed, "login", "ssh", "node1", "hostname").stdout == "node1\n"
+
+
+@pytest.mark.parametrize("sign", ["etc/hostfile", "hosts/login/sshd.pid", "hosts/node4/init.log"])
+def test_an_up_that_is_killed_half_way_leaves_nothing_after_down(bed: Bed, sign: str) -> None:
+    process = subprocess.Popen([HERE / "up"], env={**os.environ, "CLUSTER_NAME": bed.name})
+    until(lambda: (bed.run / sign).exists() or process.poll() is not None, 20)
+    process.kill()
+    process.wait()
+    lifecycle.down(bed)
+    assert left_of(bed) == []
+
+
+def test_an_up_that_fails_leaves_nothing_that_runs(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise BedError("the switch is on fire")
+
+    monkeypatch.setattr(lifecycle, "_wait_for_sshd", broken)
+    with pytest.raises(BedError, match="on fire"):
+        lifecycle.up(bed, SMALL)
+    assert network.namespaces(bed) == ()
+    assert not (bed.etc / "ssh_config").exists()
+
+
+def test_a_bed_goes_down_with_its_owner(bed: Bed) -> None:
+    owner = subprocess.Popen(["sleep", "300"])
+    lifecycle.up(bed, SMALL, owner.pid)
+    owner.kill()
+    owner.wait()
+    until(lambda: not left_of(bed), 20)
+
+
+def test_a_bed_whose_owner_and_watcher_were_killed_goes_when_the_next_comes_up(bed: Bed) -> None:
+    owner = subprocess.Popen(["sleep", "300"])
+    lifecycle.up(bed, SMALL, owner.pid)
+    bed.read().daemons["watcher"].signal(signal.SIGKILL)
+    owner.kill()
+    owner.wait()
+    other = free_bed()
+    try:
+        lifecycle.up(other, SMALL)
+        assert left_of(bed) == []
+    finally:
+        lifecycle.down(other)
+
+
+def test_two_beds_do_not_meet(bed: Bed, cluster: Cluster) -> None:
+    lifecycle.up(bed, SMALL)
+    assert command(bed, "login", "ssh", "node1", "hostname; touch /tmp/here").stdout == "node1\n"
+    assert cluster.ssh("node1", "ls /tmp | grep -c here; true").strip() == "0"
+    assert checkout_bed().name not in (bed.name, cluster.bed.name)
+
+
+def test_sixty_four_hosts_come_up_and_the_machine_is_as_before(bed: Bed) -> None:
+    setting = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
+    kept = Path("/var/lib/rankdeck-cluster/neighbours.json")
+    before = json.loads(kept.read_text())["gc_thresh3"] if kept.exists() else setting.read_text()
+    lifecycle.up(bed, Options(hosts=64, slurm=False, broken_hosts=False))
+    assert int(setting.read_text()) >= 64 * 300
+    assert command(bed, "login", "ssh", "node64", "hostname").stdout == "node64\n"
+    lifecycle.down(bed)
+    assert left_of(bed) == []
+    if not kept.exists():
+        assert setting.read_text().strip() == before.strip()
+
+
+def test_what_a_machine_lacks_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.shutil, "which", lambda *_, **__: None)
+    assert "apt-get install" in machine.lacking()
+    assert "openssh-server" in machine.lacking()
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    assert machine.lacking() == "it needs root"
+
+
+@pytest.mark.parametrize("required", ["", "CI", "RANKDECK_REQUIRE_CLUSTER"])
+def test_without_root_one_line_names_what_was_not_run_unless_it_must_be(required: str) -> None:
+    program = "import os, sys, pytest; os.geteuid = lambda: 1000; pytest.main(sys.argv[1:])"
+    only = "tests/cluster/test_cluster.py::test_nothing_leaves_the_login_node"
+    env = {name: value for name, value in os.environ.items() if name != "CI"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, "-p", "no:cacheprovider", only],
+        env=env | ({required: "1"} if required else {}),
+        cwd=HERE.parents[1],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if required:
+        assert "the test cluster is required and cannot be had: it needs root" in done.stdout
+        assert "1 error" in done.stdout
+    else:
+        (line,) = [line for line in done.stdout.splitlines() if "NOT RUN" in line]
+        assert "1 tests of tests/cluster (SSH, Slurm and MPI on real hosts)" in line
+        assert "it needs root" in line
+
+
+# what the fixtures and programs for other tests do
+
+
+def test_the_command_runs_on_one_login_node_and_is_seen_on_the_other(
+    rankdeck: RankdeckAtLogin, cluster: Cluster, programs: Path
+) -> None:
+    words = ["--steps", "1000", "--checkpoint", "{rank}.txt"]
+    job = ["--launcher", "direct", "--nproc-per-node", "2", programs / "trainer.py", *words]
+    rankdeck.ok("run", "--backend", "local", "-d", *job)
+    rankdeck.until_line(1, "rank 1 reached 127.0.0.1")
+    (listed,) = json.loads(rankdeck.ok("ls", "--json", on="login2"))["runs"]
+    assert (listed["id"], listed["state"]) == (rankdeck.run_id(), "running")
+    assert set(cluster.processes(rankdeck.run_id())) == {"login"}
+    rankdeck.ok("stop", "last")
+    assert rankdeck.until_state("stopped")["state"] == "stopped"
+    cluster.assert_nothing_left(rankdeck.run_id())
+
+
+def test_the_stand_in_trainer_proves_that_ranks_reach_each_other(
+    cluster: Cluster, programs: Path
+) -> None:
+    words = f"RANK=$SLURM_PROCID WORLD_SIZE=$SLURM_NTASKS exec {sys.executable} "
+    words += f"{programs}/trainer.py --steps 3 --lines 2 --lockstep"
+    env = {"MASTER_ADDR": "node1", "MASTER_PORT": "23456"}
+    done = cluster.login("srun", "-N2", "-w", "node[1-2]", "-l", "sh", "-c", words, env=env)
+    lines = done.stdout.splitlines()
+    assert "0: rank 0 met ranks 1 on port 23456" in lines, done.stderr
+    assert "1: rank 1 reached node1 as 10.77.0.1" in lines
+    assert [line for line in lines if line.startswith("1: done")] == ["1: done rank 1, 6 lines"]
+
+
+@pytest.mark.torch
+def test_the_torch_program_trains_over_two_hosts(cluster: Cluster, programs: Path) -> None:
+    words = f"exec {sys.executable} -m torch.distributed.run --nnodes 2 --node-rank $SLURM_NODEID "
+    words += f"--master-addr node1 --master-port 23457 {programs}/ddp.py"
+    done = cluster.login("srun", "-N2", "-w", "node[1-2]", "sh", "-c", words, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "rank 1 of 2 on node2: sum 1, node1:23457" in done.stdout
