@@ -15,6 +15,7 @@ from textual.message import Message
 
 from rankdeck.errors import UserError
 from rankdeck.run.layout import RunDir
+from tui.asking import DeckAsk
 from tui.feed import RunFacts, RunFeed, RunsFeed
 from tui.work import WorkPool
 
@@ -78,6 +79,9 @@ class Controller:
         self.store = store
         self._app = app
         self._pool = WorkPool()
+        # a launch may wait for the user's answer, and must keep nothing else waiting
+        self._launches = WorkPool(threads=1)
+        self._questions = DeckAsk(app)
         self._wake = threading.Condition()
         self._runs_watcher: MessagePump | None = None
         self._run_watcher: tuple[MessagePump, RunFeed, RunDir] | None = None
@@ -109,6 +113,8 @@ class Controller:
         with self._wake:
             self._closed = True
             self._wake.notify()
+        self._questions.close()
+        self._launches.close()
         self._pool.close()
 
     def _watch(
@@ -245,7 +251,7 @@ class Controller:
         draft: JobDraft,
         done: Callable[[RunDir | None, UserError | None], None],
     ) -> None:
-        """Start the job; `done` gets its run directory."""
+        """Start the job; `done` gets its run directory. May ask the user something first."""
 
         def job() -> RunDir:
             from rankdeck.job.resolve import resolve_job
@@ -253,17 +259,17 @@ class Controller:
 
             environ = dict(os.environ)
             cwd = _cwd()
-            return submit(
-                resolve_job(target, draft, cwd, environ), self.store, cwd=cwd, environ=environ
-            )
+            spec = resolve_job(target, draft, cwd, environ)
+            return submit(spec, self.store, cwd=cwd, environ=environ, ask=self._questions)
 
-        self._ask(job, done)
+        self._ask(job, done, pool=self._launches)
 
     def _ask(
         self,
         job: Callable[[], _T],
         done: Callable[[_T | None, UserError | None], None],
         key: object = None,
+        pool: WorkPool | None = None,
     ) -> None:
         def work() -> None:
             result: _T | None = None
@@ -274,7 +280,7 @@ class Controller:
                 failure = _told(error)
             self._app.post_message(Answer(lambda: done(result, failure)))
 
-        if not self._pool.submit(work, key):
+        if not (pool or self._pool).submit(work, key):
             done(None, UserError("too much is waiting to be done", "try again in a moment"))
 
 

@@ -11,6 +11,7 @@ from textual import on
 from textual.app import App
 
 from rankdeck.run.layout import RunDir
+from tui.asking import Question
 from tui.controller import Answer, Controller
 from tui.keys import Scope, bindings
 from tui.looks import safe
@@ -80,6 +81,20 @@ class Deck(App[None]):
     @on(Answer)
     def _deliver(self, message: Answer) -> None:
         message.deliver()
+
+    @on(Question)
+    def _ask_for_work(self, question: Question) -> None:
+        """Show what work in the background wants to know; it waits for the answer."""
+        if question.hidden:
+            from tui.screens.secret import SecretScreen
+
+            self.push_screen(SecretScreen(question.text), question.answer)
+            return
+        from tui.screens.confirm import ConfirmScreen
+
+        detail = tuple(((safe(line), ""),) for line in question.detail.splitlines())
+        lines: tuple[Line, ...] = (((safe(question.text), "title"),), (), *detail)
+        self.push_screen(ConfirmScreen(lines), question.answer)
 
     def tell(self, error: UserError) -> None:
         """Show an error: what happened, and what to do."""

@@ -23,6 +23,7 @@ class Scope(str, Enum):
     LOG = "Log"
     TEXT = "Events, failure, preview, help"
     CONFIRM = "Questions"
+    SECRET = "Passphrases"
     HELP = "This help"
 
 
@@ -220,6 +221,8 @@ _OWN: tuple[Key, ...] = (
     Key(_S.TEXT, "end", "scroll_end", "end", "last", "The end."),
     Key(_S.CONFIRM, "y", "answer(True)", "y", "yes", "Yes, do it.", bar=True),
     Key(_S.CONFIRM, "n,escape", "answer(False)", "n esc", "no", "No, go back.", bar=True),
+    Key(_S.SECRET, "enter", "give", "enter", "give it", "Give what has been typed.", bar=True),
+    Key(_S.SECRET, "escape", "give_none", "esc", "none", "Go on without it.", bar=True),
     Key(_S.HELP, "escape,q,question_mark,f1", "dismiss", "esc q ?", "close", "Close the help."),
 )
 

@@ -11,20 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rankdeck.errors import InvalidJobError, Problem, UserError
 from rankdeck.job.compare import change_texts, compare_jobs
 from rankdeck.job.draft import JobDraft
 from rankdeck.job.fields import FIELDS, FieldKind
 from rankdeck.job.load import read_job_yaml
 from rankdeck.job.resolve import Resolution, find_hyperparameters, resolve
+from rankdeck.job.spec import JobSpec
 from rankdeck.job.values import duration_text, split_assignment
 from rankdeck.plan.preview import preview_plan
 from rankdeck.plan.render import render_plan
+from tui.backend_form import BackendForm, describe_backend, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rankdeck.job.spec import JobSpec
     from rankdeck.project.hyperparameters import HyperParameterFile
 
 
@@ -40,6 +43,8 @@ class JobPreview:
     effective: Mapping[str, str] | None = None
     """What every field comes to, by name (`hyperparameters.lr`), as it would be typed."""
     hyperparameters: HyperParameterFile | None = None
+    backend: BackendForm | None = None
+    """The backend that the job names; None where there is no such."""
     changes: tuple[tuple[str, str, str], ...] = ()
     """Field, before, after: what differs from the job that is run again."""
 
@@ -51,20 +56,26 @@ def preview_job(
     try:
         resolution = resolve(target, draft, cwd, environ)
     except InvalidJobError as error:
-        project, entry = _where(target, draft, cwd)
-        return JobPreview(error.problems, hyperparameters=find_hyperparameters(project, entry))
+        merged = _merged(target, draft, cwd)
+        project, entry = _where(merged, cwd)
+        return JobPreview(
+            error.problems,
+            hyperparameters=find_hyperparameters(project, entry),
+            backend=describe_backend(merged.backend or _default_backend()),
+        )
     spec = resolution.spec
     file = find_hyperparameters(spec.project, spec.entry)
+    backend = describe_backend(spec.backend)
     effective = effective_texts(spec)
     try:
         plan = render_plan(preview_plan(spec))
     except InvalidJobError as error:
-        return JobPreview(error.problems, resolution.warnings, "", effective, file)
+        return JobPreview(error.problems, resolution.warnings, "", effective, file, backend)
     except UserError as error:
         problem = Problem(error.message, hint=error.hint)
-        return JobPreview((problem,), resolution.warnings, "", effective, file)
+        return JobPreview((problem,), resolution.warnings, "", effective, file, backend)
     changes = _changes(target, resolution, cwd, environ)
-    return JobPreview((), resolution.warnings, plan, effective, file, changes)
+    return JobPreview((), resolution.warnings, plan, effective, file, backend, changes)
 
 
 def effective_texts(spec: JobSpec) -> dict[str, str]:
@@ -75,9 +86,9 @@ def effective_texts(spec: JobSpec) -> dict[str, str]:
         if value is None:
             continue
         if isinstance(value, dict):
-            words = [f"{name}={item}" for name, item in value.items()]
-            texts[field.name] = shlex.join(words)
-            texts |= {f"{field.name}.{name}": str(item) for name, item in value.items()}
+            typed = {name: text_of(item) for name, item in value.items()}
+            texts[field.name] = shlex.join(f"{name}={text}" for name, text in typed.items())
+            texts |= {f"{field.name}.{name}": text for name, text in typed.items()}
         elif field.kind is FieldKind.WORDS:
             texts[field.name] = shlex.join(value)
         elif field.kind is FieldKind.LIST:
@@ -100,12 +111,20 @@ def read_assignments(text: str) -> dict[str, str]:
     return dict(split_assignment(word) for word in words)
 
 
-def _where(target: str | None, draft: JobDraft, cwd: Path) -> tuple[str, str]:
-    """Project and entry as far as a job that cannot be resolved tells them."""
+def _default_backend() -> str:
+    (default,) = (f.default for f in msgspec.structs.fields(JobSpec) if f.name == "backend")
+    return str(default)
+
+
+def _merged(target: str | None, draft: JobDraft, cwd: Path) -> JobDraft:
+    """What a job that cannot be resolved says all the same."""
     base = JobDraft(project=str(cwd))
     if target is not None and os.path.isfile(target):
         base = JobDraft(project=os.path.dirname(target)).merged(read_job_yaml(Path(target)).draft)
-    merged = base.merged(draft)
+    return base.merged(draft)
+
+
+def _where(merged: JobDraft, cwd: Path) -> tuple[str, str]:
     project = os.path.normpath(os.path.join(cwd, os.path.expanduser(merged.project or "")))
     return project, os.path.normpath(os.path.join(project, merged.entry or "train.py"))
 

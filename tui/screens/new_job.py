@@ -9,11 +9,11 @@ from textual import on
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import ContentSwitcher, Static
 
-from rankdeck.job.fields import FieldKind, Section, check_field, fields_of
+from rankdeck.job.fields import Section, fields_of
 from tui.keys import Scope, bindings, keys_of
 from tui.looks import Line, Piece, safe, wrap
-from tui.preview import read_assignments
 from tui.screens.base import DeckScreen
+from tui.screens.job_fields import JobFields
 from tui.screens.job_text import draft_of, preview_lines
 from tui.widgets.bars import KeyBar, LineBar, TitleBar
 from tui.widgets.form_field import FormField
@@ -22,10 +22,10 @@ from tui.widgets.text_lines import TextLines
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from rankdeck.errors import Problem, UserError
-    from rankdeck.job.fields import Field
-    from rankdeck.project.hyperparameters import HyperParameter, HyperParameterFile
+    from rankdeck.errors import UserError
+    from rankdeck.project.hyperparameters import HyperParameterFile
     from rankdeck.run.layout import RunDir
+    from tui.backend_form import BackendForm
     from tui.preview import JobPreview
 
 _PREVIEW = "preview"
@@ -43,9 +43,7 @@ class NewJobScreen(DeckScreen):
         """Begin with the job file `target` (that of an earlier run), or with nothing."""
         super().__init__()
         self._target = target
-        self._fields: dict[str, FormField] = {}
-        self._declared: dict[str, HyperParameter] = {}
-        self._declarations: HyperParameterFile | None = None
+        self._fields = JobFields()
         self._preview: JobPreview | None = None
         self._asked = 0
         self._heard = 0
@@ -64,7 +62,10 @@ class NewJobScreen(DeckScreen):
                         yield Static("", id="declared-in", markup=False)
                         yield Vertical(id="declared")
                     for field in fields_of(section):
-                        yield self._add(field)
+                        yield self._fields.add(field)
+                    if section is Section.NODES:
+                        yield Static("", id="options-of", markup=False)
+                        yield Vertical(id="options")
             yield TextLines(id=_PREVIEW)
         yield LineBar(id="about")
         yield KeyBar(keys_of(Scope.FORM, Scope.EVERYWHERE))
@@ -79,46 +80,22 @@ class NewJobScreen(DeckScreen):
         self._focus_part()
         self._ask()
 
-    def _add(self, field: Field) -> FormField:
-        widget = FormField(field.name, field.label, field.help, _choices(field))
-        self._fields[field.name] = widget
-        return widget
-
     # -- what is typed ----------------------------------------------------------------------
 
     @on(FormField.Changed)
     def _typed(self, message: FormField.Changed) -> None:
         field = message.field
-        field.show_problem(self._check(field))
+        field.show_problem(self._fields.check(field))
         self._asked += 1
         asked = self._asked
         self.set_timer(_DEBOUNCE, lambda: self._ask() if asked == self._asked else None)
         self._show_parts()
 
-    def _check(self, field: FormField) -> str:
-        """What is wrong with one field by itself."""
-        text = field.text
-        name, _, key = field.key.partition(".")
-        if not text:
-            return ""
-        try:
-            if key:
-                from rankdeck.project.hyperparameters import check_value
-
-                check_value(self._declared[key], text)
-            elif name in ("hyperparameters", "env", "backend_options"):
-                read_assignments(text)
-            elif problem := check_field(name, text):
-                return problem.message
-        except ValueError as error:
-            return str(error)
-        return ""
-
     def _ask(self) -> None:
         self._asked += 1
         asked = self._asked
         try:
-            draft = draft_of({key: field.text for key, field in self._fields.items()})
+            draft = draft_of(self._fields.texts())
         except ValueError:
             # a field that cannot even be split says so beside it
             self._launch_wanted = False
@@ -136,20 +113,18 @@ class NewJobScreen(DeckScreen):
         self.controller.preview(self._target, draft, done)
 
     async def _show(self, preview: JobPreview, asked: int) -> None:
-        # one at a time: two must not exchange the declared fields at once
+        # one at a time: two must not exchange the fields at once
         async with self._showing:
             await self._show_declarations(preview.hyperparameters)
+            exchanged = await self._show_backend(preview.backend)
         if asked != self._asked:
             return
+        if exchanged:
+            # what was asked said the options of another backend
+            self._ask()
+            return
         self._preview = preview
-        effective = preview.effective or {}
-        wrong = _by_field(preview.problems, self._fields)
-        for key, field in self._fields.items():
-            if effective:
-                field.show_default(effective.get(key, ""))
-            elif (entry := self._declared.get(key.partition(".")[2])) is not None:
-                field.show_default(entry.default or "")
-            field.show_problem(self._check(field) or wrong.get(key, ""))
+        self._fields.show(dict(preview.effective or {}), preview.problems)
         self.query_one(f"#{_PREVIEW}", TextLines).show(preview_lines(preview))
         self._show_parts()
         if self._launch_wanted:
@@ -157,25 +132,28 @@ class NewJobScreen(DeckScreen):
             self._launch_now()
 
     async def _show_declarations(self, file: HyperParameterFile | None) -> None:
-        """Fields for what the project declares; what was typed for those that stay, stays."""
-        if file == self._declarations:
+        """Fields for what the project declares."""
+        rows = self._fields.declare(file)
+        if rows is None:
             return
-        self._declarations = file
-        typed = {key: field.text for key, field in self._fields.items() if "." in key}
-        for key in typed:
-            del self._fields[key]
-        self._declared = {entry.name: entry for entry in file.entries} if file else {}
-        rows = [_declared_field(entry) for entry in self._declared.values()]
-        place = self.query_one("#declared", Vertical)
-        await place.remove_children()
-        await place.mount_all(rows)
-        for row in rows:
-            self._fields[row.key] = row
-            if typed.get(row.key):
-                row.input.value = typed[row.key]
-        self._fields["hyperparameters"].display = not rows
+        await self._put(rows, "#declared")
         note = safe(file.path) if file else "The project has no HyperParameters.json."
         self.query_one("#declared-in", Static).update(note)
+
+    async def _show_backend(self, backend: BackendForm | None) -> bool:
+        """Fields for the backend's own options; whether others were there before."""
+        rows = self._fields.choose_backend(backend)
+        if backend is None or rows is None:
+            return False
+        await self._put(rows, "#options")
+        title = f"Options of {safe(backend.name)} ({safe(backend.title)}):" if rows else ""
+        self.query_one("#options-of", Static).update(title)
+        return True
+
+    async def _put(self, rows: list[FormField], place_id: str) -> None:
+        place = self.query_one(place_id, Vertical)
+        await place.remove_children()
+        await place.mount_all(rows)
 
     def on_descendant_focus(self) -> None:
         """Say in full what the field is for, where its own line has no room."""
@@ -220,7 +198,7 @@ class NewJobScreen(DeckScreen):
             return
         for field in self.query_one(f"#{self._part}").query(FormField):
             if field.display:
-                field.input.focus()
+                field.editor.focus()
                 return
 
     def _part_of(self, field: FormField) -> str:
@@ -228,7 +206,7 @@ class NewJobScreen(DeckScreen):
 
     def _show_parts(self) -> None:
         wrong = dict.fromkeys(_PARTS, 0)
-        for field in self._fields.values():
+        for field in self._fields.all:
             if field.problem:
                 wrong[self._part_of(field)] += 1
         if self._preview is not None:
@@ -264,11 +242,12 @@ class NewJobScreen(DeckScreen):
                 self._go_to_problem()
 
     def _launch_now(self) -> None:
-        if self._preview is None or self._preview.problems or any(map(self._check, self._all)):
+        wrong = any(map(self._fields.check, self._fields.all))
+        if self._preview is None or self._preview.problems or wrong:
             self._go_to_problem()
             return
         self._launching = True
-        draft = draft_of({key: field.text for key, field in self._fields.items()})
+        draft = draft_of(self._fields.texts())
 
         def done(run: RunDir | None, error: UserError | None) -> None:
             self._launching = False
@@ -279,23 +258,19 @@ class NewJobScreen(DeckScreen):
 
         self.controller.launch(self._target, draft, done)
 
-    @property
-    def _all(self) -> tuple[FormField, ...]:
-        return tuple(self._fields.values())
-
     def _go_to_problem(self) -> None:
-        wrong = [field for field in self._all if field.problem]
+        wrong = [field for field in self._fields.all if field.problem]
         if not wrong:
             self.action_go(_PREVIEW)
             return
         order = sorted(wrong, key=lambda field: _PARTS.index(self._part_of(field)))
         self.action_go(self._part_of(order[0]))
-        order[0].input.focus()
+        order[0].editor.focus()
         self.notify("not started: something is wrong here", severity="warning", markup=False)
 
     def action_back(self) -> None:
         """Leave; ask first where something has been typed."""
-        if not any(field.text for field in self._all):
+        if not any(field.text for field in self._fields.all):
             self.dismiss()
             return
         question: tuple[Line, ...] = (
@@ -311,39 +286,3 @@ class NewJobScreen(DeckScreen):
         else:
             # the question is still on its way out when its answer arrives
             self.call_later(self._leave)
-
-
-def _choices(field: Field) -> tuple[str, ...]:
-    if field.choices:
-        return field.choices
-    if field.kind is FieldKind.SWITCH:
-        return ("on", "off")
-    if field.kind is FieldKind.NPROC:
-        return ("1", "2", "4", "8", "auto", "gpu", "cpu")
-    if field.name == "launcher":
-        from rankdeck.launchers.base import launcher_names
-
-        return launcher_names()
-    if field.name == "backend":
-        from rankdeck.backend import backend_names
-
-        return backend_names()
-    return ()
-
-
-def _declared_field(entry: HyperParameter) -> FormField:
-    choices = ("true", "false") if entry.type.value == "bool" else entry.choices
-    told = f"{entry.type.value}{', required' if entry.required and entry.default is None else ''}"
-    text = f"{told} · {entry.description}" if entry.description else told
-    return FormField(f"hyperparameters.{entry.name}", entry.name, text, choices)
-
-
-def _by_field(problems: tuple[Problem, ...], fields: dict[str, FormField]) -> dict[str, str]:
-    """The first problem of each field; those of a mapping's entry count for the mapping."""
-    found: dict[str, str] = {}
-    for problem in problems:
-        key = problem.field if problem.field in fields else problem.field.partition(".")[0]
-        if key in fields:
-            told = problem.message if key == problem.field else f"{problem.key}: {problem.message}"
-            found.setdefault(key, told)
-    return found

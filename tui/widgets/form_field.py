@@ -14,6 +14,7 @@ from tui.looks import fit, safe
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.widget import Widget
 
 _LABEL = 18
 
@@ -62,9 +63,18 @@ class FormField(Horizontal):
         self._note = Static(self._help, classes="note", markup=False)
 
     @property
+    def editor(self) -> Widget:
+        """What is typed into."""
+        return self.input
+
+    @property
     def text(self) -> str:
         """What was typed; empty: the default holds."""
         return self.input.value
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self.input.value = text
 
     @property
     def about(self) -> str:
@@ -79,7 +89,7 @@ class FormField(Horizontal):
     def compose(self) -> ComposeResult:
         """Label, input, note."""
         yield Static(fit(self._label, _LABEL - 1), classes="label", markup=False)
-        yield self.input
+        yield self.editor
         yield self._note
 
     def show_problem(self, problem: str) -> None:

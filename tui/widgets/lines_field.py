@@ -1,0 +1,54 @@
+"""A field of a form for several values: one a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.widgets import TextArea
+
+from tui.widgets.form_field import FormField
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
+
+class LinesField(FormField):
+    """Grows with its lines; tab leaves it."""
+
+    DEFAULT_CSS = """
+    LinesField > TextArea {
+        width: 2fr; height: auto; max-height: 6; border: none; padding: 0 1; background: $boost;
+    }
+    LinesField > TextArea:focus { border: none; background: $primary-muted; }
+    LinesField.-wrong > TextArea { background: $error-muted; }
+    """
+
+    def __init__(self, key: str, label: str, help_text: str) -> None:
+        super().__init__(key, label, help_text)
+        self._area = TextArea(
+            compact=True, show_line_numbers=False, highlight_cursor_line=False, soft_wrap=True
+        )
+
+    @property
+    def editor(self) -> Widget:
+        """What is typed into."""
+        return self._area
+
+    @property
+    def text(self) -> str:
+        """The lines that are not empty."""
+        return "\n".join(line for line in map(str.strip, self._area.text.splitlines()) if line)
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self._area.text = text
+
+    def show_default(self, text: str) -> None:
+        """Show what holds while nothing is typed."""
+        self._area.placeholder = text
+
+    @on(TextArea.Changed)
+    def _lines_changed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed(self))
