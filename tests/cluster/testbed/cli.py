@@ -6,13 +6,14 @@ import argparse
 import json
 import os
 import select
+import shutil
 import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import daemons, file_faults, host_faults, hosts, lifecycle, restore, wire_faults
-from .bed import LOGIN, Bed, Options, checkout_bed
+from .bed import CHECKOUT, LOGIN, Bed, Options, checkout_bed
 from .errors import BedError
 from .processes import Process
 
@@ -63,7 +64,7 @@ def _up(bed: Bed, args: argparse.Namespace) -> int:
     named = f"CLUSTER_NAME={bed.name} " if args.name else ""
     print(f"{bed.name}: {', '.join(bed.read().hosts)}: {how}\n\nTry:")
     for line in (
-        f"{here}/login rankdeck run --backend ssh --host node1,node2 examples/gpt",
+        f"{here}/login {_rankdeck()} run --backend ssh --host node1,node2 examples/gpt",
         f"{here}/login ssh node1 hostname",
         *([f"{here}/login srun -N2 --label hostname"] if options.slurm else []),
         f"{here}/bed cut node2     # and heal; all faults: {here}/bed --help",
@@ -71,6 +72,12 @@ def _up(bed: Bed, args: argparse.Namespace) -> int:
     ):
         print(f"  {named}{line}")
     return 0
+
+
+def _rankdeck() -> str:
+    """The command as root finds it: sudo leaves an activated environment behind."""
+    installed = CHECKOUT / ".venv" / "bin" / "rankdeck"
+    return "rankdeck" if shutil.which("rankdeck") or not installed.exists() else str(installed)
 
 
 def _down(bed: Bed, args: argparse.Namespace) -> int:
