@@ -35,14 +35,6 @@ OPTIONS: tuple[BackendOption, ...] = (
         default=False,
     ),
     BackendOption(
-        name="setup",
-        type="str",
-        label="Setup",
-        help="A shell line to run on every node first, as `module load cuda`",
-        metavar="LINE",
-        repeatable=True,
-    ),
-    BackendOption(
         name="ssh_config",
         type="str",
         label="SSH configuration",
@@ -75,7 +67,6 @@ class MpiOptions(msgspec.Struct, frozen=True, kw_only=True):
     mpirun_arg: str = ""
     """Line by line."""
     per_rank: bool = False
-    setup: str = ""
     """Line by line."""
     ssh_config: str = ""
     connect_timeout: float = 8.0

@@ -150,8 +150,7 @@ class MpiSession:
             )
 
     def _carried(self, order: AgentOrder) -> AgentOrder:
-        folder = order.python.rpartition("/")[0]
-        return replace(order, setup=self._options.setup, path_prefix=folder, shared_dir=True)
+        return replace(order, shared_dir=True)
 
     def _groups(self, orders: Sequence[AgentOrder]) -> list[Group]:
         from rankdeck.agent_bundle import agent_bundle, agent_command
@@ -223,7 +222,7 @@ class MpiSession:
     def _staying(self) -> list[str]:
         """Placed agents that have not left."""
         for name in self._placed - self._left:
-            if self._folder.leash(self._orders[name]).ended:
+            if self._has_left(self._orders[name]):
                 self._left.add(name)
         return sorted(self._placed - self._left)
 
@@ -289,13 +288,21 @@ class MpiSession:
         order = self._orders.get(node)
         if order is None:
             return AgentLiveness.UNKNOWN
-        if node in self._left or self._folder.leash(order).ended:
+        if node in self._left or self._has_left(order):
             self._left.add(node)
             return AgentLiveness.DEAD
         now = time.monotonic()
         self._hear(node, now)
         quiet = now - self._heard[node][1] >= _QUIET_SECONDS
         return AgentLiveness.UNKNOWN if quiet else AgentLiveness.ALIVE
+
+    def _has_left(self, order: AgentOrder) -> bool:
+        if self._folder.leash(order).ended:
+            return True
+        # mpirun may have killed who would have said so; the agent's own last word is enough then
+        job = self._job
+        gone = job is not None and job.has_ended() and job.ended_at is not None
+        return gone and self._folder.is_done(order)
 
     def _hear(self, node: str, now: float) -> None:
         try:

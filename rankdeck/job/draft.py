@@ -46,6 +46,7 @@ class JobDraft(msgspec.Struct, frozen=True, kw_only=True):
     hyperparameters: dict[str, str] | None = None
     pass_as: str | None = None
     env: dict[str, str] | None = None
+    setup: str | None = None
     dataset_dir: str | None = None
     model_dir: str | None = None
     output_dir: str | None = None

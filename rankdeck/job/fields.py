@@ -141,6 +141,14 @@ FIELDS: tuple[Field, ...] = (
         metavar="PATH",
     ),
     _field(
+        "setup",
+        "Setup",
+        _K.TEXT,
+        _P,
+        "Shell line run on every node first, as `module load cuda`; the ranks get what it exports.",
+        metavar="LINE",
+    ),
+    _field(
         "dataset_dir",
         "Dataset",
         _K.DIRECTORY,

@@ -52,6 +52,10 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pass_as: PassAs = PassAs.ENV
     env: dict[str, str] = msgspec.field(default_factory=dict)
 
+    setup: str | None = None
+    """Shell lines run on every node before anything else (`module load cuda`); what they export,
+    the launcher and the ranks get."""
+
     dataset_dir: str | None = None
     model_dir: str | None = None
     output_dir: str | None = None

@@ -79,6 +79,7 @@ def build_plan(
         time_limit=spec.time_limit,
         max_restarts=spec.max_restarts,
         hooks=spec.hooks,
+        setup=spec.setup or "",
         hyperparameters=_sorted(spec.hyperparameters),
         project=spec.project,
         entry=_entry_file(spec),

@@ -75,6 +75,8 @@ class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
     max_restarts: int
     hooks: bool
     hyperparameters: dict[str, str]
+    setup: str = ""
+    """Shell lines run on every node before anything else."""
     project: str = ""
     entry: str | None = None
     """The file the job runs; None when it is a program found on `$PATH`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from rankdeck.agent_order import AgentOrder
@@ -9,6 +10,11 @@ from rankdeck.agent_order import AgentOrder
 if TYPE_CHECKING:
     from rankdeck.plan.records import LaunchPlan, NodePlan
     from rankdeck.run.layout import RunDir
+
+
+def _path_prefix(plan: LaunchPlan, node: NodePlan) -> str:
+    # here the shell's own PATH holds; a node's knows nothing of where the job was described
+    return "" if plan.backend == "local" else os.path.dirname(node.python)
 
 
 def build_order(run: RunDir, plan: LaunchPlan, node: NodePlan, attempt: int) -> AgentOrder:
@@ -37,4 +43,6 @@ def build_order(run: RunDir, plan: LaunchPlan, node: NodePlan, attempt: int) -> 
         wait_for_go=len(plan.nodes) > 1,
         grace=plan.grace,
         hooks=plan.hooks,
+        setup=plan.setup,
+        path_prefix=_path_prefix(plan, node),
     )
