@@ -53,7 +53,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one host that a connection needs; paths and tokens are expanded."""
 
     name: str
-    """The name the configuration was asked for."""
+    """What the user calls it."""
     hostname: str
     port: int
     user: str
@@ -195,7 +195,8 @@ class Resolver:
         Raises:
             LinkError: The configuration cannot be read or makes no sense; names file and line.
         """
-        return self.resolve_host(node.address or node.name, node.user, node.port)
+        config = self.resolve_host(node.address or node.name, node.user, node.port)
+        return msgspec.structs.replace(config, name=node.name)
 
     def resolve_host(self, host: str, user: str = "", port: int = 0) -> HostConfig:
         """The configuration for a host; what is given here comes before what the files say.

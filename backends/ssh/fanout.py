@@ -45,20 +45,17 @@ class Result:
 class LinkPool:
     """Links that stay open between fan-outs, one per node."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._links: dict[str, Link] = {}
 
-    def take(self, node: Node) -> Link:
-        """The link to a node, out of the pool until it is given back; connects if there is none.
+    def take(self, node: Node) -> Link | None:
+        """The link to a node, out of the pool until it is given back; None if there is none.
 
-        Raises:
-            LinkError: It cannot be reached.
+        It may have broken while nobody used it.
         """
         with self._lock:
-            link = self._links.pop(node.name, None)
-        return link if link is not None else self._transport.connect(node)
+            return self._links.pop(node.name, None)
 
     def give_back(self, node: Node, link: Link) -> None:
         """Keep a link for the next time."""
@@ -141,31 +138,55 @@ class _Job:
         start = time.monotonic()
         link: Link | None = None
         try:
-            link = self._pool.take(node) if self._pool else self._transport.connect(node)
-            with self._lock:
-                self._open.add(link)
-                cancelled = self._cancelled
-            if cancelled:
-                link.close()
-            output, errors, status = self._run(link)
+            link, stream = self._begin(node)
+            output, errors, status = self._run(stream)
         except LinkError as error:
-            self._let_go(link)
             return Result(node, seconds=time.monotonic() - start, trouble=error)
-        self._let_go(link, node if self._pool else None)
-        return Result(node, output, errors, status, time.monotonic() - start)
-
-    def _let_go(self, link: Link | None, keep_for: Node | None = None) -> None:
-        if link is None:
-            return
-        with self._lock:
-            self._open.discard(link)
-        if keep_for is not None and self._pool is not None:
-            self._pool.give_back(keep_for, link)
         else:
+            if self._pool is not None:
+                self._keep(node, link)
+                link = None
+            return Result(node, output, errors, status, time.monotonic() - start)
+        finally:
+            if link is not None:
+                self._drop(link)
+
+    def _begin(self, node: Node) -> tuple[Link, Stream]:
+        kept = self._pool.take(node) if self._pool is not None else None
+        if kept is not None:
+            self._watch(kept)
+            try:
+                return kept, kept.exec(self._command)
+            except LinkError:
+                # it broke while it lay in the pool; nothing has run yet
+                self._drop(kept)
+        link = self._transport.connect(node)
+        self._watch(link)
+        try:
+            return link, link.exec(self._command)
+        except LinkError:
+            self._drop(link)
+            raise
+
+    def _watch(self, link: Link) -> None:
+        with self._lock:
+            self._open.add(link)
+            cancelled = self._cancelled
+        if cancelled:
             link.close()
 
-    def _run(self, link: Link) -> tuple[bytes, str, int | None]:
-        stream = link.exec(self._command)
+    def _keep(self, node: Node, link: Link) -> None:
+        assert self._pool is not None
+        with self._lock:
+            self._open.discard(link)
+        self._pool.give_back(node, link)
+
+    def _drop(self, link: Link) -> None:
+        with self._lock:
+            self._open.discard(link)
+        link.close()
+
+    def _run(self, stream: Stream) -> tuple[bytes, str, int | None]:
         feeder = None
         try:
             if len(self._data) > _PIPE:

@@ -81,7 +81,7 @@ def _no_keys_wanted(config: HostConfig, allowed: list[str]) -> LinkError:
     ways = ", ".join(allowed) or "nothing"
     return LinkError(
         LinkFault.AUTH,
-        f"{config.target} does not let us in with a key alone: it wants {ways}",
+        f"{config.name} does not let {config.user} in with a key alone: it wants {ways}",
         "log in once with ssh and a ControlMaster; its connection is then used here as well",
     )
 
@@ -94,13 +94,13 @@ def _refused(
     if config.gssapi:
         hint = "this host is set up for Kerberos, which needs the openssh transport"
     if not credentials.usable:
-        told = f"there is no key to log in to {config.target} with"
+        told = f"there is no key to log in to {config.name} with"
         if complaints:
             return LinkError(LinkFault.CONFIG, f"{told}: {complaints}", _mend(credentials))
         return LinkError(LinkFault.AUTH, told, "make one: ssh-keygen -t ed25519, then ssh-copy-id")
     shown = ", ".join(refused[:_SHOWN])
     more = f" and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
-    told = f"{config.target} refuses our keys: {shown}{more}"
+    told = f"{config.name} refuses the keys of {config.user}: {shown}{more}"
     if cut:
         told += "; it allows no further tries"
         hint = f"name the right key for {config.name}: IdentityFile and IdentitiesOnly yes"

@@ -70,10 +70,10 @@ def _words(fault: LinkFault, said: str, config: HostConfig) -> tuple[str, str]:
         if unprotected:
             mode, path = unprotected.groups()
             told = f"{path} has permissions {mode}, which are too open"
-            return f"{config.target} refuses our keys ({told})", f"chmod 600 {shlex.quote(path)}"
+            return f"{name} refuses our keys ({told})", f"chmod 600 {shlex.quote(path)}"
         hint = f"install your public key there: ssh-copy-id {config.target};"
         return (
-            f"{config.target} refuses our keys: {_last_line(said)}",
+            f"{name} refuses the keys of {config.user}: {_last_line(said)}",
             f"{hint} a key with a passphrase must be in an agent: ssh-add",
         )
     told = {

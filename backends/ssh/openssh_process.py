@@ -52,6 +52,12 @@ class Session:
         """Whether the ssh process lives."""
         return self._process.poll() is None
 
+    @property
+    def silent(self) -> bool:
+        """Whether ssh has said its last word, and so has ended or will at once."""
+        with self._changed:
+            return self._silent
+
     def login_text(self) -> str:
         """What ssh said before the command line at the other end was reached."""
         with self._changed:

@@ -119,7 +119,7 @@ class OpensshLink:
             ) from error
         if session.wait_until_in(max(0.1, deadline - time.monotonic())):
             return session
-        timed_out = session.running
+        timed_out = not session.silent
         session.close()
         raise fault_from(session.login_text(), self._config, timed_out=timed_out)
 
