@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rankdeck.run.layout import RunDir
 
 _TAIL = 64 * 1024
+_LEAVING_SECONDS = 1.0
 
 
 class JobRecord(msgspec.Struct, frozen=True):
@@ -117,6 +118,14 @@ class MpiFolder:
     def is_claimed(self, order: AgentOrder) -> bool:
         """Whether somebody has taken the order, or given it up."""
         return self._order(order).with_name("claim").exists()
+
+    def is_done(self, order: AgentOrder) -> bool:
+        """Whether the agent has said its last word, and had time to leave after that."""
+        try:
+            said = os.stat(self._run.node(order.node).attempt(order.attempt).final_state).st_mtime
+        except OSError:
+            return False
+        return time.time() - said >= _LEAVING_SECONDS
 
     def send(self, node: str, command: AgentCommand) -> None:
         """Put a command into the agent's inbox.

@@ -67,7 +67,6 @@ class MpiOptions(msgspec.Struct, frozen=True, kw_only=True):
     mpirun_arg: str = ""
     """Line by line."""
     per_rank: bool = False
-    """Line by line."""
     ssh_config: str = ""
     connect_timeout: float = 8.0
     start_timeout: float = 60.0

@@ -123,7 +123,7 @@ class MpiSession:
             # an earlier mpirun got this far, and is gone: nothing is started twice
             self._give_up(Cause(category=MPIRUN, message="mpirun is gone"))
             return
-        carried = [self._carried(order) for order in orders]
+        carried = [replace(order, shared_dir=True) for order in orders]
         folder, attempt = self._folder, self._attempt
         try:
             self._mpi = self._mpi or find_mpirun(self._options.mpirun, self._environ)
@@ -148,9 +148,6 @@ class MpiSession:
                     category=MPIRUN, message=f"mpirun cannot be started: {where}: {error.strerror}"
                 )
             )
-
-    def _carried(self, order: AgentOrder) -> AgentOrder:
-        return replace(order, shared_dir=True)
 
     def _groups(self, orders: Sequence[AgentOrder]) -> list[Group]:
         from rankdeck.agent_bundle import agent_bundle, agent_command
