@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -56,6 +57,7 @@ class PipeStream:
         self._name = name
         self._broken = False
         self._errors = bytearray()
+        self._woken, self._wake = os.pipe()
         self._reader = threading.Thread(target=self._read_errors, daemon=True)
         self._reader.start()
 
@@ -71,10 +73,10 @@ class PipeStream:
         self.process.stdin.close()
 
     def read(self, size: int = 65536) -> bytes:
-        data = os.read(self.process.stdout.fileno(), size)
-        if self._broken:
+        ready, _, _ = select.select([self.process.stdout, self._woken], [], [])
+        if self._broken or self._woken in ready:
             raise LinkError(LinkFault.LOST, f"{self._name}: the connection broke")
-        return data
+        return os.read(self.process.stdout.fileno(), size)
 
     def error_text(self) -> str:
         self._reader.join(2.0)
@@ -91,9 +93,7 @@ class PipeStream:
         self._broken = True
         with suppress(OSError, ValueError):
             self.process.stdin.close()
-        if self.process.poll() is None:
-            # whoever reads here is woken by the end of the courier, which sees the end of its input
-            threading.Thread(target=self.process.wait, daemon=True).start()
+        os.write(self._wake, b"x")
 
     def _read_errors(self) -> None:
         while data := self.process.stderr.read1(65536):
