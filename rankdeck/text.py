@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rankdeck.run.events import Event
+    from rankdeck.run.state import RunNode, RunState
+    from rankdeck.run.summary import RunSummary
 
 MARKS = {
     RunPhase.PLANNED: ("◌", "cyan"),
@@ -120,3 +122,40 @@ def figure(value: float) -> str:
         if abs(value) >= least:
             return f"{value / divisor:.3g}{unit}"
     return f"{value:.4g}"
+
+
+def attempt_text(run: RunState) -> str:
+    """Which attempt this is: `attempt 2 of at most 4`, `attempt 3, begun anew by the scheduler`."""
+    if run.requeues and run.attempt == run.requeues and not run.max_restarts:
+        return f"attempt {run.attempt + 1}, begun anew by the scheduler"
+    told = f"attempt {run.attempt - run.requeues + 1} of at most {run.max_restarts + 1}"
+    if run.requeues:
+        times = "once" if run.requeues == 1 else f"{run.requeues} times"
+        told += f", begun anew {times} by the scheduler"
+    return told
+
+
+def silence_text(since: float, why: str, now: float) -> str:
+    """`cannot be heard for 14s: connection timed out`."""
+    return f"cannot be heard for {age(now - since)}" + (f": {shown(why)}" if why else "")
+
+
+def state_text(run: RunState | RunSummary, now: float) -> str:
+    """Why a run is in its state; for one that waits, also for how long: `for 5m: Priority`."""
+    waits = run.state in (RunPhase.QUEUED, RunPhase.STARTING)
+    since = f"for {age(now - run.since)}" if waits and run.since is not None else ""
+    return ": ".join(part for part in (since, shown(run.reason)) if part)
+
+
+def problem_text(node: RunNode) -> str:
+    """What is wrong with the node, as a sentence that names it."""
+    text = shown(node.problem or "")
+    return text if node.name in text else f"{shown(node.name)}: {text}"
+
+
+def other_problems(run: RunState) -> tuple[RunNode, ...]:
+    """Nodes with a problem that is not the run's failure itself."""
+    told = run.failure.summary if run.failure else ""
+    return tuple(
+        node for node in run.nodes if node.problem is not None and node.problem not in told
+    )

@@ -16,18 +16,21 @@ from typing import TYPE_CHECKING
 import click
 
 from rankdeck.cli.common import exit_code_of, whoami
-from rankdeck.cli.log_output import LineWriter, RunFollower
+from rankdeck.cli.log_output import LAUNCHER, LineWriter, RunFollower
 from rankdeck.errors import ExitCode
 from rankdeck.run.control import RunCommand, RunCommandKind, send_command
 from rankdeck.run.state import RunPhase
 from rankdeck.run.view import RunReader
+from rankdeck.text import attempt_text, shown
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from rankdeck.run.layout import RunDir
     from rankdeck.run.state import RunState
+    from rankdeck.run.view import RunSnapshot
 
+_WAITING = frozenset({RunPhase.PLANNED, RunPhase.QUEUED, RunPhase.STARTING})
 _STARTING_PERIOD = 0.02
 _RUNNING_PERIOD = 0.05
 _SUPERVISION_PERIOD = 2.0
@@ -76,7 +79,10 @@ class _Follow:
         self._signals = signals
         self._owns_run = owns_run
         self._reader = RunReader(run)
-        self._told = RunPhase.PLANNED
+        self._told: tuple[RunPhase, str] = (RunPhase.PLANNED, "")
+        self._attempt = 0
+        self._named: tuple[str, ...] = ()
+        self._silent: frozenset[str] = frozenset()
         self._handled = 0
 
     def until_end(self) -> ExitCode:
@@ -87,6 +93,7 @@ class _Follow:
         while True:
             snapshot = self._reader.snapshot()
             final = snapshot.run.state.final
+            self._name_nodes(snapshot, writer)
             logs.look_for(snapshot)
             # the state is read before the lines: what a final run has written is all there
             logs.pass_on(writer, last=final)
@@ -97,6 +104,7 @@ class _Follow:
             if (left := self._answer_interrupt()) is not None:
                 return left
             self._tell_progress(snapshot.run)
+            self._tell_silence(snapshot)
             now = time.monotonic()
             if now >= next_supervision:
                 next_supervision = now + _SUPERVISION_PERIOD
@@ -124,12 +132,48 @@ class _Follow:
             _say("killing")
         return None
 
-    def _tell_progress(self, state: RunState) -> None:
-        if state.state is self._told:
+    def _name_nodes(self, snapshot: RunSnapshot, writer: LineWriter) -> None:
+        """With several nodes each line says which one it is from, once they are chosen."""
+        names = tuple(node.name for node in snapshot.nodes)
+        if len(names) == 1 or names == self._named or snapshot.nodes[0].placeholder:
             return
-        if state.attempt and state.state is RunPhase.STARTING:
-            _say(f"attempt {state.attempt + 1} of at most {state.max_restarts + 1}")
-        self._told = state.state
+        self._named = names
+        nodes = {rank.rank: rank.node for rank in snapshot.ranks}
+        nodes |= {LAUNCHER - node.node_rank: node.name for node in snapshot.nodes}
+        writer.name_nodes(nodes)
+
+    def _tell_progress(self, state: RunState) -> None:
+        """Tell of new attempts, and what the run waits for: a line for each change."""
+        if state.attempt != self._attempt:
+            self._attempt = state.attempt
+            self._tell_attempt(state)
+        if (state.state, state.reason) == self._told:
+            return
+        before, self._told = self._told, (state.state, state.reason)
+        if state.reason and state.state in _WAITING:
+            _say(f"{state.state.value}: {shown(state.reason)}")
+        elif before[0] is RunPhase.QUEUED:
+            _say(state.state.value)
+
+    def _tell_attempt(self, state: RunState) -> None:
+        why = shown(state.reason) if state.state is RunPhase.STARTING else ""
+        if why:
+            self._told = (state.state, state.reason)
+        # a restart's reason begins with its number
+        numbered = why.startswith("attempt ")
+        _say(why if numbered else ": ".join(filter(None, (attempt_text(state), why))))
+
+    def _tell_silence(self, snapshot: RunSnapshot) -> None:
+        silent = frozenset(n.name for n in snapshot.nodes if n.silent_since is not None)
+        if silent == self._silent:
+            return
+        for node in snapshot.nodes:
+            if node.name in silent - self._silent:
+                why = f": {shown(node.silence)}" if node.silence else ""
+                _say(f"{shown(node.name)} cannot be heard{why}")
+            elif node.name in self._silent - silent:
+                _say(f"{shown(node.name)} is heard again")
+        self._silent = silent
 
     def _tell_end(self, state: RunState) -> ExitCode:
         if state.failure is not None and state.state is not RunPhase.SUCCEEDED:

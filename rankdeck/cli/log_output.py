@@ -10,9 +10,10 @@ from rankdeck.cli.text import colour_wanted
 from rankdeck.logs.ranks import rank_prefix
 from rankdeck.logs.sanitise import clean
 from rankdeck.logs.tail import Follower
+from rankdeck.text import shown, width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rankdeck.logs.search import Query
     from rankdeck.logs.style import Colour, StyledText
@@ -49,8 +50,15 @@ class LineWriter:
         self._prefixed = prefixed
         self._launcher = launcher
         self._query = query
+        self._nodes: Mapping[int, str] = {}
+        self._node_width = 0
         self._terminal = os.isatty(sys.stdout.fileno())
         self._colour = colour_wanted()
+
+    def name_nodes(self, nodes: Mapping[int, str]) -> None:
+        """Say with each rank from now on, and with each launcher, which node it is on."""
+        self._nodes = {rank: shown(name) for rank, name in nodes.items()}
+        self._node_width = max(map(width, self._nodes.values()), default=0)
 
     def write(self, batch: Batch) -> None:
         """Write what a follower found."""
@@ -79,11 +87,20 @@ class LineWriter:
         return [prefix + show(line).encode() + b"\n" for line in lines]
 
     def _prefix(self, rank: int) -> bytes:
-        name = rank_prefix(rank, self._world_size) if rank >= 0 else f"[{self._launcher}] "
+        name = self._name(rank)
         if self._colour:
             colour = _PREFIX_COLOURS[rank % len(_PREFIX_COLOURS)] if rank >= 0 else 2
             return f"\x1b[{colour}m{name}\x1b[0m".encode()
         return name.encode()
+
+    def _name(self, rank: int) -> str:
+        node = self._nodes.get(rank, "")
+        if rank < 0:
+            return f"[{self._launcher} {node}] " if node else f"[{self._launcher}] "
+        prefix = rank_prefix(rank, self._world_size)
+        if not node:
+            return prefix
+        return f"{prefix[:-2]} {node}{' ' * (self._node_width - width(node))}] "
 
 
 def _coloured(line: bytes) -> str:
@@ -134,24 +151,48 @@ class RunFollower:
         self._ranks = ranks
         self._launcher = launcher
         self._attempt = -1
+        self._names: tuple[str, ...] = ()
+        """The nodes whose logs of that attempt are followed."""
+        self._launchers: set[str] = set()
         self._follower = Follower()
 
     def look_for(self, snapshot: RunSnapshot, starts: dict[int, int] | None = None) -> None:
         """Follow the logs of the attempt that the run is in; those of earlier ones go on."""
+        if snapshot.nodes[0].placeholder:
+            return  # there is nothing to follow before a scheduler has chosen
         attempt = snapshot.run.attempt
-        while self._attempt < attempt:
-            self._attempt += 1
-            self._add_attempt(snapshot, self._attempt, starts or {})
+        names = tuple(node.name for node in snapshot.nodes)
+        if (attempt, names) == (self._attempt, self._names):
+            return
+        for earlier in range(self._attempt + 1, attempt):
+            self._add_earlier(earlier, starts or {})
+        moved = attempt == self._attempt
+        self._attempt, self._names = attempt, names
+        self._add_current(snapshot, {} if moved else starts or {})
 
-    def _add_attempt(self, snapshot: RunSnapshot, attempt: int, starts: dict[int, int]) -> None:
+    def _add_current(self, snapshot: RunSnapshot, starts: dict[int, int]) -> None:
         for node in snapshot.nodes:
             paths = self._run.node(node.name)
-            if attempt == 0 and self._launcher:
-                self._follower.add(LAUNCHER - node.node_rank, paths.launcher_log)
+            self._add_launcher(node.node_rank, node.name)
             for rank in range(node.first_rank, node.first_rank + node.nproc):
                 if self._ranks is None or rank in self._ranks:
-                    log = paths.attempt(attempt).log(rank)
+                    log = paths.attempt(snapshot.run.attempt).log(rank)
                     self._follower.add(rank, log, starts.get(rank, 0))
+
+    def _add_earlier(self, attempt: int, starts: dict[int, int]) -> None:
+        """An attempt that was over before anybody followed; it may have run on other nodes."""
+        from rankdeck.logs.sources import rank_logs
+
+        node_ranks: dict[str, int] = {}
+        for log in rank_logs(self._run, attempt):
+            self._add_launcher(node_ranks.setdefault(log.node, len(node_ranks)), log.node)
+            if self._ranks is None or log.rank in self._ranks:
+                self._follower.add(log.rank, log.path, starts.get(log.rank, 0))
+
+    def _add_launcher(self, node_rank: int, name: str) -> None:
+        if self._launcher and name not in self._launchers:
+            self._launchers.add(name)
+            self._follower.add(LAUNCHER - node_rank, self._run.node(name).launcher_log)
 
     def skip_to(self, attempt: int) -> None:
         """Leave out the attempts before this one."""

@@ -10,6 +10,7 @@ import click
 from rankdeck.cli.common import json_option, open_store, print_json
 from rankdeck.cli.text import age, duration, paint, shown, state_label, table
 from rankdeck.run.state import RunPhase
+from rankdeck.text import state_text
 
 if TYPE_CHECKING:
     from rankdeck.run.summary import RunSummary
@@ -60,6 +61,8 @@ def _row(run: RunSummary, now: float) -> tuple[str, ...]:
     loss = "–" if run.loss is None else f"{run.loss:.4g}"
     if run.failure_summary:
         loss = paint(shown(run.failure_summary, 60), "red")
+    elif run.loss is None and not run.state.final:
+        loss = shown(state_text(run, now), 60) or "–"
     elapsed = None if run.started is None else (run.ended or now) - run.started
     return (
         state_label(run.state),

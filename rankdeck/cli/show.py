@@ -9,7 +9,15 @@ import click
 
 from rankdeck.cli.common import find_run, json_option, print_json, run_argument
 from rankdeck.cli.text import age, duration, paint, shown, size, state_label, table
-from rankdeck.text import event_columns, figure
+from rankdeck.text import (
+    attempt_text,
+    event_columns,
+    figure,
+    other_problems,
+    problem_text,
+    silence_text,
+    state_text,
+)
 
 if TYPE_CHECKING:
     from rankdeck.run.view import NodeView, RankView, RunSnapshot
@@ -64,15 +72,18 @@ def describe(snapshot: RunSnapshot, now: float) -> str:
     run = snapshot.run
     elapsed = None if run.started is None else (run.ended or now) - run.started
     facts = [
-        ("state", state_label(run.state) + (f"  {shown(run.reason)}" if run.reason else "")),
+        ("state", f"{state_label(run.state)}  {state_text(run, now)}".rstrip()),
         ("name", shown(run.name)),
         ("run", run.id),
         ("project", shown(run.project) or "–"),
         ("where", f"{run.backend}, {run.launcher}, {run.nnodes} node(s), {run.world_size} rank(s)"),
         ("elapsed", f"{duration(elapsed)}, created {age(now - run.created)} ago"),
     ]
-    if run.max_restarts:
-        facts.append(("attempt", f"{run.attempt + 1} of at most {run.max_restarts + 1}"))
+    if snapshot.master_addr:
+        port = f":{snapshot.master_port}" if snapshot.master_port else ", port not chosen yet"
+        facts.append(("master", shown(snapshot.master_addr) + port))
+    if run.max_restarts or run.requeues:
+        facts.append(("attempt", attempt_text(run).removeprefix("attempt ")))
     if run.progress is not None and run.progress.step is not None:
         total = f"/{run.progress.total_steps}" if run.progress.total_steps else ""
         numbers = "  ".join(
@@ -81,8 +92,15 @@ def describe(snapshot: RunSnapshot, now: float) -> str:
         facts.append(("step", f"{run.progress.step}{total}  {numbers}".rstrip()))
     parts = [table([(paint(key, "cyan"), value) for key, value in facts])]
     if run.failure is not None:
-        parts.append(paint(f"first failure: {shown(run.failure.summary)}", "red", bold=True))
-    parts.append(table([_NODE_HEAD, *(_node_row(node, now) for node in snapshot.nodes)]))
+        first = paint(f"first failure: {shown(run.failure.summary)}", "red", bold=True)
+        parts.append(first + _hint(run.failure.hint))
+    parts += [
+        paint(problem_text(node), "red") + _hint(node.problem_hint)
+        for node in other_problems(run)
+    ]
+    ended = run.state.final
+    rows = [_node_row(node, now, ended=ended) for node in snapshot.nodes]
+    parts.append(table([_NODE_HEAD, *rows]))
     parts.append(
         table(
             [_RANK_HEAD, *(_rank_row(rank, now, run.state.final) for rank in snapshot.ranks)],
@@ -92,18 +110,27 @@ def describe(snapshot: RunSnapshot, now: float) -> str:
     return "\n\n".join(parts)
 
 
-_NODE_HEAD = ("NODE", "STATE", "CPU", "MEMORY", "LOAD", "SEEN", "")
+_NODE_HEAD = ("NODE", "ADDRESS", "STATE", "CPU", "MEMORY", "LOAD", "SEEN", "")
 _RANK_HEAD = ("RANK", "NODE", "STATE", "EXIT", "PID", "STEP", "CPU", "MEMORY", "LAST OUTPUT", "")
 
 
-def _node_row(node: NodeView, now: float) -> tuple[str, ...]:
+def _hint(hint: str) -> str:
+    return f"\n  try: {shown(hint)}" if hint else ""
+
+
+def _node_row(node: NodeView, now: float, *, ended: bool) -> tuple[str, ...]:
     load = node.load
     cpu = f"{load.cpu_percent:.0f}%" if load and load.cpu_percent is not None else "–"
     memory = f"{size(load.mem_used)}/{size(load.mem_total)}" if load and load.mem_total else "–"
     load1 = f"{load.load1:.1f}" if load and load.load1 is not None else "–"
     seen = "–" if node.heartbeat is None else f"{age(now - node.heartbeat)} ago"
-    problem = shown(node.problem.message) if node.problem else ""
-    return (shown(node.name), node.state, cpu, memory, load1, seen, problem)
+    remark = shown(node.problem.message) if node.problem else ""
+    if node.placeholder:
+        remark = "the scheduler has not chosen it yet"
+    elif node.silent_since is not None and not ended and not remark:
+        remark = silence_text(node.silent_since, node.silence, now)
+    address = shown(node.address) or "–"
+    return (shown(node.name), address, node.state, cpu, memory, load1, seen, remark)
 
 
 def _rank_row(rank: RankView, now: float, ended: bool) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import click
 
 from rankdeck.cli.common import find_run, json_option, print_json, run_argument
 from rankdeck.cli.text import paint, shown
-from rankdeck.text import CERTAINTIES, ranges
+from rankdeck.text import CERTAINTIES, other_problems, problem_text, ranges
 
 if TYPE_CHECKING:
     from rankdeck.run.state import Failure, RunState
@@ -34,8 +34,9 @@ def explain(state: RunState) -> str:
     failure = state.failure
     if failure is None:
         reason = f": {shown(state.reason)}" if state.reason else ""
-        return f"{state.id} is {state.state.value}{reason}; no rank has failed"
-    return "\n".join(card(failure))
+        told = f"{state.id} is {state.state.value}{reason}; no rank has failed"
+        return "\n".join((told, *_other_lines(state)))
+    return "\n".join((*card(failure), *_other_lines(state)))
 
 
 def card(failure: Failure) -> list[str]:
@@ -56,4 +57,14 @@ def card(failure: Failure) -> list[str]:
         lines.append(f"  ended because of it: rank{several} {ranges(failure.collateral_ranks)}")
     if failure.hint:
         lines.append(f"  try: {shown(failure.hint)}")
+    return lines
+
+
+def _other_lines(state: RunState) -> list[str]:
+    """What else went wrong on nodes, beside the failure itself."""
+    lines = []
+    for node in other_problems(state):
+        lines.append(f"  also: {problem_text(node)}")
+        if node.problem_hint:
+            lines.append(f"    try: {shown(node.problem_hint)}")
     return lines

@@ -158,12 +158,15 @@ def _node_failure(problem: _Problem, verdict: Verdict, run: RunState, run_dir: R
     if verdict.first is not None and problem.category in _OUTRANKS_RANKS:
         rank = verdict.first.rank
     ended = (r.rank for r in run.ranks if r.state in (RankState.FAILED, RankState.KILLED))
+    # a backend's own sentence names the node already
+    named = problem.node in problem.message
+    summary = problem.message if named else f"{problem.node}: {problem.message}"
     return Failure(
         rank=rank,
         node=problem.node,
         category=problem.category,
         certainty=CERTAIN,
-        summary=clean(f"{problem.node}: {problem.message}"),
+        summary=clean(summary),
         hint=clean(problem.hint),
         time=problem.time if problem.time != _LATE else None,
         evidence=evidence,

@@ -21,6 +21,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: RunPhase
     reason: str = ""
+    since: float | None = None
+    """When it came into this state."""
     backend: str
     launcher: str
     project: str = ""
@@ -61,6 +63,7 @@ def summarise(state: RunState, *, supervised: bool = False) -> RunSummary:
         name=state.name,
         state=state.state,
         reason=state.reason,
+        since=state.since,
         backend=state.backend,
         launcher=state.launcher,
         project=state.project,

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from backends.local import LocalBackend
 from rankdeck import backend as registry
 from rankdeck.backend import BackendOption, Capability
@@ -18,6 +16,8 @@ from rankdeck.nodes.node import Node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pytest
 
     from rankdeck.ask import Ask
     from rankdeck.job.spec import JobSpec
