@@ -95,6 +95,8 @@ class Carrier:
         self.view = View()
         self.released = False
         self._open: dict[str, AgentOrder] = {}
+        self._called: dict[str, str] = {}
+        """Nodes whose waiters have not come yet, and how their agents are found."""
         self._announced: tuple[int, int] | None = None
         self._withdrawn = False
         self._told_error = False
@@ -142,6 +144,10 @@ class Carrier:
         for node in self._open:
             self._tell(Absent(node=node))
         self._open.clear()
+        for node, ref in self._called.items():
+            # the order lies there: its agent may start at any moment
+            self._tell(Placed(node=node, ref=ref))
+        self._called.clear()
         if self.job is not None and not (self.job.started or self.over):
             self.cancel(self.job)
 
@@ -165,7 +171,7 @@ class Carrier:
             return 0.1
         if self.job is None or self.over:
             return 5.0
-        return 1.0 if self.job.started and not self._open else 0.25
+        return 1.0 if self.job.started and not (self._open or self._called) else 0.25
 
     def turn(self) -> None:
         """Look at everything once."""
@@ -218,6 +224,11 @@ class Carrier:
         if submission.stage is Stage.UNDER_WAY:
             return
         self.submission = None
+        if submission.stage is Stage.LOST:
+            submission.job.intent.unlink()
+            if not self._withdrawn:
+                self._serve()
+            return
         if submission.stage is Stage.REFUSED:
             message, hint = explain(submission.complaint)
             self._refuse_open("scheduler", message, hint)
@@ -231,9 +242,10 @@ class Carrier:
             self._tell(Queued(message=f"job {job.id} was submitted"))
 
     def _refuse_open(self, category: str, message: str, hint: str = "") -> None:
-        for node in self._open:
+        for node in (*self._open, *self._called):
             self._tell(NotPlaced(node=node, category=category, message=message, hint=hint))
         self._open.clear()
+        self._called.clear()
 
     def _begin(self, submission: Submission) -> LiveJob:
         intent = submission.intent
@@ -299,7 +311,7 @@ class Carrier:
     def _call(self, job: LiveJob, order: AgentOrder) -> None:
         del self._open[order.node]
         try:
-            self._tell(Placed(node=order.node, ref=call_agent(job, self._run, order)))
+            self._called[order.node] = call_agent(job, self._run, order)
         except OSError as error:
             message = f"{self._run.path}: the agent cannot be called: {error.strerror}"
             self._tell(NotPlaced(node=order.node, category="spawn", message=message))
@@ -312,6 +324,7 @@ class Carrier:
             self._warned = True
             message = f"Slurm warns of the time limit of job {job.id}: the ranks are told"
             self._tell(Told(message=message))
+        self._answer_called(job)
         if self._ended:
             return
         if notice := job.notice:
@@ -323,6 +336,19 @@ class Carrier:
                 self._doubt_since = time.monotonic()
             if job.finished is not None and job.kind is Kind.STEP:
                 self._job_over(job, "")
+
+    def _answer_called(self, job: LiveJob) -> None:
+        """An order is placed when its waiter is there to take it."""
+        gone = job.gone_waiters()
+        for node, ref in tuple(self._called.items()):
+            if f"{node}.here" in job.said:
+                del self._called[node]
+                self._tell(Placed(node=node, ref=ref))
+            elif node in gone:
+                del self._called[node]
+                message = f"no agent could be started on {node}: {job.why_gone(node)}"
+                hint = "give an interpreter that all nodes have with --python"
+                self._tell(NotPlaced(node=node, category="spawn", message=message, hint=hint))
 
     def _ask_queue(self, job: LiveJob) -> None:
         doubt = self._doubt_since

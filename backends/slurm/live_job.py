@@ -81,8 +81,17 @@ class LiveJob:
         """How waiters ended that should not have, by node."""
         return {n: how for n, how in words.ended_tasks(self.log).items() if n in self.nodes}
 
+    def why_gone(self, node: str) -> str:
+        """Why a node's waiter has ended: its own last line, else srun's words."""
+        lines = _text(self.start.path / f"{node}.log").splitlines()
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return said[:300] or self.gone_waiters().get(node, "it has ended")
+
     def last_words(self) -> str:
         """The last line that says something."""
+        if gone := self.gone_waiters():
+            node = min(gone)
+            return f"{node}: {self.why_gone(node)}"
         noise = ("srun: Job step aborted", "srun: forcing job", "srun: got SIGCONT")
         lines = [line.strip() for line in self.log.splitlines()]
         return next(

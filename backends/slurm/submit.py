@@ -2,8 +2,8 @@
 
 The intent is on disk before anything is started, and the program that submits writes its answer
 into a file itself. It holds a lock on the intent for as long as it lives, so a successor knows
-whether to wait. A submission whose answer was lost is looked for in the queue; when it is not
-found there, the attempt is closed: a job of it that starts all the same finds that and ends.
+whether to wait. A submission whose answer was lost is looked for in the queue. Should its job turn
+up later all the same, there is one claim to the attempt, and a job that does not get it ends.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class Stage(Enum):
     UNDER_WAY = "under way"
     TAKEN = "taken"
     REFUSED = "refused"
+    LOST = "lost"
+    """Nothing was submitted, or nobody knows of it: it may be done again."""
 
 
 class Submission:
@@ -139,7 +141,10 @@ class Submission:
         if self._runs():
             return
         answer = _text(self.job.answer).strip().splitlines()
-        if answer and (job_id := answer[-1].split(";")[0].strip()).isdecimal():
+        if not self.job.answer.exists():
+            # its supervisor was killed before it could start anything
+            self.stage = Stage.LOST
+        elif answer and (job_id := answer[-1].split(";")[0].strip()).isdecimal():
             self._taken(job_id)
         elif self._process is not None and not _UNCERTAIN.search(_text(self.job.errors)):
             self._refused()
@@ -191,7 +196,9 @@ class Submission:
             self._taken(claimed)
         elif not snapshot.error:
             self._looks += 1
-            if self._looks >= _LOOKS:
+            if self._looks >= _LOOKS and not _text(self.job.errors).strip():
+                self.stage = Stage.LOST
+            elif self._looks >= _LOOKS:
                 self._close()
 
     def _close(self) -> None:

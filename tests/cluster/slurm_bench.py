@@ -1,0 +1,97 @@
+"""Runs through Slurm on the test cluster, and questions about what Slurm knows of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.conftest import FINAL, until
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from tests.cluster.cluster import Cluster
+    from tests.cluster.rankdeck_at_login import RankdeckAtLogin
+
+FOREVER = ("--steps", "600", "--step-seconds", "0.5", "--alone")
+TIMEOUT = 90.0
+
+
+@dataclass
+class SlurmBench:
+    """The command, the cluster, and a project to run."""
+
+    rankdeck: RankdeckAtLogin
+    cluster: Cluster
+    project: Path
+
+    def words(self, *script: str, options: tuple[str, ...] = (), nodes: int = 2) -> list[str]:
+        """A command line that runs the stand-in trainer, one rank per node."""
+        return [
+            "run", "--detach", "--backend", "slurm", "--launcher", "direct",
+            "--python", sys.executable, "--nnodes", str(nodes), *options,
+            str(self.project / "trainer.py"), *script,
+        ]  # fmt: skip
+
+    def submit(self, *script: str, options: tuple[str, ...] = (), nodes: int = 2) -> str:
+        """Start a run; its id."""
+        words = self.words(*script, options=options, nodes=nodes)
+        return self.rankdeck.ok(*words, cwd=self.project).strip()
+
+    def refuse(self, *options: str, nodes: int = 2) -> subprocess.CompletedProcess[str]:
+        """Start a run that must not begin."""
+        done = self.rankdeck(*self.words(options=options, nodes=nodes), cwd=self.project)
+        assert done.returncode in (2, 3), (done.returncode, done.stdout, done.stderr)
+        assert not list((self.rankdeck.home / "runs").glob("2*"))
+        return done
+
+    def running(self, *script: str, options: tuple[str, ...] = (), nodes: int = 2) -> str:
+        """Start a run and wait until every rank has written; its job's id."""
+        self.submit(*script, options=options, nodes=nodes)
+        for rank in range(nodes):
+            self.rankdeck.until_rank(rank, "output", "stepping", timeout=TIMEOUT)
+        return self.job()
+
+    def job(self) -> str:
+        """The id of the newest run's newest job."""
+        folder = self.rankdeck.run_dir() / "slurm"
+
+        def look() -> str:
+            for path in sorted(folder.glob("attempt-*/sbatch.out"), reverse=True):
+                return path.read_text().strip()
+            return ""
+
+        return str(until(look, TIMEOUT))
+
+    def ended(self, *wanted: str, timeout: float = TIMEOUT) -> dict[str, Any]:
+        """Wait for the end; its state must be among those wanted, and nothing may be left."""
+        state = self.rankdeck.until_state(*FINAL, timeout=timeout)
+        assert state["state"] in wanted, (state["state"], state.get("reason"), self.events())
+        run_id = self.rankdeck.run_id()
+        self.cluster.assert_nothing_left(run_id)
+        until(lambda: not self.queue(), 30.0)
+        return state
+
+    def queue(self) -> list[str]:
+        """Job ids and states of what Slurm still has."""
+        return self.cluster.login("squeue", "-h", "-o", "%i %T").stdout.split("\n")[:-1]
+
+    def events(self) -> list[dict[str, Any]]:
+        """The newest run's history."""
+        text = (self.rankdeck.run_dir() / "events.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+
+    def messages(self) -> str:
+        """Everything its history says in words."""
+        return "\n".join(event.get("message") or "" for event in self.events())
+
+    def until_told(self, *texts: str, timeout: float = TIMEOUT) -> None:
+        """Wait until the history says all of this."""
+        until(lambda: all(text in self.messages() for text in texts), timeout)
+
+    def supervisor(self) -> int:
+        """The pid of the newest run's supervisor, as the machine counts."""
+        return int(self.rankdeck.state()["supervisor"]["pid"])
