@@ -16,6 +16,12 @@ _BENCHMARKS = {
     "history": "benchmarks.history:measure",
     "codec": "benchmarks.history:encode_decode",
     "paint": "benchmarks.first_paint:measure",
+    "ssh-connect": "benchmarks.ssh_fanout:connect",
+    "ssh-authentication": "benchmarks.ssh_fanout:authentication",
+    "ssh-bulk": "benchmarks.ssh_fanout:bulk",
+    "ssh-memory": "benchmarks.ssh_fanout:memory",
+    "ssh-one": "benchmarks.ssh_links:one",
+    "ssh-many": "benchmarks.ssh_links:many",
 }
 
 
