@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from backends.ssh.keys import LockedKey
     from backends.ssh.known_hosts import HostKey
     from backends.ssh.link import LinkOptions
     from backends.ssh.options import SshOptions
@@ -94,15 +96,40 @@ def _unlock(nodes: Sequence[Node], options: LinkOptions, ask: Ask) -> dict[str, 
     from backends.ssh.keys import locked_keys
 
     secrets = {}
-    for path in locked_keys(nodes, options):
-        for _ in range(_TRIES):
-            given = ask.secret(f"passphrase for {path}: ")
-            if not given:
-                break  # perhaps another key serves
-            if _opens(path, given):
-                secrets[os.fspath(path)] = given
-                break
+    for key in locked_keys(nodes, options):
+        if options.transport == "openssh":
+            passphrase, trouble = None, _locked(key, "and ssh cannot be handed its passphrase")
+        else:
+            passphrase, trouble = _passphrase(key, ask)
+        if passphrase:
+            secrets[os.fspath(key.path)] = passphrase
+        elif key.only_key_for:
+            raise trouble
     return secrets
+
+
+def _passphrase(key: LockedKey, ask: Ask) -> tuple[str | None, UserError]:
+    """The passphrase that opens the key; else why there is none."""
+    wrong = ""
+    try:
+        for _ in range(_TRIES):
+            given = ask.secret(f"{wrong}passphrase for {key.path}")
+            if not given:
+                return None, _locked(key, "and no passphrase was given")
+            if _opens(key.path, given):
+                return given, _locked(key, "")
+            wrong = "that was wrong; "
+    except UserError as error:
+        return None, error
+    return None, _locked(key, f"and {_TRIES} passphrases were wrong")
+
+
+def _locked(key: LockedKey, why: str) -> UserError:
+    return UserError(
+        f"{key.path}, the only key for {key.only_key_for}, is locked, {why}",
+        f"add it to your ssh-agent: ssh-add {shlex.quote(os.fspath(key.path))}",
+        exit_code=ExitCode.UNUSABLE,
+    )
 
 
 def _opens(path: Path, passphrase: str) -> bool:
@@ -118,16 +145,26 @@ def _opens(path: Path, passphrase: str) -> bool:
 def _confirm_host_keys(
     nodes: Sequence[Node], options: LinkOptions, secrets: Mapping[str, str], ask: Ask
 ) -> None:
-    from backends.ssh.prompts import add_host_key, fetch_host_key, host_keys_missing
+    from backends.ssh.prompts import (
+        add_host_key,
+        fetch_host_key,
+        host_keys_missing,
+        host_keys_unknown,
+    )
 
     # a jump host must be known before the hosts behind it can show their keys
     while missing := host_keys_missing(nodes, options):
         keys = _fetch_all(missing, options, secrets, fetch_host_key)
         listing = "\n".join(f"{node.name}: {key.kind} {key.fingerprint}" for node, key in keys)
-        count = len(keys)
-        what = f"{keys[0][0].name} is a host" if count == 1 else f"{count} hosts are"
-        question = f"{what} that no known_hosts file names; trust and add these keys?"
-        if not ask.confirm(question, listing):
+        question = f"{len(keys)} hosts that no known_hosts file names; trust and add these keys?"
+        if len(keys) == 1:
+            name = keys[0][0].name
+            question = f"{name} is a host that no known_hosts file names; trust and add this key?"
+        try:
+            sure = ask.confirm(question, listing)
+        except UserError as error:
+            raise host_keys_unknown(keys, options) from error
+        if not sure:
             raise UserError(
                 "the host keys were not confirmed",
                 "add them to known_hosts yourself, or leave these hosts out with --exclude",

@@ -121,7 +121,8 @@ class Host:
                 errand.mode = Mode.FIND
                 return
             errand.open = False
-        self._withdrawn()
+        # no trouble of this node: another one's must stay the first that is told
+        self._context.tell(Absent(node=self.name))
 
     def liveness(self, ref: str) -> AgentLiveness:
         """Whether that agent is there, as far as is known."""
@@ -356,7 +357,7 @@ class Host:
     def attached(self, answer: Attached) -> None:
         """See `Owner`."""
         report: Report | None = None
-        withdrawn = up = False
+        up = False
         with self._changed:
             errand, conversation = self._errand, self._conversation
             if errand is None or conversation is None or answer.attempt != errand.order.attempt:
@@ -367,7 +368,6 @@ class Host:
                 report = NotPlaced(node=self.name, category=category, message=message, hint=hint)
             elif answer.ref is None:
                 report = Absent(node=self.name)
-                withdrawn = waiting and not errand.find_only
             else:
                 host = self._node.address or self.name
                 errand.ref = errand.ref or f"ssh:{host}:{answer.ref}"
@@ -378,9 +378,7 @@ class Host:
             up, self._down = bool(self._down), ""
         if up:
             self._context.tell(LinkUp(node=self.name))
-        if withdrawn:
-            self._withdrawn()
-        elif waiting:
+        if waiting:
             self._context.tell(report)
         self._context.wake()
         self._context.pulse()
@@ -421,9 +419,6 @@ class Host:
     def news(self) -> None:
         """See `Owner`."""
         self._context.wake()
-
-    def _withdrawn(self) -> None:
-        self._not_placed("withdrawn", f"{self.name}: given up before anything was started there")
 
     def _not_placed(self, category: str, message: str) -> None:
         self._context.tell(NotPlaced(node=self.name, category=category, message=message))

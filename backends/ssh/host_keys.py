@@ -101,10 +101,14 @@ def refusal(config: HostConfig, key: HostKey, judgement: Judgement) -> LinkError
             "somebody may be in between, or the host was installed anew; ask who runs it, and only"
             f" then remove that line: ssh-keygen -R {shlex.quote(recorded_name(config))}",
         )
-    file = next(iter(config.user_known_hosts), None) or "~/.ssh/known_hosts"
-    line = shlex.quote(known_hosts_line(config, key))
     return LinkError(
         LinkFault.KEY_UNKNOWN,
         f"the host key of {config.name} is not known: {shown}",
-        f"compare the fingerprint with the host's own, then: echo {line} >> {file}",
+        f"compare the fingerprint with the host's own, then: {recording_command(config, key)}",
     )
+
+
+def recording_command(config: HostConfig, key: HostKey) -> str:
+    """The shell command by which a user records a key."""
+    file = next(iter(config.user_known_hosts), None) or "~/.ssh/known_hosts"
+    return f"echo {shlex.quote(known_hosts_line(config, key))} >> {file}"

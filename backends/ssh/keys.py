@@ -131,27 +131,42 @@ def certified_blob(kind: str, certificate: bytes) -> bytes:
     return b"".join(len(part).to_bytes(4, "big") + part for part in (plain.encode(), *taken))
 
 
-def locked_keys(nodes: Iterable[Node], options: LinkOptions) -> tuple[Path, ...]:
-    """Key files that these hosts would use, that need a passphrase and are in no agent.
+@dataclass(frozen=True, slots=True)
+class LockedKey:
+    """A key that needs a passphrase and is in no agent."""
+
+    path: Path
+    only_key_for: str = ""
+    """A host for which there is no other key; empty: each host has another one to try."""
+
+
+def locked_keys(nodes: Iterable[Node], options: LinkOptions) -> tuple[LockedKey, ...]:
+    """The locked keys that these hosts, and the jump hosts on the way to them, would use.
 
     Raises:
         LinkError: The SSH configuration cannot be used.
     """
     resolver = Resolver(options)
     agents: dict[str, AgentClient] = {}
-    seen: dict[Path, bool] = {}
+    files: dict[Path, KeyFile | None] = {}
+    found: dict[Path, str] = {}
     for node in nodes:
         for config in with_jumps(resolver, resolver.resolve(node)):
             held = _held(agents, config.identity_agent)
+            locked, others = [], bool(held) and not config.identities_only
             for path in config.identity_files:
-                if path not in seen:
-                    key = read_key_file(path)
-                    seen[path] = bool(
-                        key and key.encrypted and not key.needs_device and key.blob not in held
-                    )
+                key = files[path] if path in files else files.setdefault(path, read_key_file(path))
+                if key is None or key.complaint or key.needs_device:
+                    continue
+                if key.blob in held or (key.private and not key.encrypted):
+                    others = True
+                elif key.encrypted:
+                    locked.append(path)
+            for path in locked:
+                found[path] = found.get(path) or ("" if others else config.name)
     for agent in agents.values():
         agent.close()
-    return tuple(path for path, locked in seen.items() if locked)
+    return tuple(LockedKey(path, host) for path, host in found.items())
 
 
 def with_jumps(

@@ -58,7 +58,9 @@ def _without_key(
     except paramiko.BadAuthenticationType as error:
         if "publickey" not in error.allowed_types:
             raise _no_keys_wanted(config, error.allowed_types) from error
-        raise _refused(config, refused, credentials) from error
+        # Debian's own ssh_config asks for it everywhere; what counts is that the host offers it
+        kerberos = config.gssapi and any("gssapi" in way for way in error.allowed_types)
+        raise _refused(config, refused, credentials, kerberos=kerberos) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise _refused(config, refused, credentials) from error
 
@@ -87,11 +89,16 @@ def _no_keys_wanted(config: HostConfig, allowed: list[str]) -> LinkError:
 
 
 def _refused(
-    config: HostConfig, refused: list[str], credentials: Credentials, *, cut: bool = False
+    config: HostConfig,
+    refused: list[str],
+    credentials: Credentials,
+    *,
+    cut: bool = False,
+    kerberos: bool = False,
 ) -> LinkError:
     complaints = "; ".join(credentials.complaints)
     hint = f"install your public key there: ssh-copy-id {config.target}"
-    if config.gssapi:
+    if kerberos:
         hint = "this host is set up for Kerberos, which needs the openssh transport"
     if not credentials.usable:
         told = f"there is no key to log in to {config.name} with"

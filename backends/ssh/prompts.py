@@ -13,21 +13,28 @@ import os
 from typing import TYPE_CHECKING
 
 from backends.ssh.config import Resolver
-from backends.ssh.host_keys import HostKeyStore, recorded_name, refusal
+from backends.ssh.host_keys import HostKeyStore, recorded_name, recording_command, refusal
 from backends.ssh.keys import locked_keys, with_jumps
-from backends.ssh.known_hosts import Verdict
+from backends.ssh.known_hosts import Judgement, Verdict
 from backends.ssh.link import LinkError, LinkFault
 from rankdeck.nodes.node import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from backends.ssh.config import HostConfig
     from backends.ssh.known_hosts import HostKey
     from backends.ssh.link import LinkOptions
 
-__all__ = ["add_host_key", "fetch_host_key", "host_keys_missing", "locked_keys"]
+__all__ = [
+    "add_host_key",
+    "fetch_host_key",
+    "host_keys_missing",
+    "host_keys_unknown",
+    "locked_keys",
+]
+_SHOWN = 5
 
 
 def host_keys_missing(nodes: Iterable[Node], options: LinkOptions) -> tuple[Node, ...]:
@@ -77,6 +84,30 @@ def fetch_host_key(
     if judgement.verdict in (Verdict.CHANGED, Verdict.REVOKED):
         raise refusal(config, key, judgement)
     return key
+
+
+def host_keys_unknown(keys: Sequence[tuple[Node, HostKey]], options: LinkOptions) -> LinkError:
+    """What is told where nobody can be asked about these keys."""
+    resolver = Resolver(options)
+    found = [(resolver.resolve(node), key) for node, key in keys]
+    if len(found) == 1:
+        return refusal(*found[0], Judgement(Verdict.UNKNOWN))
+    names = ", ".join(config.name for config, _ in found[:_SHOWN])
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    commands = [
+        f"{recording_command(config, key)}  # {key.fingerprint}" for config, key in found[:_SHOWN]
+    ]
+    return LinkError(
+        LinkFault.KEY_UNKNOWN,
+        f"the host keys of {len(found)} hosts are not known: {names}{more}",
+        "\n".join(
+            (
+                "start the run from a terminal to be asked about all of them,"
+                " or compare each fingerprint with the host's own and then:",
+                *commands,
+            )
+        ),
+    )
 
 
 def add_host_key(node: Node, key: HostKey, options: LinkOptions) -> Path:

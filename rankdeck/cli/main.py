@@ -136,8 +136,8 @@ def tell(error: UserError) -> None:
     """Write an error to stderr: what happened, and what to do."""
     for line in error.message.splitlines() or [""]:
         click.echo(f"rankdeck: {line}", err=True)
-    if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+    for line in error.hint.splitlines():
+        click.echo(f"  {line}", err=True)
 
 
 if __name__ == "__main__":

@@ -265,7 +265,7 @@ def test_what_is_withdrawn_is_answered(bench: Bench) -> None:
     bench.session.place([bench.order("echo never")], find_only=False)
     until(lambda: bench.transport.attempts >= 1)
     bench.session.withdraw()
-    assert bench.report(NotPlaced).category == "withdrawn"
+    assert bench.report(Absent).node == "n1"
     bench.transport.refuse.clear()
     bench.session.release()
     assert bench.left() == []

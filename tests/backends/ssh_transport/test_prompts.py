@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from backends.ssh.keys import LockedKey
 from backends.ssh.link import LinkError, LinkFault
 from backends.ssh.prompts import add_host_key, fetch_host_key, host_keys_missing, locked_keys
 from rankdeck.nodes.node import Node
@@ -108,7 +109,8 @@ def test_no_connection_is_made_to_find_out_what_is_missing(site, listen):
 def test_locked_keys_are_listed_once_and_not_if_an_agent_holds_them(site, monkeypatch):
     locked = keygen(site.folder / "locked", "ed25519", "secret")
     site.configure(f"IdentityFile {locked}\n")
-    assert locked_keys([ALPHA, BETA], site.options()) == (locked,)
+    # each host has another key beside it
+    assert locked_keys([ALPHA, BETA], site.options()) == (LockedKey(locked),)
     socket = site.folder / "agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     try:
@@ -128,3 +130,10 @@ def test_locked_keys_are_listed_once_and_not_if_an_agent_holds_them(site, monkey
     finally:
         agent.terminate()
         agent.wait(10)
+
+
+def test_a_locked_key_that_is_the_only_one_is_told_apart(site):
+    locked = keygen(site.folder / "locked", "ed25519", "secret")
+    site.key.unlink()
+    site.configure(f"IdentityFile {locked}\n")
+    assert locked_keys([ALPHA, BETA], site.options()) == (LockedKey(locked, "alpha"),)
