@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 from typing import TYPE_CHECKING
@@ -150,7 +151,12 @@ def state_text(run: RunState | RunSummary, now: float) -> str:
 def problem_text(node: RunNode) -> str:
     """What is wrong with the node, as a sentence that names it."""
     text = shown(node.problem or "")
-    return text if node.name in text else f"{shown(node.name)}: {text}"
+    return text if mentions(text, node.name) else f"{shown(node.name)}: {text}"
+
+
+def mentions(text: str, node: str) -> bool:
+    """Whether the text names the node."""
+    return bool(re.search(rf"(?<![\w.-]){re.escape(node)}(?![\w-])", text))
 
 
 def other_problems(run: RunState) -> tuple[RunNode, ...]:

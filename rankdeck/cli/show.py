@@ -95,8 +95,7 @@ def describe(snapshot: RunSnapshot, now: float) -> str:
         first = paint(f"first failure: {shown(run.failure.summary)}", "red", bold=True)
         parts.append(first + _hint(run.failure.hint))
     parts += [
-        paint(problem_text(node), "red") + _hint(node.problem_hint)
-        for node in other_problems(run)
+        paint(problem_text(node), "red") + _hint(node.problem_hint) for node in other_problems(run)
     ]
     ended = run.state.final
     rows = [_node_row(node, now, ended=ended) for node in snapshot.nodes]

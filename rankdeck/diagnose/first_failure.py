@@ -16,6 +16,7 @@ from rankdeck.logs.sanitise import clean
 from rankdeck.run.node_state import NodeOutcome, RankState
 from rankdeck.run.signals import signal_name
 from rankdeck.run.state import Failure
+from rankdeck.text import mentions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +160,7 @@ def _node_failure(problem: _Problem, verdict: Verdict, run: RunState, run_dir: R
         rank = verdict.first.rank
     ended = (r.rank for r in run.ranks if r.state in (RankState.FAILED, RankState.KILLED))
     # a backend's own sentence names the node already
-    named = problem.node in problem.message
+    named = mentions(problem.message, problem.node)
     summary = problem.message if named else f"{problem.node}: {problem.message}"
     return Failure(
         rank=rank,

@@ -179,3 +179,106 @@ def _rank_state(phase: RunPhase) -> RankState:
     if phase is RunPhase.FAILED:
         return RankState.FAILED
     return RankState.EXITED if phase.final else RankState.STEPPING
+
+
+def write_cluster_run(
+    home: Path,
+    name: str,
+    phase: RunPhase = RunPhase.RUNNING,
+    *,
+    nodes: int = 16,
+    ranks: int = 8,
+    age: float = 3600.0,
+    reason: str = "",
+    placeholders: bool = False,
+    silent: tuple[int, ...] = (),
+    troubled: tuple[int, ...] = (),
+    lost: tuple[int, ...] = (),
+    failure: Failure | None = None,
+    requeues: int = 0,
+) -> str:
+    """Write the directory of a run on many nodes; nothing of it has ever run.
+
+    Args:
+        home: The state directory.
+        name: The run's name.
+        phase: Its state.
+        nodes: How many nodes it has.
+        ranks: How many ranks each of them has.
+        age: Seconds since it was made, and since it came into its state.
+        reason: Why it is in its state.
+        placeholders: A scheduler has not chosen the nodes.
+        silent: Nodes that cannot be heard for 14 seconds.
+        troubled: Nodes with a problem.
+        lost: Nodes that are lost with all their ranks.
+        failure: The first failure.
+        requeues: How often a scheduler has begun it anew.
+    """
+    RunStore(home).ensure()
+    created = NOW - age
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(created))}-{name}-aaaa"
+    run = RunDir(home / "runs" / run_id)
+    run.path.mkdir(mode=0o700)
+    project = write_project(home / "project")
+    draft = JobDraft(project=str(project), name=name, launcher="direct", nproc_per_node=ranks)
+    spec = resolve_job(None, msgspec.structs.replace(draft, entry="train.py"), project, os.environ)
+    names = [f"node{number:03}" for number in range(1, nodes + 1)]
+    given = tuple(Node(name=node, placeholder=placeholders) for node in names)
+    plan = build_plan(spec, given, RunIdentity(id=run_id, dir=str(run.path)))
+    run.plan.write_bytes(msgspec.json.encode(msgspec.structs.replace(plan, backend="cluster")))
+    waits = phase in (RunPhase.PLANNED, RunPhase.QUEUED, RunPhase.STARTING)
+    state = RunState(
+        id=run_id,
+        name=name,
+        state=phase,
+        reason=reason,
+        since=created,
+        backend="cluster",
+        launcher="torchrun",
+        created=created,
+        started=None if waits else created + 1,
+        ended=NOW - 60 if phase.final else None,
+        nnodes=nodes,
+        nproc_per_node=ranks,
+        world_size=nodes * ranks,
+        attempt=requeues,
+        requeues=requeues,
+        nodes=tuple(
+            RunNode(
+                name=node,
+                node_rank=number,
+                nproc=ranks,
+                first_rank=number * ranks,
+                state="pending" if waits else "lost" if number in lost else "running",
+                silent_since=NOW - 14 if number in silent else None,
+                silence="connection timed out" if number in silent else "",
+                problem=f"{node}: no route to host" if number in troubled else None,
+                problem_category="ssh-unreachable" if number in troubled else "",
+                problem_hint="is it switched on?" if number in troubled else "",
+            )
+            for number, node in enumerate(names)
+        ),
+        ranks=tuple(
+            RunRank(
+                rank=rank,
+                node=names[rank // ranks],
+                local_rank=rank % ranks,
+                state=RankState.PENDING
+                if waits
+                else RankState.LOST
+                if rank // ranks in lost
+                else _rank_state(phase),
+            )
+            for rank in range(nodes * ranks)
+        ),
+        failure=failure,
+        progress=None
+        if waits
+        else Progress(step=1840, total_steps=5000, metrics={"loss": 1.84}, loss_curve=(4.0, 2.0)),
+        last_seq=1,
+    )
+    run.state.write_bytes(msgspec.json.encode(state))
+    log = EventLog(run.events)
+    log.append([Event(seq=1, t=created, kind=EventKind.CREATED)])
+    log.close()
+    return run_id

@@ -19,6 +19,7 @@ from tui.screens.run_text import (
     progress_line,
     rank_line,
     reason_line,
+    silence_line,
     title_line,
 )
 from tui.widgets.bars import KeyBar, LineBar, TitleBar
@@ -27,9 +28,11 @@ from tui.widgets.rank_grid import RankGrid
 from tui.widgets.text_lines import TextLines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from textual.app import ComposeResult
 
-    from rankdeck.run.view import RankView
+    from rankdeck.run.view import NodeView, RankView
     from tui.feed import RunFacts
 
 _LOG_EVERY = 0.1
@@ -88,10 +91,8 @@ class RunScreen(DeckScreen):
         facts = message.facts
         old, self._facts = self._facts, facts
         self._show_header()
-        self.query_one(RankGrid).show(facts.snapshot.ranks)
+        self._show_nodes()
         ended = facts.snapshot.run.state.final
-        nodes = node_lines(facts.snapshot.nodes, ended=ended)
-        self.query_one("#nodes", LineBar).show(*nodes[:_NODES_SHOWN])
         if old is None or old.events is not facts.events:
             self.query_one("#events", TextLines).show(event_lines(facts.events))
         if old is None or old.snapshot.run is not facts.snapshot.run:
@@ -108,7 +109,18 @@ class RunScreen(DeckScreen):
     def _tick(self) -> None:
         if self.on_top:
             self._show_header()
+            self._show_nodes()
             self._show_rank()
+
+    def _show_nodes(self) -> None:
+        if self._facts is None:
+            return
+        snapshot, now = self._facts.snapshot, self.now()
+        ended = snapshot.run.state.final
+        silent = {} if ended else _silent(snapshot.nodes)
+        self.query_one(RankGrid).show(snapshot.ranks, silent, now)
+        lines = node_lines(snapshot.nodes, now, ended=ended, most=_NODES_SHOWN)
+        self.query_one("#nodes", LineBar).show(*lines)
 
     def _tick_log(self) -> None:
         if self.on_top and self.query_one(ContentSwitcher).current == "log":
@@ -119,9 +131,13 @@ class RunScreen(DeckScreen):
             return
         snapshot, now = self._facts.snapshot, self.now()
         self.query_one(TitleBar).show_parts(*title_line(snapshot, now))
-        reason = reason_line(snapshot.run)
-        lines = [progress_line(snapshot, now, self.size.width)]
-        self.query_one("#progress", LineBar).show(*lines, *([reason] if reason else []))
+        ended = snapshot.run.state.final
+        lines = (
+            progress_line(snapshot, now, self.size.width),
+            None if ended else silence_line(snapshot.nodes, now),
+            reason_line(snapshot.run),
+        )
+        self.query_one("#progress", LineBar).show(*(line for line in lines if line))
 
     # -- ranks ------------------------------------------------------------------------------
 
@@ -138,7 +154,9 @@ class RunScreen(DeckScreen):
         if rank is None or self._facts is None:
             return
         ended = self._facts.snapshot.run.state.final
-        self.query_one("#rank", LineBar).show(rank_line(rank, self.now(), ended=ended))
+        silent = _silent(self._facts.snapshot.nodes).get(rank.node)
+        line = rank_line(rank, self.now(), ended=ended, silent_since=silent)
+        self.query_one("#rank", LineBar).show(line)
         if self._log_of is None or self._log_of.log != rank.log:
             self.query_one(LogPane).open(rank.log, f"rank {rank.rank} · {safe(rank.node)}")
         self._log_of = rank
@@ -201,3 +219,8 @@ class RunScreen(DeckScreen):
         """Back to the runs."""
         if self.on_top:
             self.dismiss()
+
+
+def _silent(nodes: Iterable[NodeView]) -> dict[str, float]:
+    """The nodes that cannot be heard, and since when."""
+    return {node.name: node.silent_since for node in nodes if node.silent_since is not None}

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rankdeck.run.node_state import RankState
 from rankdeck.run.state import RunPhase
 from rankdeck.run.summary import find_loss
-from rankdeck.text import CERTAINTIES, age, duration, event_columns, figure, ranges, size
+from rankdeck.text import (
+    CERTAINTIES,
+    age,
+    attempt_text,
+    duration,
+    event_columns,
+    figure,
+    other_problems,
+    problem_text,
+    ranges,
+    silence_text,
+    size,
+    state_text,
+)
 from tui.looks import Line, Piece, bar, fit, safe, sparkline, state_piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rankdeck.run.events import Event
     from rankdeck.run.state import Failure, RunState
@@ -47,7 +61,7 @@ def title_line(snapshot: RunSnapshot, now: float) -> tuple[Line, Line]:
     left: list[Piece] = [("rankdeck ▸ ", ""), (safe(run.name), "bold"), ("  ", "")]
     left += [state_piece(run.state), (f"  {duration(elapsed_of(run, now))}", "")]
     if run.attempt:
-        left.append((f"  attempt {run.attempt + 1} of {run.max_restarts + 1}", "warning"))
+        left.append((f"  {attempt_text(run)}", "warning"))
     where = f"{safe(run.backend)} {run.nnodes}×{run.nproc_per_node} {safe(run.launcher)}"
     return tuple(left), ((where, "dim"),)
 
@@ -56,8 +70,8 @@ def progress_line(snapshot: RunSnapshot, now: float, width: int) -> Line:
     """Step, bar, time to go and loss; what is going on where there are no steps."""
     run, progress = snapshot.run, snapshot.run.progress
     if progress is None or progress.step is None:
-        reason = safe(run.reason) or ("no steps seen yet" if not run.state.final else "no steps")
-        return ((" ", ""), (reason, "dim"))
+        nothing = "no steps" if run.state.final else "no steps seen yet"
+        return ((" ", ""), (state_text(run, now) or nothing, "dim"))
     pieces: list[Piece] = [(" ", "")]
     if progress.total_steps:
         part = progress.step / progress.total_steps
@@ -88,12 +102,28 @@ def reason_line(run: RunState) -> Line | None:
     return None
 
 
-def rank_line(rank: RankView, now: float, *, ended: bool) -> Line:
-    """The live facts of one rank."""
+def silence_line(nodes: Sequence[NodeView], now: float) -> Line | None:
+    """The nodes that cannot be heard; None: every one can."""
+    silent = [node for node in nodes if node.silent_since is not None]
+    if not silent:
+        return None
+    first = min(silent, key=lambda node: node.silent_since or now)
+    told = silence_text(first.silent_since or now, first.silence, now)
+    others = len(silent) - 1
+    more = f"  and {others} other node{'s' if others > 1 else ''}" if others else ""
+    return ((" ! ", "warning"), (f"{safe(first.name)} {told}{more}", "warning"))
+
+
+def rank_line(
+    rank: RankView, now: float, *, ended: bool, silent_since: float | None = None
+) -> Line:
+    """The facts of one rank: live ones, or the last that were heard of a silent node."""
     pieces: list[Piece] = [
         (f" rank {rank.rank}", "bold"),
         (f" · {safe(rank.node)}:{rank.local_rank} · {rank.state.value}", ""),
     ]
+    if silent_since is not None and not ended:
+        pieces.append((f" · not heard for {age(now - silent_since)}", "warning"))
     if rank.signal is not None:
         from rankdeck.run.signals import signal_name
 
@@ -111,20 +141,53 @@ def rank_line(rank: RankView, now: float, *, ended: bool) -> Line:
     return tuple(pieces)
 
 
-def node_lines(nodes: Iterable[NodeView], *, ended: bool) -> tuple[Line, ...]:
-    """Each node: state, load and memory while it works, and what is wrong with it."""
-    return tuple(_node_line(node, ended) for node in nodes)
+def node_lines(
+    nodes: Sequence[NodeView], now: float, *, ended: bool, most: int
+) -> tuple[Line, ...]:
+    """The nodes in at most so many lines: those in trouble first, then in their own order.
+
+    A line tells state, load and memory while it works, and what is wrong with the node.
+    """
+    if not nodes:
+        return ()
+    if nodes[0].placeholder:
+        count = f"{len(nodes)} node{'s' if len(nodes) > 1 else ''}"
+        return (((f" {count}", "bold"), (", not chosen yet", "dim")),)
+    if len(nodes) <= most:
+        return tuple(_node_line(node, now, ended) for node in nodes)
+    ranked = sorted(nodes, key=lambda node: (_calm(node), node.node_rank))
+    shown, rest = ranked[: most - 1], ranked[most - 1 :]
+    counted = Counter(_state(node, ended) for node in rest)
+    told = ", ".join(f"{count} {safe(state)}" for state, count in counted.most_common(3))
+    return (
+        *(_node_line(node, now, ended) for node in sorted(shown, key=lambda n: n.node_rank)),
+        ((f" … {len(rest)} more: {told}", "dim"),),
+    )
 
 
-def _node_line(node: NodeView, ended: bool) -> Line:
+def _calm(node: NodeView) -> int:
+    if node.problem is not None or node.state == "lost":
+        return 0
+    return 1 if node.silent_since is not None else 2
+
+
+def _state(node: NodeView, ended: bool) -> str:
+    return "silent" if node.silent_since is not None and not ended else node.state
+
+
+def _node_line(node: NodeView, now: float, ended: bool) -> Line:
     pieces: list[Piece] = [(f" {safe(node.name)}", "bold"), (f" {safe(node.state)}", "")]
+    if node.problem is not None:
+        message = node.problem.message.removeprefix(f"{node.name}: ")
+        return (pieces[0], (f" · {safe(message)}", "error"))
+    if node.silent_since is not None and not ended:
+        pieces.append((f" ! silent {age(now - node.silent_since)}", "warning"))
+        return tuple(pieces)
     load = None if ended else node.load
     if load is not None and load.cpu_percent is not None:
         pieces.append((f" · cpu {load.cpu_percent:.0f}%", ""))
     if load is not None and load.mem_total:
         pieces.append((f" · mem {size(load.mem_used)}/{size(load.mem_total)}", ""))
-    if node.problem is not None:
-        pieces.append((f" · {safe(node.problem.message)}", "error"))
     return tuple(pieces)
 
 
@@ -152,7 +215,8 @@ def failure_lines(run: RunState) -> tuple[Line, ...]:
     failure = run.failure
     if failure is None:
         reason = f": {safe(run.reason)}" if run.reason else ""
-        return ((), ((f" {run.state.value}{reason}; no rank has failed.", "dim"),))
+        told: Line = ((f" {run.state.value}{reason}; no rank has failed.", "dim"),)
+        return ((), told, *_other_lines(run))
     sure = CERTAINTIES.get(
         failure.certainty, "not certain: the cause is not in what the ranks left behind"
     )
@@ -168,8 +232,19 @@ def failure_lines(run: RunState) -> tuple[Line, ...]:
         lines.append((("ended because of it: ", "dim"), (_ranks(failure), "")))
     if failure.hint:
         lines.append((("try: ", "key"), (safe(failure.hint), "")))
+    lines += _other_lines(run)
     lines.append((("r", "key"), (" runs it again   ", ""), ("2", "key"), (" its log", "")))
     return tuple(lines)
+
+
+def _other_lines(run: RunState) -> list[Line]:
+    """What is wrong with nodes, beside the failure itself."""
+    lines: list[Line] = []
+    for node in other_problems(run):
+        lines.append((("also: ", "dim"), (safe(problem_text(node)), "error")))
+        if node.problem_hint:
+            lines.append((("      try: ", "key"), (safe(node.problem_hint), "")))
+    return lines
 
 
 def _culprit(failure: Failure) -> str:

@@ -49,7 +49,9 @@ class RunsScreen(DeckScreen):
         with Vertical():
             yield RunTable()
             yield TextLines(id="nothing")
-        yield Input(placeholder="filter: words of name, id, state or failure", id="filter")
+        yield Input(
+            placeholder="filter: words of name, id, state, backend, reason or failure", id="filter"
+        )
         yield KeyBar(keys_of(Scope.RUNS, Scope.EVERYWHERE))
 
     def on_mount(self) -> None:
@@ -174,7 +176,15 @@ class RunsScreen(DeckScreen):
 
 def _matches(run: RunSummary, words: list[str]) -> bool:
     text = " ".join(
-        (run.id, run.name, run.state.value, run.backend, run.launcher, run.failure_summary)
+        (
+            run.id,
+            run.name,
+            run.state.value,
+            run.reason,
+            run.backend,
+            run.launcher,
+            run.failure_summary,
+        )
     ).lower()
     return all(word in text for word in words)
 

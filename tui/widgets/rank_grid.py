@@ -1,7 +1,8 @@
 """RankGrid: every rank of a run as one glyph, grouped by node; one Line-API widget for any number.
 
-The glyph says the state, colour only repeats it. A new tuple of ranks repaints only the rows in
-which a state has changed, and nothing at all when none has.
+The glyph says the state, colour only repeats it. A node that cannot be heard has a `!` before its
+ranks, and its age where there is room. A new tuple of ranks repaints only the rows in which
+something has changed, and nothing at all when nothing has.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from rankdeck.run.node_state import RankState
+from rankdeck.text import age
 from tui.widgets.rank_layout import Piece, build_layout, short_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.style import Style
     from textual import events
     from textual.binding import BindingType
@@ -66,6 +70,7 @@ class RankGrid(ScrollView, can_focus=True):
     RankGrid { overflow-x: hidden; scrollbar-size-vertical: 1; height: 1fr; }
     RankGrid > .rank-grid--summary { text-style: bold; }
     RankGrid > .rank-grid--node { color: $text-muted; }
+    RankGrid > .rank-grid--silent { color: $warning; text-style: bold; }
     RankGrid > .rank-grid--cursor { text-style: reverse; }
     RankGrid:focus > .rank-grid--cursor { text-style: bold reverse; }
     RankGrid > .rank-grid--pending { color: $text-muted; }
@@ -81,6 +86,7 @@ class RankGrid(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "rank-grid--summary",
         "rank-grid--node",
+        "rank-grid--silent",
         "rank-grid--cursor",
         *(f"rank-grid--{state.value}" for state in RankState),
     }
@@ -127,6 +133,8 @@ class RankGrid(ScrollView, can_focus=True):
         self._groups: list[tuple[str, int]] = []
         self._layout = build_layout((), 80, 1)
         self._counts: tuple[tuple[RankState, int], ...] = ()
+        self._silent: dict[int, str] = {}
+        """By the first rank's index of each node that cannot be heard: for how long."""
 
     @property
     def summary(self) -> str:
@@ -134,8 +142,38 @@ class RankGrid(ScrollView, can_focus=True):
         told = (f"{count:,} {state.value}" for state, count in self._counts)
         return " · ".join(told) or "no ranks yet"
 
-    def show(self, ranks: tuple[RankView, ...]) -> None:
-        """Show these ranks, in the order of their numbers; only what has changed is repainted."""
+    def show(
+        self,
+        ranks: tuple[RankView, ...],
+        silent: Mapping[str, float] | None = None,
+        now: float = 0.0,
+    ) -> None:
+        """Show these ranks, in the order of their numbers; only what has changed is repainted.
+
+        Args:
+            ranks: The ranks.
+            silent: The nodes that cannot be heard, and since when.
+            now: What the age of a silence counts to.
+        """
+        self._show_ranks(ranks)
+        self._show_silence(silent or {}, now)
+
+    def _show_silence(self, silent: Mapping[str, float], now: float) -> None:
+        if not silent and not self._silent:
+            return
+        old, self._silent = self._silent, {}
+        first = 0
+        for name, count in self._groups:
+            if name in silent:
+                self._silent[first] = age(now - silent[name])
+            first += count
+        for index in old.keys() | self._silent.keys():
+            if old.get(index) != self._silent.get(index) and index < len(self._layout.row_of):
+                self._refresh_row(self._layout.row_of[index])
+        if old != self._silent:
+            self.refresh(Region(0, 0, self.size.width, 1))
+
+    def _show_ranks(self, ranks: tuple[RankView, ...]) -> None:
         if ranks is self._ranks:
             return
         states = [rank.state for rank in ranks]
@@ -222,11 +260,23 @@ class RankGrid(ScrollView, can_focus=True):
         x = 0
         for piece in self._layout.rows[row]:
             segments.append(Segment(" " * (piece.x - x), base))
-            label = piece.label + " " * (piece.cells_x - piece.x - cell_len(piece.label))
-            segments.append(Segment(label, self.get_component_rich_style("rank-grid--node")))
-            segments.extend(self._cells(piece, base))
-            x = piece.cells_x + piece.count * self._layout.step
+            x = self._piece(piece, base, segments)
+        if len(self._layout.rows[row]) == 1 and (told := self._silent.get(piece.first)):
+            room = width - x
+            text = next((t for t in (f" silent {told}", f" {told}") if len(t) <= room), "")
+            segments.append(Segment(text, self.get_component_rich_style("rank-grid--silent")))
         return Strip(segments).crop_extend(0, width, base)
+
+    def _piece(self, piece: Piece, base: Style, segments: list[Segment]) -> int:
+        """Add one node's part of a row; the column behind it."""
+        silent = piece.first in self._silent
+        look = "rank-grid--silent" if silent else "rank-grid--node"
+        gap = piece.cells_x - piece.x - cell_len(piece.label)
+        mark = "!" if silent else " "
+        label = piece.label + " " * (gap - 1) + mark
+        segments.append(Segment(label, self.get_component_rich_style(look)))
+        segments.extend(self._cells(piece, base))
+        return piece.cells_x + piece.count * self._layout.step
 
     def _summary_line(self, width: int) -> Strip:
         """The counts, which are the key to the glyphs too; without the words if they do not fit."""
@@ -234,11 +284,17 @@ class RankGrid(ScrollView, can_focus=True):
         if not self._counts:
             return Strip([Segment(self.summary, style)])
         texts = [f"{GLYPHS[state]} {count:,} {state.value}  " for state, count in self._counts]
-        if sum(map(len, texts)) - 2 > width:
+        count = len(self._silent)
+        silent = f"! {count} node{'s' if count > 1 else ''} silent" if count else ""
+        if sum(map(len, texts)) - 2 + len(silent) > width:
             texts = [f"{GLYPHS[state]}{count} " for state, count in self._counts]
+        looks = [f"rank-grid--{state.value}" for state, _ in self._counts]
+        if silent:
+            texts.append(silent)
+            looks.append("rank-grid--silent")
         return Strip(
-            Segment(text, style + self.get_component_rich_style(f"rank-grid--{state.value}"))
-            for text, (state, _) in zip(texts, self._counts, strict=True)
+            Segment(text, style + self.get_component_rich_style(look))
+            for text, look in zip(texts, looks, strict=True)
         )
 
     def _cells(self, piece: Piece, base: Style) -> list[Segment]:

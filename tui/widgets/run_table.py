@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from rankdeck.text import age, duration
+from rankdeck.text import age, duration, state_text
 from tui.keys import Scope, bindings
 from tui.looks import Line, Piece, fit, safe, segments, sparkline, state_piece
 
@@ -191,7 +191,7 @@ def _cells(run: RunSummary, now: float, curve: int) -> dict[str, Piece]:
         "nodes": (str(run.nnodes), ""),
         "ranks": (str(run.world_size), ""),
         "step": (_step(run), ""),
-        "loss": _loss(run, curve),
+        "loss": _loss(run, curve, now),
         "elapsed": (duration(elapsed), ""),
         "age": (age(now - run.created), "dim"),
     }
@@ -205,11 +205,11 @@ def _step(run: RunSummary) -> str:
     return f"{run.step}/{run.total_steps} {100 * run.step // run.total_steps:3}%"
 
 
-def _loss(run: RunSummary, curve: int) -> Piece:
+def _loss(run: RunSummary, curve: int, now: float) -> Piece:
     if run.failure_summary:
         return (safe(run.failure_summary), "error")
     if not run.state.final and run.reason:
-        return (safe(run.reason), "dim")
+        return (state_text(run, now), "dim")
     if run.loss is None:
         return (safe(run.reason) or "–", "dim")
     return (f"{run.loss:.4g} {sparkline(run.loss_curve, curve)}", "")

@@ -1,0 +1,138 @@
+"""Runs on many nodes: what is seen of those that are silent, in trouble, or not chosen yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from rankdeck.run.layout import RunDir
+from rankdeck.run.state import Failure, RunPhase
+from rankdeck.run.stored import read_state, write_state
+from tests.tui.fake_run import NOW, write_cluster_run
+from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
+from tui.widgets.rank_grid import RankGrid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tui.deck import Deck
+
+SIZES = [SMALL, WIDE, (200, 60)]
+LOST = Failure(
+    rank=None,
+    node="node003",
+    category="unreachable",
+    summary="node003 cannot be reached any more: connection timed out",
+    hint="is it up?",
+    collateral_ranks=tuple(range(128)),
+)
+
+
+def grid_rows(deck: Deck) -> list[str]:
+    grid = deck.screen.query_one(RankGrid)
+    return [grid.render_line(y).text for y in range(grid.size.height)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("nodes", [2, 4, 16, 64, 256])
+async def test_a_silent_node_is_seen_at_every_size(
+    home: Path, nodes: int, size: tuple[int, int]
+) -> None:
+    run_id = write_cluster_run(home, "wide", nodes=nodes, ranks=4, silent=(1,))
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=size) as pilot:
+        await until_shown(pilot, "node002 cannot be heard for 14s: connection timed out")
+        rows = grid_rows(deck)
+        assert "! 1 node silent" in rows[0]
+        assert "node002!" in "\n".join(rows)
+        assert "node001 ■" in "\n".join(rows)
+        if nodes <= 4 and size != SMALL:
+            assert any(row.startswith("node002!") and "silent 14s" in row for row in rows)
+        await pilot.press(*["right"] * 4)
+        await until_shown(pilot, "rank 4 · node002:0 · stepping · not heard for 14s")
+
+
+async def test_silence_grows_older_and_ends(home: Path) -> None:
+    run_id = write_cluster_run(home, "wide", nodes=4, silent=(1, 2))
+    run = RunDir(home / "runs" / run_id)
+    now = [NOW]
+    deck = make_deck(home, run_id)
+    deck.clock = lambda: now[0]
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "connection timed out  and 1 other node")
+        now[0] += 46
+        await until_shown(pilot, "node002 cannot be heard for 1m")
+        await until(pilot, lambda: "silent 1m" in "\n".join(grid_rows(deck)))
+        state = read_state(run)
+        heard = tuple(
+            msgspec.structs.replace(node, silent_since=None, silence="") for node in state.nodes
+        )
+        write_state(run, msgspec.structs.replace(state, nodes=heard))
+        await until(pilot, lambda: "cannot be heard" not in screen_text(deck))
+        assert "silent" not in screen_text(deck)
+        assert "node002!" not in "\n".join(grid_rows(deck))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_queued_run_says_why_since_when_and_that_nodes_are_open(
+    home: Path, size: tuple[int, int]
+) -> None:
+    write_cluster_run(
+        home,
+        "waits",
+        RunPhase.QUEUED,
+        nodes=4,
+        reason="job 4711: Priority, estimated start 14:20",
+        placeholders=True,
+        age=300,
+    )
+    deck = make_deck(home)
+    async with deck.run_test(size=size) as pilot:
+        await until_shown(pilot, "for 5m: job 4711")
+        await pilot.press("enter")
+        await until_shown(pilot, "for 5m: job 4711: Priority, estimated start 14:20")
+        assert "4 nodes, not chosen yet" in screen_text(deck)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_lost_node_and_other_nodes_problems_are_readable(
+    home: Path, size: tuple[int, int]
+) -> None:
+    run_id = write_cluster_run(
+        home, "gone", RunPhase.LOST, lost=(2,), troubled=(5,), silent=(2,), failure=LOST
+    )
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=size) as pilot:
+        await until_shown(pilot, "ended because of it: ranks 0-127")
+        text = screen_text(deck)
+        for part in (
+            "✖ node003 cannot be reached any more: connection timed out",
+            "node node003 · unreachable · certain",
+            "try: is it up?",
+            "also: node006: no route to host",
+            "try: is it switched on?",
+        ):
+            assert part in text
+        assert "cannot be heard" not in text, "the run is over"
+
+
+async def test_nodes_in_trouble_come_first(home: Path) -> None:
+    run_id = write_cluster_run(home, "wide", nodes=64, silent=(40,), troubled=(50,))
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "61 more: 61 running")
+        lines = screen_text(deck).splitlines()
+        # the grid's own rows are above
+        shown = [line[:36].split() for line in lines[-5:-2]]
+        assert [words[0] for words in shown] == ["node001", "node041", "node051"]
+        assert shown[1][2:5] == ["!", "silent", "14s"]
+        assert " ".join(shown[2][1:6]) == "· no route to host"
+
+
+async def test_requeues_are_told(home: Path) -> None:
+    run_id = write_cluster_run(home, "again", nodes=2, requeues=2)
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "attempt 3, begun anew by the scheduler")
