@@ -11,6 +11,8 @@ from enum import Enum
 import msgspec
 
 ORDER_VERSION = 1
+EXTERNAL = "external"
+"""Who starts the ranks on a node: mpirun or srun, each through the agent's shim."""
 
 
 class AgentOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +30,7 @@ class AgentOrder(msgspec.Struct, frozen=True, kw_only=True):
     first_rank: int
     world_size: int
     spawn: str
-    """A `rankdeck.plan.records.Spawn` value."""
+    """A `rankdeck.plan.records.Spawn` value, or EXTERNAL."""
     launcher: str
     argv: tuple[str, ...]
     env: dict[str, str]

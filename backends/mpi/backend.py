@@ -38,6 +38,12 @@ class MpiBackend:
         """
         from rankdeck.nodes.inventory import find_nodes
 
+        if mpi_options(spec.backend_options).per_rank and spec.launcher != "direct":
+            raise UserError(
+                f"with --per-rank mpirun itself starts the ranks; the {spec.launcher} launcher"
+                " would start each of them again",
+                "use --launcher direct, or leave out --per-rank",
+            )
         nodes = find_nodes(spec, os.environ)
         for node in nodes:
             if node.user or node.port:

@@ -87,7 +87,13 @@ class MpiFolder:
         for order in orders:
             self._prepare_node(order)
         entries = [
-            {"order": str(self._order(order)), "node": order.node, "address": address}
+            {
+                "order": str(self._order(order)),
+                "node": order.node,
+                "address": address,
+                "first_rank": order.first_rank,
+                "nproc": order.nproc,
+            }
             for order, address in zip(orders, addresses, strict=True)
         ]
         write_new(self.orders(attempt), msgspec.json.encode({"orders": entries}))

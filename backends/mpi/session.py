@@ -18,6 +18,7 @@ from backends.mpi.messages import MPIRUN, Cause, end_cause, named, ssh_cause, st
 from backends.mpi.options import mpi_options
 from backends.mpi.program import Group, MpiRun, command_line, find_mpirun, ssh_script
 from backends.mpi.sweeping import Sweeping
+from rankdeck.agent_order import EXTERNAL
 from rankdeck.backend import AgentLiveness
 from rankdeck.backend_reports import Absent, Ended, NotPlaced, Placed, Told
 from rankdeck.errors import ExitCode, UserError
@@ -123,7 +124,8 @@ class MpiSession:
             # an earlier mpirun got this far, and is gone: nothing is started twice
             self._give_up(Cause(category=MPIRUN, message="mpirun is gone"))
             return
-        carried = [replace(order, shared_dir=True) for order in orders]
+        spawn = EXTERNAL if self._options.per_rank else orders[0].spawn
+        carried = [replace(order, shared_dir=True, spawn=spawn) for order in orders]
         folder, attempt = self._folder, self._attempt
         try:
             self._mpi = self._mpi or find_mpirun(self._options.mpirun, self._environ)
@@ -153,16 +155,16 @@ class MpiSession:
         from rankdeck.agent_bundle import agent_bundle, agent_command
 
         bundle = agent_bundle(self._run.path.parent.parent / "cache")
-        words = ("--pick", str(self._folder.orders(self._attempt)))
+        mode = "--shim" if self._options.per_rank else "--pick"
+        words = (mode, str(self._folder.orders(self._attempt)))
         groups: list[Group] = []
         for order in orders:
             address = self._addresses[order.node]
             command = tuple(agent_command(order.python, bundle, *words))
-            if groups and groups[-1].command == command:
-                address_list = (*groups[-1].addresses, address)
-                groups[-1] = replace(groups[-1], addresses=address_list)
-            else:
-                groups.append(Group((address,), 1, command))
+            group = Group((address,), order.nproc if self._options.per_rank else 1, command)
+            if groups and replace(groups[-1], addresses=(address,)) == group:
+                group = replace(group, addresses=(*groups.pop().addresses, address))
+            groups.append(group)
         return groups
 
     # Listening

@@ -8,6 +8,7 @@ import time
 
 from rankdeck.agent import environment, reserve
 from rankdeck.agent.checks import check_order, disk_full
+from rankdeck.agent.notes import note
 from rankdeck.agent.ports import check_port, choose_port
 from rankdeck.agent.problem import ProblemError
 
@@ -119,11 +120,32 @@ class Launch:
                 ]
             )
             self.rank_pids = dict(zip(order.ranks, pids))
+        elif order.external:
+            self._let_go(environ)
         else:
             self._write_shim(environ)
             environ = environment.launcher_environment(order, environ)
             argv = environment.launcher_argv(order, master_addr)
             (self.launcher_pid,) = self._spawn([Command(argv, environ, self.launcher_log)])
+
+    def call_off(self) -> None:
+        """Ranks that others start shall not start any more."""
+        if self._order.external:
+            try:
+                self._let_go(None)
+            except ProblemError as problem:
+                note(f"agent: {problem.message}")
+
+    def _let_go(self, environ: dict[str, str] | None) -> None:
+        from rankdeck.agent.external import let_go
+
+        self.started = time.time()
+        try:
+            let_go(self._order, environ)
+        except OSError as error:
+            if reserve.is_full(error):
+                raise disk_full(self._order.node_dir) from error
+            raise ProblemError("agent", f"the ranks cannot be told to start: {error}") from error
 
     def _set_up(self) -> bool:
         """Run the setup lines; False: a stop came in between."""
@@ -144,13 +166,16 @@ class Launch:
         order = self._order
         os.makedirs(order.attempt_dir, exist_ok=True)
         os.makedirs(f"{order.node_dir}/control", exist_ok=True)
+        launched = not (order.spawns_ranks or order.external)
         logs = [f"{order.attempt_dir}/rank-{rank}.log" for rank in order.ranks]
         if not order.spawns_ranks:
-            logs += [f"{order.attempt_dir}/spawned", self.launcher_log]
+            logs.append(f"{order.attempt_dir}/spawned")
+        if launched:
+            logs.append(self.launcher_log)
             os.makedirs(environment.pet_log_dir(order), exist_ok=True)
         for path in logs:
             os.close(os.open(path, _LOG_FLAGS, 0o600))
-        if not order.spawns_ranks:
+        if launched:
             self.launcher_log_start = os.stat(self.launcher_log).st_size
         reserve.set_aside(order.node_dir)
         if order.hooks:

@@ -18,6 +18,7 @@ from rankdeck.agent.watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rankdeck.agent.external import External
     from rankdeck.agent.inbox import Command
     from rankdeck.agent.launch import Launch
     from rankdeck.agent.order import Order
@@ -35,6 +36,7 @@ _EVIDENCE = 0.5
 # a launcher ends its other ranks by itself, and its report is evidence too
 _LAUNCHER_EVIDENCE = 3.0
 _LEFTOVER_GRACE = 2.0
+_SAME_BREATH = 0.1
 
 
 class Agent:
@@ -51,6 +53,7 @@ class Agent:
         self.node = Node(order)
         self._stopper = Stopper(self.node, self._find)
         self._watch: Watch | None = None
+        self._external: External | None = None
         self._written_at = 0.0
         self._written_phase = ""
         self._ended = False
@@ -120,6 +123,10 @@ class Agent:
         node.master_addr, node.master_port = launch.master_addr, launch.master_port
         if launch.launcher_pid is not None:
             node.launcher = LauncherProcess(launch.launcher_pid, launch.started)
+        if self._order.external and not launch.interrupted:
+            from rankdeck.agent.external import External
+
+            self._external, node.awaiting = External(self._order, tick), True
         self._watch = Watch(node, self._exits, self._reporter)
         for rank in node.ranks:
             if rank.rank in launch.rank_pids:
@@ -139,10 +146,12 @@ class Agent:
         hurried = watch is not None and watch.hurried
         pause = _STOP_TICK if self._stopper.begun else _FAST_TICK if hurried else _TICK
         ended = self._exits.wait(pause)
+        self._heed_a_stop_for_all(ended)
         now, tick = self._clocks()
         if watch is not None:
             self._urgent |= watch.look_for_ranks(now, tick)
         self._take_exits(ended, now, tick)
+        self._look_at_external(now, tick)
         if watch is not None:
             rung, changed = watch.look(now, tick)
             self._urgent |= rung
@@ -156,6 +165,22 @@ class Agent:
         if self._stopper.begun and self.node.phase == "running":
             self.node.phase = "stopping"
         self._write_if_due(tick)
+
+    def _heed_a_stop_for_all(self, ended: dict[int, Exit | None]) -> None:
+        """A scheduler tells every process to end, this one too: those that obey did not fail."""
+        deadline = time.monotonic() + _SAME_BREATH
+        while not self._stopper.begun and any(
+            how and verdict.ended_by_term(how) for how in ended.values()
+        ):
+            left = deadline - time.monotonic()
+            if self._exits.stop_asked or left <= 0:
+                break
+            ended.update(self._exits.wait(left))
+        if self._exits.stop_asked:
+            now, tick = self._clocks()
+            self._read_inbox(now, tick)
+            self._notice_requests(now, tick)
+            self._stopper.turn(now, tick)
 
     def _take_exits(self, ended: dict[int, Exit | None], now: float, tick: float) -> None:
         # what failed by itself first: what was told to end, ended because of it
@@ -193,6 +218,25 @@ class Agent:
         if self._order.fail_fast:
             evidence = _LAUNCHER_EVIDENCE if self.node.launcher_runs else _EVIDENCE
             self._stop(f"rank {rank.rank} failed", now, tick, evidence=evidence)
+
+    def _look_at_external(self, now: float, tick: float) -> None:
+        node, external = self.node, self._external
+        if external is None:
+            return
+        for rank, how in external.settled(node.ranks, tick):
+            self._urgent = self._durable = True
+            if how is not None:
+                self._conclude(rank, how, now, tick)
+            else:
+                rank.end("killed" if self._stopper.signalled else "lost", None, now)
+        coming = [rank.rank for rank in node.ranks if rank.pid is None]
+        if coming and tick > external.deadline and not self._stopper.begun:
+            node.problem = ProblemError(
+                "spawn", f"ranks {coming} on {self._order.node} have not been started by mpirun"
+            )
+            self._stop("ranks are missing", now, tick)
+        unsettled = any(rank.gone and not rank.final for rank in node.ranks)
+        node.awaiting = unsettled or (bool(coming) and not self._stopper.begun)
 
     def _launcher_ended(self, launcher: LauncherProcess, now: float, tick: float) -> None:
         self._urgent = True
@@ -280,6 +324,7 @@ class Agent:
         asked: bool = False,
     ) -> None:
         grace = self._order.grace if grace is None else grace
+        self._launch.call_off()
         self._stopper.begin(reason, now, tick, grace=grace, evidence=evidence, asked=asked)
         self._urgent = True
 
@@ -323,6 +368,7 @@ class Agent:
     def _finish(self) -> None:
         node = self.node
         now, tick = self._clocks()
+        self._launch.call_off()
         reserve.release(self._order.node_dir)
         if self._watch is not None:
             self._watch.last_look(now, tick)

@@ -49,6 +49,8 @@ class Node:
         self.ranks = [Rank(rank, local) for local, rank in enumerate(order.ranks)]
         self.launcher: LauncherProcess | None = None
         self.master_addr = ""
+        self.awaiting = False
+        """Ranks that others start are still to come, or how they ended is."""
         self.master_port = order.master_port
         self.network: dict[str, Any] | None = None
         self.load: dict[str, Any] | None = None
@@ -74,7 +76,7 @@ class Node:
     @property
     def alive(self) -> bool:
         """Whether the launcher or any rank has not ended."""
-        return self.launcher_runs or any(rank.running for rank in self.ranks)
+        return self.launcher_runs or self.awaiting or any(rank.running for rank in self.ranks)
 
     @property
     def failed_ranks(self) -> list[Rank]:

@@ -29,6 +29,7 @@ class Order:
         self.first_rank: int = fields["first_rank"]
         self.world_size: int = fields["world_size"]
         self.spawns_ranks: bool = fields["spawn"] == "ranks"
+        self.external: bool = fields["spawn"] == "external"
         self.launcher: str = fields["launcher"]
         self.argv: list[str] = fields["argv"]
         self.env: dict[str, str] = fields["env"]

@@ -23,11 +23,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping
 
-_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
+RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
 # they describe this process; libraries would take them for a description of the ranks
-_FOREIGN = ("OMPI_", "ORTE_", "PRTE_", "PMIX_", "PMI_", "HYDRA_", "HYDI_", "MPIR_", "MPI_LOCAL")
+FOREIGN = ("OMPI_", "ORTE_", "PRTE_", "PMIX_", "PMI_", "HYDRA_", "HYDI_", "MPIR_", "MPI_LOCAL")
+_DESCRIPTORS = 1024
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
-_HEEDED = (*_ENDINGS, *WARNINGS, signal.SIGHUP, signal.SIGCHLD)
+HEEDED = (*_ENDINGS, *WARNINGS, signal.SIGHUP, signal.SIGCHLD)
 
 
 def main(arguments: list[str]) -> int:
@@ -35,8 +36,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.exit("usage: agent.pyz --pick LIST")
     with open(arguments[0], encoding="utf-8") as file:
-        entries: list[dict[str, str]] = json.load(file)["orders"]
-    path = entries[choose(entries, own_rank(os.environ))]["order"]
+        entries: list[dict[str, Any]] = json.load(file)["orders"]
+    path = entries[choose(entries, first_number(os.environ, RANK_VARIABLES))]["order"]
     try:
         order = read_order(path)
     except OrderError as error:
@@ -46,16 +47,16 @@ def main(arguments: list[str]) -> int:
     return Leash(order, path).hold()
 
 
-def own_rank(environ: Mapping[str, str]) -> int:
-    """Which of the started processes this one is."""
-    for name in _RANK_VARIABLES:
+def first_number(environ: Mapping[str, str], names: tuple[str, ...]) -> int:
+    """The first of these variables that is a number; they say which process this is."""
+    for name in names:
         if environ.get(name, "").isdigit():
             return int(environ[name])
-    sys.exit(f"agent: none of {', '.join(_RANK_VARIABLES)} says which process this is")
+    sys.exit(f"agent: none of {', '.join(names)} says which process this is")
 
 
-def choose(entries: list[dict[str, str]], rank: int) -> int:
-    """The place in the list that is this host's; the rank's own where no name or address tells.
+def choose(entries: list[dict[str, Any]], place: int) -> int:
+    """Which entry is this host's; that at `place` where no name or address tells.
 
     mpirun may put processes on hosts in another order than that of its host list.
     """
@@ -69,9 +70,9 @@ def choose(entries: list[dict[str, str]], rank: int) -> int:
         fitting = [i for i, lookup in enumerate(lookups) if own.intersection(lookup.addresses())]
     if len(fitting) == 1:
         return fitting[0]
-    if rank >= len(entries):
-        sys.exit(f"agent: this is process {rank}, but there are {len(entries)} orders")
-    return rank
+    if place >= len(entries):
+        sys.exit(f"agent: this is process {place}, but there are {len(entries)} orders")
+    return place
 
 
 def claim(order: Order) -> bool:
@@ -97,7 +98,7 @@ class Leash:
         """Start the agent and stay until it has left."""
         kernel.set_name("rankdeck-leash")
         # taken by sigtimedwait below, so that nothing is interrupted and none is lost
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
         agent = self._start()
         self._say("started", os.getpid())
         # whoever started this may be killed as well
@@ -105,7 +106,7 @@ class Leash:
         while True:
             if os.getppid() != self._starter:
                 self._stop("SIGTERM")
-            came = signal.sigtimedwait(_HEEDED, 1.0)
+            came = signal.sigtimedwait(HEEDED, 1.0)
             if came is not None:
                 self._take(signal.Signals(came.si_signo))
             pid, status = os.waitpid(agent, os.WNOHANG)
@@ -115,7 +116,7 @@ class Leash:
 
     def _start(self) -> int:
         order = self._order
-        environ = {name: v for name, v in os.environ.items() if not name.startswith(_FOREIGN)}
+        environ = {name: v for name, v in os.environ.items() if not name.startswith(FOREIGN)}
         # a sweep finds the agent by them
         environ.update(
             RANKDECK_RUN_ID=order.run_id,
@@ -131,9 +132,10 @@ class Leash:
             os._exit(127)  # it was killed before that could take effect
         # mpirun kills its children's whole groups
         os.setsid()
-        for number in _HEEDED:
+        os.closerange(3, _DESCRIPTORS)  # who started this waits for some of them to be closed
+        for number in HEEDED:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
         try:
             os.execve(
                 sys.executable, [sys.executable, "-I", "-S", sys.argv[0], self._path], environ
@@ -145,23 +147,12 @@ class Leash:
         if came in _ENDINGS:
             self._stop(came.name)
         elif came in WARNINGS:
-            self._tell({"command": "signal", "signal": came.name[3:]})
+            tell(self._order, {"command": "signal", "signal": came.name[3:]})
 
     def _stop(self, name: str) -> None:
         if not self._told:
             self._told = True
-            self._tell({"command": "stop", "reason": f"{name} from mpirun"})
-
-    def _tell(self, command: dict[str, Any]) -> None:
-        inbox = f"{self._order.node_dir}/control"
-        name = f"{time.time_ns():020d}-{command['command']}.json"
-        temporary = f"{inbox}/.{name}"
-        try:
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-                json.dump(command, file)
-            os.rename(temporary, f"{inbox}/{name}")
-        except OSError as error:
-            print(f"agent: it cannot be told: {error}", file=sys.stderr, flush=True)
+            tell(self._order, {"command": "stop", "reason": f"{name} from mpirun"})
 
     def _say(self, what: str, number: int) -> None:
         stat = kernel.read_stat(os.getpid())
@@ -169,6 +160,26 @@ class Leash:
         path = f"{self._order.attempt_dir}/leash"
         with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "w") as file:
             file.write(" ".join(map(str, words)) + "\n")
+
+
+def tell(order: Order, command: dict[str, Any]) -> None:
+    """Put a command into the agent's inbox."""
+    inbox = f"{order.node_dir}/control"
+    name = f"{time.time_ns():020d}-{command['command']}.json"
+    temporary = f"{inbox}/.{name}.{os.getpid()}"
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            json.dump(command, file)
+        os.rename(temporary, f"{inbox}/{name}")
+    except OSError as error:
+        print(f"agent: it cannot be told: {error}", file=sys.stderr, flush=True)
+
+
+def agent_is_there(order: Order) -> bool | None:
+    """Whether the agent has started and not left; None: it has not started yet."""
+    with open(f"{order.attempt_dir}/leash", "rb") as file:
+        words = [line.partition(b" ")[0] for line in file]
+    return b"ended" not in words if words else None
 
 
 def _names() -> set[str]:

@@ -61,7 +61,8 @@ class Watch:
     @property
     def expecting(self) -> bool:
         """Whether ranks are still to be started."""
-        return self._node.launcher_runs and any(rank.pid is None for rank in self._node.ranks)
+        coming = self._node.launcher_runs or self._node.awaiting
+        return coming and any(rank.pid is None for rank in self._node.ranks)
 
     @property
     def hurried(self) -> bool:
