@@ -57,6 +57,11 @@ class Cluster:
         """End everything of it."""
         lifecycle.down(self.bed)
 
+    def renew(self) -> None:
+        """Bring up the same hosts anew, after something could not be mended."""
+        lifecycle.down(self.bed)
+        lifecycle.up(self.bed, self.options, owner=os.getpid())
+
     @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts that work, without the login nodes."""

@@ -76,7 +76,12 @@ def cluster(bed_of_module: Cluster, request: pytest.FixtureRequest) -> Iterator[
     shutil.rmtree(cluster.shared, ignore_errors=True)
     cluster.shared.mkdir(mode=0o755)
     yield cluster
-    cluster.finish_test()
+    try:
+        cluster.finish_test()
+    except BaseException:
+        # this test is to blame, not the next one
+        cluster.renew()
+        raise
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import daemons, file_faults, host_faults, ssh_files, wire_faults
 from .bed import LOGIN
+from .network import set_wire
 
 if TYPE_CHECKING:
     from .bed import Bed, State
@@ -21,6 +22,8 @@ def restore(bed: Bed, state: State, name: str) -> None:
         host_faults.thaw(bed, state, name)
     if "cut" in faults:
         wire_faults.heal(bed, state, name)
+    if name == "cutoff":
+        set_wire(bed, state.host(name), connected=False)
     if "drop" in faults:
         wire_faults.drop(bed, state, name, 0)
     if "delay" in faults:
