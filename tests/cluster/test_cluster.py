@@ -520,6 +520,7 @@ def test_room_for_many_hosts_is_given_back_when_the_last_of_them_is_down(
     setting = tmp_path / "gc_thresh3"
     many = Options(hosts=25, slurm=False, broken_hosts=False)
     lifecycle.up(bed, many)
+    assert int(setting.read_text()) == 25 * 300
     machine.make_room_for_neighbours(Options(hosts=64))
     assert int(setting.read_text()) == 64 * 300
     machine.give_back_room()
