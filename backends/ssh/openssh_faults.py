@@ -31,7 +31,7 @@ _SAYINGS: tuple[tuple[str, LinkFault], ...] = (
     (r"too many authentication failures|permission denied \(", LinkFault.AUTH),
     (r"no matching .* found|unable to negotiate", LinkFault.CONFIG),
     (r"connection refused", LinkFault.REFUSED),
-    (r"no route to host|network is unreachable", LinkFault.NO_ROUTE),
+    (r"no route to host|network is unreachable|stdio forwarding failed", LinkFault.NO_ROUTE),
     (r"timed out", LinkFault.TIMEOUT),
     (r"exceeded maxstartups|not allowed at this time", LinkFault.BUSY),
     (r"kex_exchange_identification|connection (closed|reset) by", LinkFault.BUSY),
@@ -40,11 +40,13 @@ _SAYINGS: tuple[tuple[str, LinkFault], ...] = (
 
 def fault_from(said: str, config: HostConfig, *, timed_out: bool = False) -> LinkError:
     """Why ssh did not get as far as running a command."""
-    lowered = said.lower()
-    fault = next((fault for saying, fault in _SAYINGS if re.search(saying, lowered)), None)
-    if fault is None:
-        fault = LinkFault.TIMEOUT if timed_out else LinkFault.CONFIG
-    return LinkError(fault, *_words(fault, said, config))
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    for saying, fault in _SAYINGS:
+        line = next((line for line in lines if re.search(saying, line.lower())), "")
+        if line:
+            return LinkError(fault, *_words(fault, said, line.removeprefix("ssh: "), config))
+    fault = LinkFault.TIMEOUT if timed_out else LinkFault.CONFIG
+    return LinkError(fault, *_words(fault, said, _last_line(said), config))
 
 
 def lost_from(said: str, host: str) -> LinkError:
@@ -58,12 +60,13 @@ def _last_line(said: str) -> str:
     return lines[-1].removeprefix("ssh: ") if lines else ""
 
 
-def _words(fault: LinkFault, said: str, config: HostConfig) -> tuple[str, str]:
+def _words(fault: LinkFault, said: str, line: str, config: HostConfig) -> tuple[str, str]:
+    """Message and hint; `line` is what ssh said that counts."""
     name, port = config.name, config.port
     if fault is LinkFault.KEY_CHANGED:
         return _changed(said, config)
     if fault is LinkFault.CONFIG:
-        told = _last_line(said) or "it ended before a command could be run"
+        told = line or "it ended before a command could be run"
         return f"ssh cannot log in to {name}: {told}", ""
     if fault is LinkFault.AUTH:
         unprotected = re.search(r"Permissions (\d+) for '(.+)' are too open", said)
@@ -73,7 +76,7 @@ def _words(fault: LinkFault, said: str, config: HostConfig) -> tuple[str, str]:
             return f"{name} refuses our keys ({told})", f"chmod 600 {shlex.quote(path)}"
         hint = f"install your public key there: ssh-copy-id {config.target};"
         return (
-            f"{name} refuses the keys of {config.user}: {_last_line(said)}",
+            f"{name} refuses the keys of {config.user}: {line}",
             f"{hint} a key with a passphrase must be in an agent: ssh-add",
         )
     told = {
@@ -84,8 +87,12 @@ def _words(fault: LinkFault, said: str, config: HostConfig) -> tuple[str, str]:
         LinkFault.TIMEOUT: f"{name} does not answer on port {port}",
         LinkFault.BUSY: f"{name} closes connections before its greeting",
     }[fault]
-    last = _last_line(said)
-    return f"{told} ({last})" if last else told, _HINTS[fault].format(target=config.target)
+    if config.jumps and (hop := re.search(r"connect to host (\S+) port \d+: (.+)", line)):
+        # its own words name who is meant: a host on the way
+        told, line = f"the way to {name} ends at {hop.group(1)}", hop.group(2)
+    elif config.jumps and fault is not LinkFault.UNKNOWN_HOST:
+        told += f" by way of {', '.join(jump.host for jump in config.jumps)}"
+    return f"{told} ({line})" if line else told, _HINTS[fault].format(target=config.target)
 
 
 _HINTS = {

@@ -49,14 +49,22 @@ def choose_master(
         reached: The name or address by which the backend reached the first node.
     """
     (first, home), *others = networks.items()
-    if home is None or not others or _one_host(networks):
+    if home is None or not others:
+        return MasterChoice(address=plan_address)
+    one_host = _one_host(networks)
+    # where all are one host its name may mean whatever it likes, if it means anything
+    if one_host and home.master:
         return MasterChoice(address=plan_address)
     if fixed_by_user:
         return _keep(plan_address, first, networks)
     why = _unfit(plan_address, first, networks)
+    address: str | None
     if not why:
         return MasterChoice(address=plan_address)
-    address = _best(home, [network for _, network in others if network], reached)
+    if one_host:
+        address = next((a for a in home.addresses if not is_loopback(a)), "127.0.0.1")
+    else:
+        address = _best(home, [network for _, network in others if network], reached)
     if address is None:
         note = f"{why}; no other address of {first} is known, so it is used all the same"
         return MasterChoice(address=plan_address, note=note)
@@ -122,7 +130,7 @@ def _best(home: NodeNetwork, others: Sequence[NodeNetwork], reached: str) -> str
 
 
 def _one_host(networks: Mapping[str, NodeNetwork | None]) -> bool:
-    """Whether all of them are one and the same host, where any address will do."""
+    """Whether all of them are one and the same host."""
     told = {
         (network.hostname, network.addresses)
         for network in networks.values()

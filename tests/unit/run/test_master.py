@@ -121,6 +121,15 @@ def test_agents_of_one_and_the_same_host_meet_anywhere() -> None:
     assert choose_master("127.0.0.1", False, networks, "a").address == "127.0.0.1"
 
 
+@pytest.mark.parametrize(("own", "address"), [((_A,), _A), ((), "127.0.0.1")])
+def test_one_host_under_names_that_only_we_know(own: tuple[str, ...], address: str) -> None:
+    """Aliases in ~/.ssh/config are names nowhere else."""
+    networks = {name: seen("same", *own) for name in ("a", "b")}
+    choice = choose_master("a", False, networks, "a")
+    assert choice.address == address
+    assert choice.note == f"a cannot resolve a; the ranks meet at {address} instead"
+
+
 @pytest.mark.parametrize(
     ("resolved", "wrong"),
     [((), "it cannot be resolved there"), (("127.0.1.1",), "it is 127.0.1.1 there")],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from backends.ssh.config import HostConfig
+from backends.ssh.config import Hop, HostConfig
 from backends.ssh.link import LinkFault
 from backends.ssh.openssh_faults import fault_from, lost_from
 
@@ -40,6 +41,9 @@ SAYINGS = {
     "kex_exchange_identification: Connection closed by remote host": LinkFault.REFUSED,
     "channel 0: open failed: connect failed: No route to host\nstdio forwarding failed\n"
     "kex_exchange_identification: Connection closed by remote host": LinkFault.NO_ROUTE,
+    # what is left of it where the user's LogLevel is ERROR
+    "stdio forwarding failed\nkex_exchange_identification: Connection closed by remote host\n"
+    "Connection closed by UNKNOWN port 65535": LinkFault.NO_ROUTE,
     "channel 0: open failed: administratively prohibited: open failed": LinkFault.CONFIG,
     "This account is currently not available.": LinkFault.CONFIG,
 }
@@ -67,6 +71,15 @@ def test_a_changed_key_names_file_line_and_fingerprint(config):
 def test_silence_is_a_timeout_only_if_time_was_up(config):
     assert fault_from("", config, timed_out=True).fault is LinkFault.TIMEOUT
     assert fault_from("", config).fault is LinkFault.CONFIG
+
+
+def test_on_a_way_through_others_the_host_that_is_meant_is_named(config):
+    config = msgspec.structs.replace(config, jumps=(Hop(host="gate"),))
+    last = "Connection closed by UNKNOWN port 65535"
+    said = f"ssh: connect to host gate port 22: Connection refused\n{last}"
+    assert fault_from(said, config).message == "the way to alpha ends at gate (Connection refused)"
+    told = fault_from(f"stdio forwarding failed\n{last}", config).message
+    assert told == "alpha cannot be reached on port 22 by way of gate (stdio forwarding failed)"
 
 
 def test_a_lost_connection_tells_the_last_words():
