@@ -13,7 +13,7 @@ from rankdeck.backend import Capability
 from rankdeck.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from backends.ssh.keys import LockedKey
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backends.ssh.options import SshOptions
     from rankdeck.ask import Ask
     from rankdeck.backend import BackendOption, Session, SessionContext
+    from rankdeck.backend_reach import NodeAnswer
     from rankdeck.job.spec import JobSpec
     from rankdeck.nodes.node import Node
     from rankdeck.run.layout import RunDir
@@ -73,6 +74,20 @@ class SshBackend:
         from backends.ssh.session import SshSession
 
         return SshSession(context)
+
+    def run_on_nodes(
+        self,
+        spec: JobSpec,
+        nodes: Sequence[Node],
+        secrets: Mapping[str, str],
+        command: str,
+        data: bytes,
+    ) -> Iterator[NodeAnswer]:
+        """One command on every host at once, by one connection each."""
+        from backends.ssh.reach import run_on_hosts
+
+        options = link_options(ssh_options(spec.backend_options))
+        return run_on_hosts(options, secrets, nodes, command, data)
 
     def reachable_from_here(self, run: RunDir, refs: Sequence[str]) -> bool:
         """Any machine on which the user has this run directory reaches the hosts the same way."""

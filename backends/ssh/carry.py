@@ -38,6 +38,11 @@ class NodeSink:
         self.taken = 0
         """Bytes of files taken since the connection began."""
 
+    @property
+    def removed(self) -> bool:
+        """Somebody has removed the run: nothing is kept any more."""
+        return not os.path.isdir(self._root)
+
     def prepare(self, order: AgentOrder) -> None:
         """Make the folders, and keep the order beside what comes of it.
 
@@ -80,7 +85,7 @@ class NodeSink:
         if not carried(path):
             raise CarryError(f"{path!r} is no file of a node")
         folder, slash, _ = path.partition("/")
-        if slash:
+        if slash and not self.removed:
             os.makedirs(f"{self._root}/{folder}", mode=0o700, exist_ok=True)
         self._names[number] = path
 
@@ -96,10 +101,14 @@ class NodeSink:
         path = self._names.get(number)
         if path is None:
             raise CarryError(f"file {number} was not introduced")
-        if flags & wire.CHUNK_WHOLE:
-            self._replace(path, data, offset, last=bool(flags & wire.CHUNK_LAST))
-        else:
-            self._append(path, data, offset, reset=bool(flags & wire.CHUNK_RESET))
+        try:
+            if flags & wire.CHUNK_WHOLE:
+                self._replace(path, data, offset, last=bool(flags & wire.CHUNK_LAST))
+            else:
+                self._append(path, data, offset, reset=bool(flags & wire.CHUNK_RESET))
+        except FileNotFoundError:
+            if not self.removed:
+                raise
         self.taken += len(data)
         return bool(flags & wire.CHUNK_ACK)
 
@@ -123,12 +132,13 @@ class NodeSink:
         Raises:
             OSError: It could not be written.
         """
-        write_atomic(self._paths.state, text)
+        if not self.removed:
+            write_atomic(self._paths.state, text)
 
     def missing(self, sizes: dict[str, int]) -> dict[str, int]:
         """From where on the node must send files again: they are not here in this size."""
-        resend = {}
-        for path, size in sizes.items():
+        resend: dict[str, int] = {}
+        for path, size in () if self.removed else sizes.items():
             kind = carried(path)
             if not kind:
                 continue

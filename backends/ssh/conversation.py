@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-SILENT_SECONDS = 8.0
+SILENT_SECONDS = 6.0
 """A courier says something every few seconds; after this time it cannot be heard."""
 _PING_SECONDS = 5.0
 _RETRY_SECONDS = 1.0

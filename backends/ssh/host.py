@@ -21,6 +21,7 @@ from backends.ssh.carry import NodeSink
 from backends.ssh.conversation import SILENT_SECONDS, Conversation
 from backends.ssh.errand import Errand, Mode, pause_after
 from backends.ssh.frames import CourierLine
+from backends.ssh.leftovers import LeftBehind
 from backends.ssh.link import LinkError
 from rankdeck.agent import courier_frames as wire
 from rankdeck.backend import AgentLiveness
@@ -190,6 +191,14 @@ class Host:
                 self._conversation.post(self._about(wire.LEAVE, errand))
             self._changed.notify_all()
         self._context.pulse()
+
+    @property
+    def left_behind(self) -> LeftBehind | None:
+        """What may still be there; None: nothing is."""
+        errand = self._errand
+        if self.left or errand is None:
+            return None
+        return LeftBehind(errand.order, errand.ref or f"ssh:{self.name}:0:0:")
 
     @property
     def reached(self) -> bool:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from backends.ssh.backend import link_options
 from backends.ssh.bootstrap import pack_bundle
 from backends.ssh.host import Host, HostContext
+from backends.ssh.leftovers import LeftBehind, look_for_leftovers
 from backends.ssh.link import make_transport
 from backends.ssh.options import ssh_options
 from backends.ssh.places import Places
 from rankdeck.agent import courier_frames as wire
 from rankdeck.agent_bundle import agent_bundle
-from rankdeck.backend_reports import Ended
+from rankdeck.backend_reports import Ended, Told
 from rankdeck.nodes.node import Node
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _PULSE_SECONDS = 1.0
 _CHECK_SECONDS = 1.0
 _RELEASE_SECONDS = 20.0
 _RELEASE_UNREACHED_SECONDS = 4.0
+_RELEASE_LOOK_SECONDS = 0.02
 _JOIN_SECONDS = 2.0
 
 
@@ -128,25 +130,40 @@ class SshSession:
         self._tell(Ended())
 
     def release(self) -> None:
-        """See `Session`. Brings home what is left and removes what lies on the nodes."""
+        """See `Session`. Brings home what is left and removes what lies on the nodes.
+
+        Nodes that cannot be reached are left to a process that looks for them for a while.
+        """
+        left_behind = self.release_within(_RELEASE_SECONDS, unreached=_RELEASE_UNREACHED_SECONDS)
+        if left_behind:
+            names = ", ".join(agent.order.node for agent in left_behind)
+            try:
+                look_for_leftovers(self._context, left_behind, self._context.secrets)
+            except OSError as error:
+                self._tell(Told(message=f"processes may be left on {names}: {error.strerror}"))
+            else:
+                message = f"processes may be left on {names}; they are ended once it is reached"
+                self._tell(Told(message=message))
+
+    def release_within(self, seconds: float, unreached: float | None = None) -> list[LeftBehind]:
+        """Release and close; returns what is on nodes even after that time.
+
+        `unreached`: seconds after which it gives up where none of those nodes can be reached.
+        """
         began = time.monotonic()
         hosts = list(self._hosts.values())
         for host in hosts:
             host.leave()
-        while any(not host.left for host in hosts):
+        while waiting := [host for host in hosts if not host.left]:
             now = time.monotonic()
-            for host in hosts:
+            for host in waiting:
                 host.check(now)
-            waiting = [host for host in hosts if not host.left]
-            limit = (
-                _RELEASE_SECONDS
-                if any(host.reached for host in waiting)
-                else _RELEASE_UNREACHED_SECONDS
-            )
-            if now - began > limit:
+            reached = unreached is None or any(host.reached for host in waiting)
+            if now - began > (seconds if reached else unreached or 0.0):
                 break
-            time.sleep(0.02)
+            time.sleep(_RELEASE_LOOK_SECONDS)
         self.close()
+        return [left for host in waiting if (left := host.left_behind) is not None]
 
     def close(self) -> None:
         """See `Session`."""

@@ -99,7 +99,9 @@ class Receiver:
             raise StageError("sync", f"{name!r} is no name of a project")
         projects = private_dir(f"{self._root}/projects")
         if self._lock is None:
-            lock = os.open(f"{projects}/.{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            lock = os.open(
+                f"{projects}/.{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600
+            )
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
