@@ -17,6 +17,7 @@ import pytest
 from tests.cluster.testbed import hosts, lifecycle, machine, network
 from tests.cluster.testbed.bed import BROKEN, Bed, Options, checkout_bed, free_bed
 from tests.cluster.testbed.errors import BedError
+from tests.cluster.testbed.processes import Process
 from tests.e2e.conftest import until
 
 if TYPE_CHECKING:
@@ -458,6 +459,23 @@ def test_an_up_that_is_killed_half_way_leaves_nothing_after_down(bed: Bed, sign:
     process.wait()
     lifecycle.down(bed)
     assert left_of(bed) == []
+
+
+def test_what_a_killed_up_was_waiting_for_ends_with_down(bed: Bed, tmp_path: Path) -> None:
+    slow = tmp_path / "ip"
+    number = tmp_path / "number"
+    hang = f"[ $1 = -batch ] && echo $$ >{number} && exec sleep 300"
+    slow.write_text(f"#!/bin/sh\n{hang}\nexec /sbin/ip $*\n")
+    slow.chmod(0o755)
+    env = {**os.environ, "CLUSTER_NAME": bed.name, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    process = subprocess.Popen([HERE / "up"], env=env)
+    until(lambda: number.exists() and number.read_text().strip(), 20)
+    helper = Process.of(int(number.read_text()))
+    process.kill()
+    process.wait()
+    assert helper.alive()
+    lifecycle.down(bed)
+    assert not helper.alive()
 
 
 def test_an_up_that_fails_leaves_nothing_that_runs(

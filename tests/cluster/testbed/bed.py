@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import BedError
-from .processes import Process
+from .processes import Process, marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,7 +180,7 @@ class Bed:
     @contextmanager
     def changing(self) -> Iterator[State]:
         """The state, for one writer at a time; kept at the end, also after an error."""
-        with self._locked():
+        with self._locked(), marked(self.name):
             state = self.peek()
             try:
                 yield state

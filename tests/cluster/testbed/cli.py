@@ -62,15 +62,15 @@ def _up(bed: Bed, args: argparse.Namespace) -> int:
     how = f"up in {time.monotonic() - began:.2f} s" if fresh else "up already"
     here = os.path.relpath(os.path.dirname(os.path.abspath(sys.argv[0])))
     named = f"CLUSTER_NAME={bed.name} " if args.name else ""
-    print(f"{bed.name}: {', '.join(bed.read().hosts)}: {how}\n\nTry:")
-    for line in (
+    lines = [
         f"{here}/login {_rankdeck()} run --backend ssh --host node1,node2 examples/gpt",
         f"{here}/login ssh node1 hostname",
         *([f"{here}/login srun -N2 --label hostname"] if options.slurm else []),
         f"{here}/bed cut node2     # and heal; all faults: {here}/bed --help",
         f"{here}/down",
-    ):
-        print(f"  {named}{line}")
+    ]
+    attempts = "\n".join(f"  {named}{line}" for line in lines)
+    print(f"{bed.name}: {', '.join(bed.read().hosts)}: {how}\n\nTry:\n{attempts}")
     return 0
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import daemons, hosts, machine, network, slurm_files, ssh_files
+from . import daemons, hosts, machine, network, processes, slurm_files, ssh_files
 from .bed import CHECKOUT, LOGIN, Bed, all_beds
 from .errors import BedError
 from .processes import Process, clean_environment, kill, spawn, stop, wait_until
@@ -154,11 +154,10 @@ def _tear_down(bed: Bed, state: State) -> None:
     # the end of a host's `unshare` ends its init, and the kernel everything else in the host
     kill([host.init for host in state.hosts.values() if host.init])
     # also what the state does not know: the login node's commands, and a whole bed whose `up` was
-    # killed before it could write down what it had started
-    left = network.namespaces(bed)
-    while inside := network.processes_in(left):
-        kill(inside)
-    network.remove(left)
+    # killed before it could write down what it had started, and which may still be at it
+    while left := processes.parts_of(bed.name) + network.processes_in(network.namespaces(bed)):
+        kill(left)
+    network.remove(network.namespaces(bed))
     state.hosts, state.daemons, state.up, state.owner = {}, {}, False, None
     bed.write(state)
     machine.give_back_room()

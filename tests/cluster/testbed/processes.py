@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from .errors import BedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_INHERITED = ("RANKDECK_TEST_SESSION",)
-"""Marks by which the test session finds what it has started."""
+PART_OF = "CLUSTER_PART_OF"
+"""In the environment of all that a change of a bed starts: its name."""
+_INHERITED = ("RANKDECK_TEST_SESSION", PART_OF)
+"""Marks by which the test session, and `down`, find what was started."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,31 @@ def _start_time(pid: int) -> str:
     except (OSError, IndexError):
         return ""
     return "" if fields[0] in "ZX" else fields[19]
+
+
+@contextmanager
+def marked(name: str) -> Iterator[None]:
+    """Whatever is started meanwhile says that it is part of this bed."""
+    before = os.environ.get(PART_OF)
+    os.environ[PART_OF] = name
+    try:
+        yield
+    finally:
+        del os.environ[PART_OF]
+        if before is not None:
+            os.environ[PART_OF] = before
+
+
+def parts_of(name: str) -> list[Process]:
+    """Everything that was started as part of this bed, wherever it runs by now."""
+    mark = f"{PART_OF}={name}".encode()
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            with suppress(OSError):
+                if mark in Path("/proc", entry, "environ").read_bytes().split(b"\0"):
+                    found.append(Process.of(int(entry)))
+    return [process for process in found if process.started]
 
 
 def clean_environment(home: Path) -> dict[str, str]:
