@@ -79,6 +79,11 @@ def find_call(job: LiveJob, run: RunDir, order: AgentOrder) -> str | None:
     return str(Ref(job=job.id, attempt=job.attempt, start=job.key[1], number=number))
 
 
+def recall_agent(job: LiveJob, node: str, ref: str) -> None:
+    """Take a call back that no waiter has come for."""
+    job.start.call(node, Ref.parse(ref).number).unlink(missing_ok=True)
+
+
 def _number(job: LiveJob, node: str, path: Path) -> int:
     """The number of the call for that order, or of the next call."""
     number = 0

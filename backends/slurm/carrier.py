@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from backends.slurm import words
-from backends.slurm.calls import call_agent, find_call
+from backends.slurm.calls import call_agent, find_call, recall_agent
 from backends.slurm.facts import JobFacts, Site, ask_site, find_facts
 from backends.slurm.layout import job_dir, slurm_dir
 from backends.slurm.live_job import LiveJob
@@ -37,6 +37,9 @@ _QUESTION_SECONDS = 5.0
 """For so long Slurm is asked what has become of a job, before it counts as unknown."""
 _SETTLING_SECONDS = 3.0
 """What Slurm may take to say in its queue what the job's own files said."""
+_WAITER_SECONDS = 90.0
+"""What a node may take to start its waiter when the first has started."""
+_NO_WAITER = "every node needs the run directory ($RANKDECK_HOME), and the interpreter (--python)"
 _NO_REASON = ("", "None")
 """The scheduler has not looked at it yet."""
 _FAILURES = 2
@@ -340,15 +343,17 @@ class Carrier:
     def _answer_called(self, job: LiveJob) -> None:
         """An order is placed when its waiter is there to take it."""
         gone = job.gone_waiters()
+        late = time.time() - self._since > _WAITER_SECONDS
         for node, ref in tuple(self._called.items()):
             if f"{node}.here" in job.said:
                 del self._called[node]
                 self._tell(Placed(node=node, ref=ref))
-            elif node in gone:
+            elif node in gone or late:
                 del self._called[node]
-                message = f"no agent could be started on {node}: {job.why_gone(node)}"
-                hint = "give an interpreter that all nodes have with --python"
-                self._tell(NotPlaced(node=node, category="spawn", message=message, hint=hint))
+                why = f"it has not come in {_WAITER_SECONDS:.0f} s" if late else job.why_gone(node)
+                recall_agent(job, node, ref)
+                message = f"no agent could be started on {node}: {why}"
+                self._tell(NotPlaced(node=node, category="spawn", message=message, hint=_NO_WAITER))
 
     def _ask_queue(self, job: LiveJob) -> None:
         doubt = self._doubt_since
@@ -415,7 +420,11 @@ class Carrier:
             facts = self._facts(job)
             state = facts.state if facts is not None and facts.state.startswith(state) else state
         node = words.failed_node(job.log)
-        return words.ended_report(job.id, state, requeues=False, node=node, detail=job.last_words())
+        detail = job.last_words()
+        report = words.ended_report(job.id, state, requeues=False, node=node, detail=detail)
+        if job.number is None and report.category == "launcher-died":
+            return msgspec.structs.replace(report, hint=_NO_WAITER)
+        return report
 
     def _report_end(self, report: Ended) -> None:
         if self._ended:

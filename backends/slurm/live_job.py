@@ -79,7 +79,7 @@ class LiveJob:
 
     def gone_waiters(self) -> dict[str, str]:
         """How waiters ended that should not have, by node."""
-        return {n: how for n, how in words.ended_tasks(self.log).items() if n in self.nodes}
+        return words.ended_tasks(self.log, self.nodes)
 
     def why_gone(self, node: str) -> str:
         """Why a node's waiter has ended: its own last line, else srun's words."""

@@ -114,6 +114,8 @@ _NOTICE = re.compile(
 )
 _NODE_FAILURE = re.compile(r"Node failure on (\S+)")
 _TASK_END = re.compile(r"srun: error: (\S+?): tasks? \d[\d,-]*: (.+)")
+_TASK_UNBORN = re.compile(r"srun: error: tasks? (\d+) launch failed: (.+)")
+_NODE_UNREACHED = re.compile(r"srun: error: Task launch for \S+ failed on node (\S+?): (.+)")
 
 
 def cancelled_as(log: str, job: str) -> str:
@@ -136,9 +138,17 @@ def failed_node(log: str) -> str | None:
     return match[1].rstrip(".,") if match else None
 
 
-def ended_tasks(log: str) -> dict[str, str]:
-    """How the waiters of nodes ended, in srun's words, by node; a waiter that left says nothing."""
-    return {match[1]: match[2].strip() for match in _TASK_END.finditer(log)}
+def ended_tasks(log: str, nodes: tuple[str, ...]) -> dict[str, str]:
+    """How the waiters of nodes ended, in srun's words, by node; a waiter that left says nothing.
+
+    There is one task per node, in their order.
+    """
+    found = {match[1]: match[2].strip() for match in _TASK_END.finditer(log)}
+    found.update((match[1], match[2].strip()) for match in _NODE_UNREACHED.finditer(log))
+    for match in _TASK_UNBORN.finditer(log):
+        if int(match[1]) < len(nodes):
+            found[nodes[int(match[1])]] = f"launch failed: {match[2].strip()}"
+    return {node: how for node, how in found.items() if node in nodes}
 
 
 def ended_report(

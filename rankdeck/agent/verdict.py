@@ -27,6 +27,11 @@ def ended_by_request(how: Exit) -> bool:
     return how.signal in _ENDING
 
 
+def ended_by_term(how: Exit) -> bool:
+    """Whether it was ended by the signal that schedulers send to every process of a job."""
+    return how.signal == signal.SIGTERM
+
+
 def final_state(how: Exit, stopping: bool, torn_down: bool) -> str:
     """The final state of a rank.
 

@@ -132,7 +132,8 @@ def verdict(
     ending: Ended | None = None,
 ) -> Verdict:
     """How the attempt ended, now that every node's part of it is over."""
-    if succeeded(state, said) and not _told_to_end(said, stop):
+    cut_short = ending is not None and ended_by_strangers(said)
+    if succeeded(state, said) and not (cut_short or _told_to_end(said, stop)):
         return Verdict(phase=RunPhase.SUCCEEDED, reason="")
     if stop is not None and stop.cause is Cause.TIME_LIMIT:
         return Verdict(phase=RunPhase.FAILED, reason=stop.reason)

@@ -81,7 +81,8 @@ class SlurmBench:
 
     def events(self) -> list[dict[str, Any]]:
         """The newest run's history."""
-        text = (self.rankdeck.run_dir() / "events.jsonl").read_text()
+        path = self.rankdeck.run_dir() / "events.jsonl"
+        text = path.read_text() if path.exists() else ""
         return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
     def messages(self) -> str:
