@@ -6,9 +6,9 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from backends.ssh.inbox import Inbox
 from backends.ssh.lean_paramiko import paramiko
 from backends.ssh.link import LinkError, LinkFault
-from backends.ssh.paramiko_wire import Inbox
 
 if TYPE_CHECKING:
     from backends.ssh.paramiko_wire import QuickTransport
@@ -125,8 +125,8 @@ class ParamikoStream:
         self._transport = transport
         self._arrived = threading.Condition()
         # nothing has been asked of the channel yet, so nothing has arrived in the old ones
-        self._output = channel.in_buffer = Inbox(self._arrived)
-        self._errors = channel.in_stderr_buffer = Inbox(self._arrived)
+        self._output = channel.in_buffer = Inbox(self._arrived, transport.wakeups)
+        self._errors = channel.in_stderr_buffer = Inbox(self._arrived, transport.wakeups)
         self._tail = b""
         self._closed = False
 

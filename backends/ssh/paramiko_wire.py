@@ -1,22 +1,19 @@
-"""paramiko's Transport and Channel, with the few places changed that cost time or wake-ups.
+"""paramiko's Transport, with the few places changed that cost time.
 
-No timer thread per connection, no debug texts, quick algorithms first, and buffers that hand on
-the bytes as they came. Everything here uses paramiko's own points of extension or attributes of
-its objects; no module of it is patched.
+Quick algorithms first, those of the user's choice before them, and no debug texts. This uses
+paramiko's points of extension or attributes of its objects; no module of it is patched.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from backends.ssh.lean_paramiko import paramiko  # isort: skip
-from paramiko.buffered_pipe import BufferedPipe, PipeTimeout
-from paramiko.packet import Packetizer
-
 from backends.ssh.config import split_list
+from backends.ssh.inbox import Wakeups
+from backends.ssh.lean_paramiko import paramiko
+from backends.ssh.packets import QuickPacketizer
 
 if TYPE_CHECKING:
     from backends.ssh.config import HostConfig
@@ -47,20 +44,6 @@ _QUICK_KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 
 
-class QuickPacketizer(Packetizer):
-    """Leaves the time limit of the handshake to the wire: a thread less per connection."""
-
-    def start_handshake(self, timeout: float) -> None:
-        """Nothing to start."""
-
-    def handshake_timed_out(self) -> bool:
-        """Never: the wire ends at its deadline."""
-        return False
-
-    def complete_handshake(self) -> None:
-        """Nothing to stop."""
-
-
 class QuickTransport(_Theirs):
     """A Transport over a wire, for one host as its configuration wants it."""
 
@@ -72,6 +55,9 @@ class QuickTransport(_Theirs):
 
     def __init__(self, wire: Wire, config: HostConfig, known: HostEntries) -> None:
         super().__init__(wire, packetizer_class=QuickPacketizer)  # type: ignore[arg-type]
+        self.packetizer: QuickPacketizer
+        self.wakeups = Wakeups()
+        wire.before_waiting = self.wakeups.flush
         self.banner_timeout = self.handshake_timeout = 1e9  # the wire has the deadline
         self._refusals: dict[int, str] = {}
         self._mine = threading.local()
@@ -92,6 +78,7 @@ class QuickTransport(_Theirs):
                 config.pubkey_algorithms, _Theirs._preferred_pubkeys, _Theirs._preferred_pubkeys
             )
         if config.compression:
+            self.packetizer.compressed = True
             self.use_compression(True)
 
     @property
@@ -146,66 +133,3 @@ def host_key_order(config: HostConfig, known: HostEntries) -> tuple[str, ...]:
         name for kind in known.kinds for name in (_RSA if kind == "ssh-rsa" else (kind,))
     )
     return tuple(dict.fromkeys((*(name for name in recorded if name in ours), *ours)))
-
-
-class Inbox(BufferedPipe):  # type: ignore[type-arg]
-    """One output stream of a command: chunks as they arrived, without copying.
-
-    Standard output and standard error share a condition, so that one reader can wait for either.
-    """
-
-    def __init__(self, condition: threading.Condition) -> None:
-        super().__init__()
-        self._condition = condition
-        self._chunks: deque[bytes] = deque()
-        self._size = 0
-        self.ended = False
-        """Nothing more will come."""
-
-    def feed(self, data: bytes | str) -> None:
-        """Called by the transport's thread."""
-        assert isinstance(data, bytes)
-        with self._condition:
-            self._chunks.append(data)
-            self._size += len(data)
-            self._condition.notify_all()
-
-    def read(self, nbytes: int, timeout: float | None = None) -> bytes:
-        """Up to so many bytes; empty at the end."""
-        with self._condition:
-            if not self._condition.wait_for(lambda: self._chunks or self.ended, timeout):
-                raise PipeTimeout
-            if not self._chunks:
-                return b""
-            taken, size = [], 0
-            while self._chunks and size + len(self._chunks[0]) <= nbytes:
-                taken.append(self._chunks.popleft())
-                size += len(taken[-1])
-            if not taken:
-                chunk = self._chunks.popleft()
-                taken.append(chunk[:nbytes])
-                self._chunks.appendleft(chunk[nbytes:])
-                size = nbytes
-            self._size -= size
-        return taken[0] if len(taken) == 1 else b"".join(taken)
-
-    def read_ready(self) -> bool:
-        """Whether bytes are waiting."""
-        return self._size > 0
-
-    def empty(self) -> bytes:
-        """Everything that is waiting."""
-        with self._condition:
-            rest = b"".join(self._chunks)
-            self._chunks.clear()
-            self._size = 0
-        return rest
-
-    def close(self) -> None:
-        """Called by the transport's thread, or whoever closes the channel."""
-        with self._condition:
-            self.ended = True
-            self._condition.notify_all()
-
-    def __len__(self) -> int:
-        return self._size

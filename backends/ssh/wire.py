@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Protocol
 from backends.ssh.link import LinkError, LinkFault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backends.ssh.config import HostConfig
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-_READ_SIZE = 1 << 16
+_READ_SIZE = 1 << 17
 
 
 class Carrier(Protocol):
@@ -69,36 +71,77 @@ class Wire:
         self._tcp = self._socket if self._socket and self._socket.family != socket.AF_UNIX else None
         self._quick = self._tcp
         self._process = process
-        self._buffer = b""
+        self._store = bytearray(_READ_SIZE)
+        self._view = memoryview(self._store)
+        self._start = self._end = 0
         self._closed = False
+        self.before_waiting: Callable[[], None] = _nothing
+        """Called each time before bytes are awaited: all that had arrived has been handled."""
         self.received = 0
         """Bytes received so far."""
         self.expired = False
         """It was closed because connecting took too long."""
 
     def recv(self, size: int) -> bytes:
-        """The next bytes. What has arrived already is taken from the kernel in one go."""
-        if not self._buffer:
-            chunk = self._receive(max(size, _READ_SIZE))
-            if len(chunk) <= size:
-                return chunk
-            self._buffer = chunk
-        piece, self._buffer = self._buffer[:size], self._buffer[size:]
+        """Some of the next bytes, as a socket would give them."""
+        if self._start == self._end and not self._fill():
+            return b""
+        end = min(self._start + size, self._end)
+        piece = bytes(self._view[self._start : end])
+        self._start = end
         return piece
 
-    def _receive(self, size: int) -> bytes:
+    def peek(self, size: int) -> memoryview:
+        """The next bytes, that many; they stay until `skip`, the view until the next call.
+
+        Raises:
+            EOFError: The connection ended before.
+            TimeoutError: Nothing came for as long as this wire waits; what came before is kept.
+        """
+        while self._end - self._start < size:
+            if len(self._store) - self._start < size:
+                self._make_room(size)
+            if not self._fill():
+                raise EOFError
+        return self._view[self._start : self._start + size]
+
+    def skip(self, size: int) -> None:
+        """Drop bytes that have been looked at."""
+        self._start += size
+
+    def _make_room(self, size: int) -> None:
+        rest = bytes(self._view[self._start : self._end])
+        if size > len(self._store):
+            self._store = bytearray(size)
+            self._view = memoryview(self._store)
+        self._store[: len(rest)] = rest
+        self._start, self._end = 0, len(rest)
+
+    def _fill(self) -> int:
+        """Take what has arrived from the kernel, waiting for the first byte of it."""
+        if self._start == self._end:
+            self._start = self._end = 0
+        self.before_waiting()
         try:
-            chunk = self._carrier.recv(size)
+            count = self._receive_into(self._view[self._end :])
         except TimeoutError as error:
             if error.errno is None:
                 raise
             # the kernel gave up; paramiko would take this for its own timeout and go on
             raise ConnectionResetError(error.errno, "the host does not answer") from error
-        self.received += len(chunk)
+        self._end += count
+        self.received += count
         if self._quick is not None and _QUICKACK is not None:
             with suppress(OSError):
                 self._quick.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        return chunk
+        return count
+
+    def _receive_into(self, view: memoryview) -> int:
+        if self._socket is not None:
+            return self._socket.recv_into(view)
+        chunk = self._carrier.recv(len(view))
+        view[: len(chunk)] = chunk
+        return len(chunk)
 
     def send(self, data: bytes) -> int:
         """Send some of the bytes."""
@@ -149,6 +192,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.5)
             return
+
+
+def _nothing() -> None:
+    pass
 
 
 def open_tcp(config: HostConfig, deadline: float, keepalive: float) -> socket.socket:

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from backends.ssh.fanout import fan_out
 from backends.ssh.link import LinkError, LinkFault
 from rankdeck.nodes.node import Node
 from tests.backends.ssh_transport.conftest import keygen, public, run, until
@@ -252,6 +253,26 @@ def test_algorithms_of_the_users_choice(site, make, kind):
     log = site.servers["alpha"].log.read_text()
     assert "cipher: aes256-ctr MAC: hmac-sha2-512" in log
     assert "algorithm: ecdh-sha2-nistp384" in log
+
+
+@pytest.mark.parametrize(
+    "cipher",
+    ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-cbc"],
+)
+@pytest.mark.parametrize("more", ["", "Compression yes\n"], ids=["plain", "compressed"])
+def test_much_data_and_new_keys_in_between(site, make, monkeypatch, cipher, more):
+    from backends.ssh.packets import QuickPacketizer
+
+    monkeypatch.setattr(QuickPacketizer, "REKEY_BYTES", 3 << 20)
+    ciphers = f"Ciphers {cipher}"
+    macs = "MACs hmac-sha2-256-etm@openssh.com"
+    server = site.serve("alpha", "RekeyLimit 2M", ciphers, macs, "LogLevel DEBUG")
+    site.configure(f"{ciphers}\n{more}")
+    data = os.urandom(8 << 20)
+    (one,) = fan_out(make("paramiko"), [Node(name="alpha")], "cat", input=data)
+    assert one.trouble is None
+    assert one.output == data
+    assert server.log.read_text().count("expecting SSH2_MSG_NEWKEYS") > 3
 
 
 def test_quick_algorithms_without_a_choice(site, make):
