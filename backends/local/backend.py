@@ -19,12 +19,13 @@ from rankdeck.nodes.node import Node
 from rankdeck.run.process import host_name, start_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rankdeck.agent_order import AgentCommand, AgentOrder
     from rankdeck.ask import Ask
     from rankdeck.backend import Session, SessionContext
+    from rankdeck.backend_reach import NodeAnswer
     from rankdeck.job.spec import JobSpec
     from rankdeck.run.layout import RunDir
 
@@ -151,6 +152,33 @@ class LocalBackend:
                 "look with: ps -ef; they carry RANKDECK_RUN_ID in their environment",
                 exit_code=ExitCode.UNUSABLE,
             ) from error
+
+    def run_on_nodes(
+        self,
+        spec: JobSpec,
+        nodes: Sequence[Node],
+        secrets: Mapping[str, str],
+        command: str,
+        data: bytes,
+    ) -> Iterator[NodeAnswer]:
+        """One command on this machine."""
+        import subprocess
+
+        from rankdeck.backend_reach import NodeAnswer
+
+        for node in nodes:
+            began = time.time()
+            done = subprocess.run(
+                ["/bin/sh", "-c", command], input=data, capture_output=True, cwd="/", check=False
+            )
+            yield NodeAnswer(
+                node=node.name,
+                began=began,
+                ended=time.time(),
+                output=done.stdout,
+                error_text=done.stderr.decode(errors="replace"),
+                status=done.returncode,
+            )
 
     def reachable_from_here(self, run: RunDir, refs: Sequence[str]) -> bool:
         """Whether the agents, or the run if it has none yet, belong to this host."""

@@ -16,6 +16,7 @@ from rankdeck.errors import ExitCode, UserError
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("rankdeck.cli.attach", "Open the terminal interface on a run."),
+    "check": ("rankdeck.cli.check", "Check a job and its nodes without starting it."),
     "completion": ("rankdeck.cli.completion", "Print the shell completion script."),
     "demo": ("rankdeck.cli.demo", "Train a small GPT on this machine and show it."),
     "doctor": ("rankdeck.cli.doctor", "Check this machine and say what to mend."),
@@ -30,6 +31,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("rankdeck.cli.run", "Start a training run."),
     "show": ("rankdeck.cli.show", "Show everything known about a run."),
     "stop": ("rankdeck.cli.stop", "Stop runs: TERM, the grace, KILL."),
+    "sweep": ("rankdeck.cli.sweep", "Find and end what ended runs have left behind."),
     "wait": ("rankdeck.cli.wait", "Wait for a run and exit with its code."),
     "why": ("rankdeck.cli.why", "Say which rank failed first, and why."),
 }

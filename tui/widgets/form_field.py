@@ -28,9 +28,11 @@ class FormField(Horizontal):
     FormField > Input { width: 2fr; height: 1; border: none; padding: 0 1; background: $boost; }
     FormField > Input:focus { background: $primary-muted; }
     FormField > .note { width: 3fr; padding: 0 1; color: $text-muted; height: auto; max-height: 3; }
-    FormField.-wrong > .note { color: $text-error; text-style: bold; max-height: 6; }
-    FormField.-wrong > Input { background: $error-muted; }
     FormField.-idle > .note { height: 1; }
+    FormField.-wrong > .note {
+        color: $text-error; text-style: bold; height: auto; max-height: 6;
+    }
+    FormField.-wrong > Input { background: $error-muted; }
     """
 
     class Changed(Message):

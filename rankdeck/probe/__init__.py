@@ -1,0 +1,1 @@
+"""Small questions to nodes: what is there, and what runs have left behind."""

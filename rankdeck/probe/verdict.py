@@ -1,0 +1,150 @@
+"""What the answers of all nodes come to: results, and what differs between them. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rankdeck.probe.script import NO_PYTHON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rankdeck.backend_reach import NodeAnswer
+
+_LEAST_FREE = 1 << 30
+_CLOCK_SECONDS = 1.0
+
+
+class NodeFacts(msgspec.Struct, frozen=True):
+    """What a node says of itself."""
+
+    host: str
+    python: str
+    version: str
+    torch: str | None
+    cpus: int
+    gpus: int
+    free: int | None
+    """Bytes free where a run's files would go; null: unknown."""
+    missing: tuple[str, ...]
+    """Of the paths the job needs, those that are not there."""
+    clock: float
+
+
+class NodeCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """One node's result."""
+
+    node: str
+    result: str
+    """`ok`, `warning`, `fails`, or `unknown`: nobody could look."""
+    facts: NodeFacts | None = None
+    clock_ahead: float | None = None
+    """Seconds its clock is ahead of this machine's, at least; 0 when it may be the same."""
+    category: str = ""
+    failures: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    hint: str = ""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the job needs on a node."""
+
+    python: str
+    module: str | None
+    """A module the interpreter must have."""
+
+
+def judge(answers: Sequence[NodeAnswer], wanted: Wanted) -> tuple[NodeCheck, ...]:
+    """The result of each node; those that differ from most of the others are told apart."""
+    checks = [_one(answer, wanted) for answer in answers]
+    facts = [check.facts for check in checks if check.facts is not None]
+    most = {
+        "torch": _most(f.torch for f in facts),
+        "Python": _most(_minor(f.version) for f in facts),
+    }
+    return tuple(_compared(check, most, len(facts)) for check in checks)
+
+
+def _one(answer: NodeAnswer, wanted: Wanted) -> NodeCheck:
+    if answer.trouble:
+        return NodeCheck(
+            node=answer.node,
+            result="fails",
+            category=answer.category,
+            failures=(answer.trouble,),
+            hint=answer.hint,
+        )
+    if answer.status == NO_PYTHON:
+        return _failed(answer, "no-python", "there is no Python on the node")
+    facts = _facts(answer.output)
+    if facts is None:
+        last = (answer.error_text.strip().splitlines() or ["it said nothing"])[-1]
+        return _failed(answer, "probe", f"the node could not be looked at: {last[:200]}")
+    failures = [f"{path} is not there" for path in facts.missing]
+    warnings = []
+    if "/" in wanted.python and facts.python != wanted.python:
+        failures.append(f"the interpreter {wanted.python} is not there")
+    elif wanted.module == "torch" and facts.torch is None:
+        failures.append(f"{facts.python} has no torch")
+    if facts.free is not None and facts.free < _LEAST_FREE:
+        warnings.append("less than 1 GiB is free for logs")
+    ahead = _ahead(facts.clock, answer)
+    if abs(ahead) > _CLOCK_SECONDS:
+        way = "ahead of" if ahead > 0 else "behind"
+        warnings.append(f"its clock is {abs(ahead):.1f} s {way} this machine's")
+    return _checked(
+        NodeCheck(node=answer.node, result="", facts=facts, clock_ahead=ahead), failures, warnings
+    )
+
+
+def _ahead(clock: float, answer: NodeAnswer) -> float:
+    """How far the clock is ahead at least: it was read some time between asking and answer."""
+    if clock > answer.ended:
+        return clock - answer.ended
+    return min(0.0, clock - answer.began)
+
+
+def _compared(check: NodeCheck, most: dict[str, str | None], count: int) -> NodeCheck:
+    facts = check.facts
+    if facts is None or count < 2:
+        return check
+    warnings = list(check.warnings)
+    own = {"torch": facts.torch, "Python": _minor(facts.version)}
+    for name, value in own.items():
+        usual = most[name]
+        if value is not None and usual is not None and value != usual:
+            warnings.append(f"{name} {value}, most others have {usual}")
+    return _checked(check, list(check.failures), warnings)
+
+
+def _checked(check: NodeCheck, failures: list[str], warnings: list[str]) -> NodeCheck:
+    result = "fails" if failures else "warning" if warnings else "ok"
+    return msgspec.structs.replace(
+        check, result=result, failures=tuple(failures), warnings=tuple(warnings)
+    )
+
+
+def _failed(answer: NodeAnswer, category: str, why: str) -> NodeCheck:
+    return NodeCheck(node=answer.node, result="fails", category=category, failures=(why,))
+
+
+def _facts(output: bytes) -> NodeFacts | None:
+    # a login shell's start-up files may print something first
+    for line in reversed(output.splitlines()):
+        try:
+            return msgspec.json.decode(line, type=NodeFacts)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return None
+
+
+def _most(values: Iterable[str | None]) -> str | None:
+    counted = Counter(value for value in values if value is not None)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
