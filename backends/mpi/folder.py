@@ -84,6 +84,7 @@ class MpiFolder:
         for folder in (self.path, self.path / f"ssh-{attempt}", self._run.nodes):
             folder.mkdir(mode=0o700, exist_ok=True)
         write_new(self.ssh_program(), ssh.encode())
+        self.ssh_program().chmod(0o700)
         for order in orders:
             self._prepare_node(order)
         entries = [

@@ -18,7 +18,7 @@ MPIRUN = "mpirun"
 """The category of everything that is mpirun's own."""
 _NO_EXECUTABLE = re.compile(r"Executable:\s*(.+)\n\s*Node:\s*(\S+)")
 _NO_EXECUTABLE_HYDRA = re.compile(
-    r"HYDU_create_process \(.*\): execvp error on file (\S+) \((.+)\)"
+    r"\[proxy:\S*@(\S+)\] HYDU_create_process \(.*\): execvp error on file (\S+) \((.+)\)"
 )
 _LOST_DAEMON = re.compile(r"Remote daemon: \S+ on node (\S+)")
 _SIGNALLED = re.compile(r"process rank (\d+) with PID \d+ on node (\S+) exited on\s+signal (\d+)")
@@ -76,8 +76,9 @@ def start_cause(said: str, status: int | None) -> Cause:
         )
     if match := _NO_EXECUTABLE_HYDRA.search(said):
         return Cause(
+            node=match.group(1),
             category="no-python",
-            message=f"{match.group(1)} cannot be run on a node ({match.group(2)})",
+            message=f"{match.group(2)} cannot be run on {match.group(1)} ({match.group(3)})",
             hint="give an interpreter that is there on every node, with --python",
         )
     if _ROOT.search(said):

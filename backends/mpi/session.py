@@ -37,6 +37,8 @@ _SETTLE_SECONDS = 0.5
 _END_SECONDS = 1.0
 """By which agents have left when mpirun ends because they have."""
 _INQUIRY_SECONDS = 3.0
+_HANG_SECONDS = 3.0
+"""By which mpirun ends when it could not reach a node."""
 _QUIET_SECONDS = 12.0
 """Silence of an agent after which it is no longer taken for granted."""
 _LEAVING_SECONDS = 3.0
@@ -70,6 +72,7 @@ class MpiSession:
         self._left: set[str] = set()
         self._heard: dict[str, tuple[int, float]] = {}
         self._deadline = 0.0
+        self._refused_at = time.monotonic()
         self._looked = self._refreshed = 0.0
         self._told_end = False
         self._inquired: float | None = None
@@ -193,10 +196,13 @@ class MpiSession:
                 self._give_up(self._why_not_started(job))
             if not self._told_end and since >= _END_SECONDS:
                 self._told_end = True
-                if self._inquired is not None or self._staying():
+                early = self._staying() or job.status not in (0, None)
+                if self._inquired is not None or (self._placed and early):
                     self._tell_end(job)
-        elif self._open and now >= self._deadline:
+        elif self._open and (now >= self._deadline or self._refused(now)):
             self._give_up(None, late=True)
+            if not self._placed:
+                job.kill()
         if self._inquired is not None and now - self._inquired >= _INQUIRY_SECONDS:
             self._inquired = None
             self._reports.append(Ended())
@@ -262,6 +268,12 @@ class MpiSession:
                 self._reports.append(
                     NotPlaced(node=name, category=why.category, message=why.message, hint=why.hint)
                 )
+
+    def _refused(self, now: float) -> bool:
+        """Whether ssh has failed for a node, and mpirun (MPICH's) waits for it all the same."""
+        if not self._ssh_causes(sorted(self._open)):
+            self._refused_at = now
+        return now - self._refused_at >= _HANG_SECONDS
 
     def _ssh_causes(self, names: Sequence[str]) -> dict[str, Cause]:
         causes = {}

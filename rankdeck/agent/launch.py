@@ -58,6 +58,7 @@ class Launch:
         self.interrupted = False
         """A stop came before everything was prepared: nothing may be started."""
         self._base: dict[str, str] = {}
+        self._called_off = False
 
     @property
     def launcher_log(self) -> str:
@@ -130,7 +131,8 @@ class Launch:
 
     def call_off(self) -> None:
         """Ranks that others start shall not start any more."""
-        if self._order.external:
+        if self._order.external and not self._called_off:
+            self._called_off = True
             try:
                 self._let_go(None)
             except ProblemError as problem:

@@ -223,6 +223,8 @@ class Agent:
         node, external = self.node, self._external
         if external is None:
             return
+        if self._stopper.signalled:
+            self._launch.call_off()
         for rank, how in external.settled(node.ranks, tick):
             self._urgent = self._durable = True
             if how is not None:
@@ -324,7 +326,8 @@ class Agent:
         asked: bool = False,
     ) -> None:
         grace = self._order.grace if grace is None else grace
-        self._launch.call_off()
+        if not evidence:
+            self._launch.call_off()
         self._stopper.begin(reason, now, tick, grace=grace, evidence=evidence, asked=asked)
         self._urgent = True
 
