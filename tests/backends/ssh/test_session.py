@@ -13,7 +13,16 @@ import pytest
 from backends.ssh.link import LinkError, LinkFault
 from rankdeck.agent_order import AgentCommandKind
 from rankdeck.backend import AgentLiveness
-from rankdeck.backend_reports import Absent, LinkDown, LinkUp, NotPlaced, Placed, Swept, Told
+from rankdeck.backend_reports import (
+    Absent,
+    ClockRead,
+    LinkDown,
+    LinkUp,
+    NotPlaced,
+    Placed,
+    Swept,
+    Told,
+)
 from rankdeck.errors import UserError
 from rankdeck.run.node_state import NodePhase, RankState
 from tests.backends.ssh.bench import Bench, digest, until
@@ -108,7 +117,10 @@ def test_nothing_is_started_when_an_agent_is_only_looked_for(bench: Bench) -> No
 
 
 def test_a_broken_connection_is_told_and_mended_without_a_lost_line(bench: Bench) -> None:
-    text = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; [ $((i%30)) = 0 ] && sleep 0.01; done"
+    text = (
+        "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i;"
+        " [ $((i%30)) = 0 ] && sleep 0.01; done"
+    )
     bench.place(bench.order(text))
     for turn in range(3):
         until(lambda turn=turn: bench.log().count(b"\n") > 300 * (turn + 1))
@@ -323,11 +335,14 @@ def test_a_node_without_python_is_named(bench: Bench, monkeypatch: pytest.Monkey
     assert report.message == "n1 has no Python 3.8 or newer"
 
 
-def test_clocks_that_differ_are_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_is_told_before_anything_of_its_agent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = time.time
     monkeypatch.setattr("backends.ssh.host.time.time", lambda: real() - 3.0)
-    bench.place(bench.order("true"))
-    assert "3.0 s ahead of" in bench.report(Told).message
+    bench.session.place([bench.order("true")], find_only=False)
+    assert abs(bench.report(ClockRead).ahead - 3.0) < 1.0
+    assert bench.report(Placed).node == "n1"
 
 
 class TestNodeFolder:

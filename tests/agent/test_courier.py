@@ -1,0 +1,135 @@
+"""The courier by itself, spoken to as its home speaks to it, by every Python it promises."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rankdeck.agent import courier_frames as wire
+from rankdeck.agent_bundle import agent_bundle, agent_command
+from tests.agent.harness import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PYTHONS = [sys.executable, *glob.glob("/root/.pyenv/versions/3.8.*/bin/python")[:1]]
+
+
+class Courier:
+    """One courier and what it has said."""
+
+    def __init__(self, python: str, tmp_path: Path) -> None:
+        self.root = tmp_path / "root"
+        self.process = subprocess.Popen(
+            agent_command(python, agent_bundle(tmp_path / "cache"), "--courier", str(self.root)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._decoder = wire.Decoder()
+        self._said: list[tuple[int, bytes]] = []
+
+    def send(self, kind: int, **fields: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(wire.message(kind, **fields))
+        self.process.stdin.flush()
+
+    def hear(self, kind: int) -> bytes:
+        """The payload of the next frame of this kind."""
+        assert self.process.stdout is not None
+        while True:
+            for at, (found, payload) in enumerate(self._said):
+                if found == kind:
+                    del self._said[: at + 1]
+                    return payload
+            data = os.read(self.process.stdout.fileno(), 65536)
+            assert data, f"the courier ended before it said {kind}"
+            self._said += self._decoder.feed(data)
+
+    def hear_json(self, kind: int) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.hear(kind))
+        return document
+
+
+@pytest.fixture(params=_PYTHONS, ids=lambda path: "old" if "3.8" in path else "this")
+def courier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Courier]:
+    made = Courier(request.param, tmp_path)
+    yield made
+    made.process.kill()
+    made.process.wait(10)
+    assert made.process.stdout is not None
+    made.process.stdout.close()
+
+
+def order(tmp_path: Path, text: str) -> dict[str, Any]:
+    return {
+        "run_id": f"run-{os.getpid()}", "node": "n1", "attempt": 0, "node_rank": 0, "nnodes": 1,
+        "nproc": 1, "first_rank": 0, "world_size": 1, "spawn": "ranks", "launcher": "direct",
+        "argv": ["/bin/sh", "-c", text], "env": {}, "cwd": str(tmp_path), "python": sys.executable,
+        "node_dir": "/nonexistent",
+    }  # fmt: skip
+
+
+def attach(courier: Courier, fields: dict[str, Any], mode: str = "start") -> dict[str, Any]:
+    courier.send(
+        wire.ATTACH, run=fields["run_id"], node="n1", attempt=0, mode=mode, order=fields,
+        offsets={},
+    )  # fmt: skip
+    return courier.hear_json(wire.ATTACHED)
+
+
+def test_an_agent_s_whole_life(courier: Courier, tmp_path: Path) -> None:
+    assert courier.hear_json(wire.HELLO)["version"] == wire.VERSION
+    fields = order(tmp_path, "echo hello")
+    assert attach(courier, fields)["ref"]
+    assert courier.hear(wire.NAME)
+    sizes = courier.hear_json(wire.CENSUS)["sizes"]
+    assert sizes["attempt-0/rank-0.log"] == 6
+    courier.send(wire.VERDICT, resend={"attempt-0/rank-0.log": 0})
+    chunk = courier.hear(wire.CHUNK)
+    assert chunk[wire.CHUNK_HEAD.size :] == b"hello\n"
+    while True:
+        courier.hear(wire.CENSUS)
+        courier.send(wire.VERDICT, resend={})
+        if courier.hear(wire.STATE)[0] & wire.STATE_LAST:
+            break
+    # the agent's process may end a moment later, and its log be longer then
+    courier.send(wire.LEAVE, run=fields["run_id"], node="n1")
+    assert courier.hear_json(wire.LEFT)["error"] == ""
+    assert courier.process.wait(10) == 0
+    assert list((courier.root / "runs").iterdir()) == []
+
+
+def test_it_ends_with_its_connection_and_the_agent_goes_on(
+    courier: Courier, tmp_path: Path
+) -> None:
+    fields = order(tmp_path, "while [ ! -e go ]; do sleep 0.05; done")
+    ref = attach(courier, fields)["ref"]
+    assert courier.process.stdin is not None
+    courier.process.stdin.close()
+    assert courier.process.wait(10) == 0
+    stat = Path(f"/proc/{ref.split(':')[0]}/stat")
+    assert stat.exists()
+    (tmp_path / "go").touch()
+    until(lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_names_that_lead_elsewhere_end_it(courier: Courier, tmp_path: Path) -> None:
+    fields = {**order(tmp_path, "true"), "run_id": "../../.."}
+    courier.send(
+        wire.ATTACH, run="../..", node="n1", attempt=0, mode="start", order=fields, offsets={}
+    )
+    assert courier.process.wait(10) == 1
+
+
+def test_it_ends_when_nobody_speaks_its_language(courier: Courier) -> None:
+    assert courier.process.stdin is not None
+    courier.process.stdin.write(b"GET / HTTP/1.1\r\n\r\n")
+    courier.process.stdin.flush()
+    assert courier.process.wait(10) == 1
