@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rankdeck.probe.script import NO_PYTHON
+from rankdeck.text import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rankdeck.backend_reach import NodeAnswer
 
-_LEAST_FREE = 1 << 30
+_LEAST_FREE = 256 << 20
 _CLOCK_SECONDS = 1.0
 
 
@@ -90,7 +91,7 @@ def _one(answer: NodeAnswer, wanted: Wanted) -> NodeCheck:
     elif wanted.module == "torch" and facts.torch is None:
         failures.append(f"{facts.python} has no torch")
     if facts.free is not None and facts.free < _LEAST_FREE:
-        warnings.append("less than 1 GiB is free for logs")
+        warnings.append(f"only {size(facts.free)} are free for logs")
     ahead = _ahead(facts.clock, answer)
     if abs(ahead) > _CLOCK_SECONDS:
         way = "ahead of" if ahead > 0 else "behind"

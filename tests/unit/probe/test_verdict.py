@@ -40,7 +40,7 @@ def test_nodes_that_are_alike_are_fine() -> None:
         ({"version": "3.12.1"}, "Python 3.12, most others have 3.11"),
         ({"clock": 104.0}, "its clock is 3.0 s ahead of this machine's"),
         ({"clock": 97.0}, "its clock is 3.0 s behind this machine's"),
-        ({"free": 1 << 20}, "less than 1 GiB is free for logs"),
+        ({"free": 1 << 20}, "only 1.0 MiB are free for logs"),
     ],
 )
 def test_the_node_that_differs_is_named(facts: dict[str, object], told: str) -> None:
