@@ -67,6 +67,14 @@ class LinkUp(_Report, frozen=True, kw_only=True):
     message: str = ""
 
 
+class ClockRead(_Report, frozen=True, kw_only=True):
+    """What the node's clock showed when it was reached; before anything of its agent is read."""
+
+    node: str
+    ahead: float
+    """Seconds by which it is ahead of this machine's."""
+
+
 class Swept(_Report, frozen=True, kw_only=True):
     """The answer to `sweep`."""
 
@@ -103,4 +111,16 @@ class Told(_Report, frozen=True, kw_only=True):
     node: str | None = None
 
 
-Report = Placed | NotPlaced | Absent | Queued | Allocated | LinkDown | LinkUp | Swept | Ended | Told
+Report = (
+    Placed
+    | NotPlaced
+    | Absent
+    | Queued
+    | Allocated
+    | LinkDown
+    | LinkUp
+    | ClockRead
+    | Swept
+    | Ended
+    | Told
+)

@@ -25,7 +25,16 @@ from backends.ssh.leftovers import LeftBehind
 from backends.ssh.link import LinkError
 from rankdeck.agent import courier_frames as wire
 from rankdeck.backend import AgentLiveness
-from rankdeck.backend_reports import Absent, LinkDown, LinkUp, NotPlaced, Placed, Swept, Told
+from rankdeck.backend_reports import (
+    Absent,
+    ClockRead,
+    LinkDown,
+    LinkUp,
+    NotPlaced,
+    Placed,
+    Swept,
+    Told,
+)
 from rankdeck.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -42,8 +51,6 @@ if TYPE_CHECKING:
 
 _BOOTSTRAP_SECONDS = 30.0
 """From the connection to the courier's hello: a login shell may be slow, or hang."""
-_SKEW_SECONDS = 1.0
-"""What two clocks may differ by before it is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +99,7 @@ class Host:
         self._sweeping = False
         self._copied = context.copy is None
         self._leaving = self._closing = False
-        self._told_skew = False
+        self._told_clock = False
         self.left = False
         """There is nothing of the run there any more."""
 
@@ -355,11 +362,10 @@ class Host:
             self._context.tell(Swept(node=self.name, error=error.message))
 
     def _compare_clocks(self, hello: Hello) -> None:
-        ahead = hello.time - time.time()
-        if abs(ahead) >= _SKEW_SECONDS and not self._told_skew:
-            self._told_skew = True
-            way = "ahead of" if ahead > 0 else "behind"
-            self.note(f"the clock of {self.name} is {abs(ahead):.1f} s {way} this machine's")
+        # at once: what a run of a second writes down must have the right times too
+        if not self._told_clock:
+            self._told_clock = True
+            self._context.tell(ClockRead(node=self.name, ahead=hello.time - time.time()))
 
     # What the courier tells: called by the conversation
 

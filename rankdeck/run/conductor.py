@@ -195,7 +195,10 @@ class Conductor:
         """End the attempt, and with it perhaps the run."""
         desk, stop = self._desk, self._stopping.stop
         end = policy.verdict(desk.plan, self.state, desk.said(), stop, desk.ending)
-        ends = [word.ended for word in desk.said().values() if word.ended is not None]
+        ahead = {node.name: node.clock_ahead for node in self.state.nodes}
+        ends = [
+            word.ended - ahead[name] for name, word in desk.said().items() if word.ended is not None
+        ]
         # taken over late, a run has still ended when its last agent was done
         when = max(ends) if len(ends) == len(self.state.nodes) else desk.clock.wall()
         facts: list[Event] = []

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from rankdeck.backend_reports import (
     Absent,
     Allocated,
+    ClockRead,
     Ended,
     LinkDown,
     LinkUp,
@@ -20,6 +21,7 @@ from rankdeck.backend_reports import (
 )
 from rankdeck.run import policy
 from rankdeck.run.binding import store_plan
+from rankdeck.run.clocks import take_clock
 from rankdeck.run.events import EventKind
 from rankdeck.run.state import RunPhase
 
@@ -79,6 +81,8 @@ class Hearing:
             self._allocated(report)
         elif isinstance(report, (LinkDown, LinkUp)):
             self._link(report)
+        elif isinstance(report, ClockRead):
+            take_clock(desk, self._node(report.node), report.ahead)
         elif isinstance(report, Swept):
             self._losses.swept(self._node(report.node), report)
         elif isinstance(report, Ended):

@@ -217,14 +217,19 @@ class SimulatedAgent:
             python="simulated",
             time=now + self.clock_ahead,
             seq=self.seq,
-            started=self.placed,
-            ended=self.ended,
+            started=self.placed + self.clock_ahead,
+            ended=None if self.ended is None else self.ended + self.clock_ahead,
             master_port=23456 if self.order.node_rank == 0 else 0,
             ranks=tuple(self._by_own_clock(rank) for rank in self.ranks.values()),
             problem=problem,
             stop=self.stop,
             outcome=self._outcome() if phase is NodePhase.DONE else None,
         )
+        if state.stop is not None:
+            stop = msgspec.structs.replace(
+                state.stop, requested=state.stop.requested + self.clock_ahead
+            )
+            state = msgspec.structs.replace(state, stop=stop)
         if self.muted:
             return
         path = f"{self.order.node_dir}/state.json"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from rankdeck.backend import AgentLiveness
 from rankdeck.backend_direct import DirectSession
-from rankdeck.backend_reports import LinkDown, LinkUp
+from rankdeck.backend_reports import ClockRead, LinkDown, LinkUp
 from rankdeck.run.control import RunCommand, RunCommandKind, send_command
 from rankdeck.run.events import EventKind
 from rankdeck.run.state import RunPhase
@@ -152,5 +154,44 @@ def test_a_clock_that_is_ahead_is_found_and_made_up_for(run_dir: RunDir) -> None
     started = world.agent_on("b").started
     assert started is not None
     assert abs(failed.times["failed"] - (started + 6.0)) < 0.5
+    assert end.ended is not None
+    assert abs(end.ended - world.clock.now) < 1.0
     (told,) = (event for event in world.check_log() if event.kind is EventKind.CLOCK)
     assert told.message == "the clock of b is 3.0 s ahead of this machine's"
+
+
+class ReadWorld(World):
+    """A world whose backend reads the clocks before it places agents."""
+
+    ahead = 0.0
+
+    def session_of(self, context: SessionContext) -> ReadSession:
+        return ReadSession(self, context)
+
+
+class ReadSession(DirectSession):
+    """Tells how far the second node's clock is ahead."""
+
+    def __init__(self, world: ReadWorld, context: SessionContext) -> None:
+        super().__init__(world.backend, context)
+        self._world = world
+
+    def reports(self) -> Sequence[Report]:
+        return [ClockRead(node="b", ahead=self._world.ahead), *super().reports()]
+
+
+@pytest.mark.parametrize("ahead", [3.0, -3.0])
+def test_with_a_clock_that_was_read_no_time_is_ever_wrong(run_dir: RunDir, ahead: float) -> None:
+    world = ReadWorld(run_dir, {("a", 0): Fate(ends=LONG), ("b", 0): Fate(ends={0: (0.5, 3)})})
+    world.ahead = ahead
+    while len(world.agents) < 2:
+        world.advance()
+    world.agent_on("b").clock_ahead = ahead
+    end = world.run_to_end()
+    log = world.check_log()
+    assert [e.ahead for e in log if e.kind is EventKind.CLOCK] == [ahead]
+    begun = next(event.t for event in log if event.kind is EventKind.ATTEMPT)
+    assert all(begun - 0.1 <= event.t <= world.clock.now for event in log if event.node)
+    assert end.started is not None
+    assert end.ended is not None
+    assert end.created <= end.started < end.ended <= world.clock.now
