@@ -16,6 +16,8 @@ import backends.ssh.lean_paramiko
 if TYPE_CHECKING:
     import threading
 
+_SMALL = 16384
+
 assert backends.ssh.lean_paramiko, "is imported before any module of paramiko"
 
 
@@ -39,9 +41,10 @@ class Wakeups:
 
 
 class Inbox(BufferedPipe):  # type: ignore[type-arg]
-    """One output stream of a command: chunks as they arrived, without copying.
+    """One output stream of a command: chunks as they arrived, hardly ever copied.
 
     Standard output and standard error share a condition, so that one reader can wait for either.
+    One thread feeds it and one at a time reads it: then no lock is needed for the bytes.
     """
 
     def __init__(self, condition: threading.Condition, wakeups: Wakeups) -> None:
@@ -49,54 +52,57 @@ class Inbox(BufferedPipe):  # type: ignore[type-arg]
         self._condition = condition
         self._wakeups = wakeups
         self._chunks: deque[bytes] = deque()
-        self._size = 0
+        self._fed = self._taken = 0
         self.ended = False
-        """Nothing more will come."""
+        """Nothing more will come; what came before is there already."""
 
     def feed(self, data: bytes | str) -> None:
-        """Called by the transport's thread."""
+        """Called by the connection's thread."""
         assert isinstance(data, bytes)
-        with self._condition:
-            self._chunks.append(data)
-            self._size += len(data)
+        self._chunks.append(data)
+        self._fed += len(data)
         self._wakeups.add(self._condition)
 
     def read(self, nbytes: int, timeout: float | None = None) -> bytes:
         """Up to so many bytes; empty at the end."""
-        with self._condition:
-            if not self._condition.wait_for(lambda: self._chunks or self.ended, timeout):
-                raise PipeTimeout
+        if not self._chunks:
+            with self._condition:
+                if not self._condition.wait_for(lambda: self._chunks or self.ended, timeout):
+                    raise PipeTimeout
             if not self._chunks:
                 return b""
-            taken, size = [], 0
+        data = self._chunks.popleft()
+        if len(data) > nbytes:
+            self._chunks.appendleft(data[nbytes:])
+            data = data[:nbytes]
+        elif len(data) < _SMALL and self._chunks:
+            # many small ones are better handed on together
+            pieces, size = [data], len(data)
             while self._chunks and size + len(self._chunks[0]) <= nbytes:
-                taken.append(self._chunks.popleft())
-                size += len(taken[-1])
-            if not taken:
-                chunk = self._chunks.popleft()
-                taken.append(chunk[:nbytes])
-                self._chunks.appendleft(chunk[nbytes:])
-                size = nbytes
-            self._size -= size
-        return taken[0] if len(taken) == 1 else b"".join(taken)
+                pieces.append(self._chunks.popleft())
+                size += len(pieces[-1])
+            data = b"".join(pieces)
+        self._taken += len(data)
+        return data
 
     def read_ready(self) -> bool:
         """Whether bytes are waiting."""
-        return self._size > 0
+        return bool(self._chunks)
 
     def empty(self) -> bytes:
         """Everything that is waiting."""
-        with self._condition:
-            rest = b"".join(self._chunks)
-            self._chunks.clear()
-            self._size = 0
-        return rest
+        pieces = []
+        while self._chunks:
+            pieces.append(self._chunks.popleft())
+        data = b"".join(pieces)
+        self._taken += len(data)
+        return data
 
     def close(self) -> None:
-        """Called by the transport's thread, or whoever closes the channel."""
+        """Called by the connection's thread, or by whoever closes the channel."""
         with self._condition:
             self.ended = True
             self._condition.notify_all()
 
     def __len__(self) -> int:
-        return self._size
+        return self._fed - self._taken

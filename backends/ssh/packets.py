@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backends.ssh.lean_paramiko import paramiko
 
 # after lean_paramiko: it decides what comes along
+from paramiko.common import MSG_CHANNEL_DATA  # isort: skip
 from paramiko.packet import NeedRekeyException, Packetizer  # isort: skip
 
 if TYPE_CHECKING:
@@ -28,6 +29,29 @@ else:
 _TAG = 16
 _LARGEST = 1 << 18
 """A packet cannot be longer than what we announce, by far."""
+
+
+class _ChannelData(paramiko.Message):
+    """Data for a channel: the only kind of message that comes in masses.
+
+    Its reader asks for the number of the channel and then for the data.
+    """
+
+    def __init__(self, plain: bytes) -> None:
+        self._plain = plain
+
+    def get_int(self) -> int:
+        """The channel."""
+        return int.from_bytes(self._plain[2:6], "big")
+
+    def get_binary(self) -> bytes:
+        """The data."""
+        size = int.from_bytes(self._plain[6:10], "big")
+        return self._plain[10 : 10 + size]
+
+    def asbytes(self) -> bytes:
+        """As any other message."""
+        return self._plain[2 : len(self._plain) - self._plain[0]]
 
 
 class QuickPacketizer(_Theirs):
@@ -90,7 +114,10 @@ class QuickPacketizer(_Theirs):
         plain = engine.decrypt(nonce, self._peek(whole)[4:], head)
         self._wire.skip(whole)
         self._counter = (self._counter + 1) & 0xFFFFFFFFFFFFFFFF
-        message = paramiko.Message(plain[2 : size - plain[0]])
+        if plain[1] == MSG_CHANNEL_DATA:
+            message: paramiko.Message = _ChannelData(plain)
+        else:
+            message = paramiko.Message(plain[2 : size - plain[0]])
         message.seqno = self._sequence
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
         self._account(whole)

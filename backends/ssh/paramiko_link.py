@@ -127,6 +127,7 @@ class ParamikoStream:
         # nothing has been asked of the channel yet, so nothing has arrived in the old ones
         self._output = channel.in_buffer = Inbox(self._arrived, transport.wakeups)
         self._errors = channel.in_stderr_buffer = Inbox(self._arrived, transport.wakeups)
+        self._draining = threading.Lock()
         self._tail = b""
         self._closed = False
 
@@ -148,14 +149,17 @@ class ParamikoStream:
     def read(self, size: int = 65536) -> bytes:
         """See `Stream.read`."""
         while True:
-            with self._arrived:
-                self._arrived.wait_for(self._something)
-            # standard error shares the window with standard output: left alone, it would fill it
-            self._drain_errors()
+            # looked at before the bytes: those that came before the end are there when it is seen
+            ended = self._output.ended
+            if self._errors.read_ready():
+                # it shares the window with standard output: left alone, it would fill it
+                self._drain_errors()
             if self._output.read_ready():
                 return self._channel.recv(size)
-            if self._output.ended:
+            if ended:
                 break
+            with self._arrived:
+                self._arrived.wait_for(self._something)
         whole = self._channel.eof_received or self._channel.exit_status >= 0
         if self._closed or not whole:
             raise self._ended()
@@ -165,8 +169,9 @@ class ParamikoStream:
         return bool(self._output.read_ready() or self._errors.read_ready() or self._output.ended)
 
     def _drain_errors(self) -> None:
-        while self._errors.read_ready():
-            self._tail = (self._tail + self._channel.recv_stderr(65536))[-_ERROR_TEXT:]
+        with self._draining:
+            while self._errors.read_ready():
+                self._tail = (self._tail + self._channel.recv_stderr(65536))[-_ERROR_TEXT:]
 
     def error_text(self) -> str:
         """See `Stream.error_text`."""

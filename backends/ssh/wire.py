@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from backends.ssh.config import HostConfig
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-_READ_SIZE = 1 << 17
+_READ_SIZE = 1 << 18
 
 
 class Carrier(Protocol):
