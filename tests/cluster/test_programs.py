@@ -1,7 +1,8 @@
-"""The stand-in trainer fails, ignores and saves as it is told; other tests rely on it."""
+"""The training programs and the command as other tests use them, alone and over hosts."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,9 @@ from tests.e2e.conftest import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.cluster.cluster import Cluster
+    from tests.cluster.rankdeck_at_login import RankdeckAtLogin
 
     Start = Callable[..., subprocess.Popen[str]]
 
@@ -118,3 +122,50 @@ def test_a_master_that_is_not_there_is_named(start: Start, tmp_path: Path) -> No
     world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
     assert start("--patience", "0", rank=1, **world).wait(20) == 1
     assert "rank 1 cannot reach 127.0.0.1:1: " in (tmp_path / "1.log").read_text()
+
+
+# over hosts
+
+
+def test_the_command_runs_on_one_login_node_and_is_seen_on_the_other(
+    rankdeck: RankdeckAtLogin, cluster: Cluster, programs: Path
+) -> None:
+    words = ["--steps", "1000", "--checkpoint", "{rank}.txt"]
+    job: list[str | Path] = [
+        "--launcher",
+        "direct",
+        "--nproc-per-node",
+        "2",
+        programs / "trainer.py",
+        *words,
+    ]
+    rankdeck.ok("run", "--backend", "local", "-d", *job)
+    rankdeck.until_line(1, "rank 1 reached 127.0.0.1")
+    (listed,) = json.loads(rankdeck.ok("ls", "--json", on="login2"))["runs"]
+    assert (listed["id"], listed["state"]) == (rankdeck.run_id(), "running")
+    assert set(cluster.processes(rankdeck.run_id())) == {"login"}
+    rankdeck.ok("stop", "last")
+    assert rankdeck.until_state("stopped")["state"] == "stopped"
+    cluster.assert_nothing_left(rankdeck.run_id())
+
+
+def test_the_stand_in_trainer_proves_that_ranks_reach_each_other(
+    cluster: Cluster, programs: Path
+) -> None:
+    words = f"RANK=$SLURM_PROCID WORLD_SIZE=$SLURM_NTASKS exec {sys.executable} "
+    words += f"{programs}/trainer.py --steps 3 --lines 2 --lockstep"
+    env = {"MASTER_ADDR": "node1", "MASTER_PORT": "23456"}
+    done = cluster.login("srun", "-N2", "-w", "node[1-2]", "-l", "sh", "-c", words, env=env)
+    lines = done.stdout.splitlines()
+    assert "0: rank 0 met ranks 1 on port 23456" in lines, done.stderr
+    assert "1: rank 1 reached node1 as 10.77.0.1" in lines
+    assert [line for line in lines if line.startswith("1: done")] == ["1: done rank 1, 6 lines"]
+
+
+@pytest.mark.torch
+def test_the_torch_program_trains_over_two_hosts(cluster: Cluster, programs: Path) -> None:
+    words = f"exec {sys.executable} -m torch.distributed.run --nnodes 2 --node-rank $SLURM_NODEID "
+    words += f"--master-addr node1 --master-port 23457 {programs}/ddp.py"
+    done = cluster.login("srun", "-N2", "-w", "node[1-2]", "sh", "-c", words, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "rank 1 of 2 on node2: sum 1, node1:23457" in done.stdout
