@@ -119,7 +119,7 @@ def test_nothing_is_started_when_an_agent_is_only_looked_for(bench: Bench) -> No
 def test_a_broken_connection_is_told_and_mended_without_a_lost_line(bench: Bench) -> None:
     text = (
         "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i;"
-        " [ $((i%30)) = 0 ] && sleep 0.01; done"
+        " [ $((i%30)) = 0 ] && sleep 0.05; done"
     )
     bench.place(bench.order(text))
     for turn in range(3):
