@@ -14,13 +14,16 @@ import msgspec
 
 from backends.slurm import words
 from backends.slurm.calls import call_agent, find_call, recall_agent
-from backends.slurm.facts import JobFacts, Site, ask_site, find_facts
+from backends.slurm.endings import NEEDED, Endings
+from backends.slurm.facts import JobFacts
 from backends.slurm.layout import job_dir, slurm_dir
 from backends.slurm.live_job import LiveJob
+from backends.slurm.outlook import Outlook
 from backends.slurm.refusals import explain
 from backends.slurm.submit import Kind, Stage, Submission
-from backends.slurm.words import Phase, phase_of, when
-from rankdeck.backend_reports import Absent, Allocated, Ended, NotPlaced, Placed, Queued, Told
+from backends.slurm.view import View
+from backends.slurm.words import Phase, phase_of
+from rankdeck.backend_reports import Absent, Allocated, NotPlaced, Placed, Queued
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,31 +36,12 @@ if TYPE_CHECKING:
     from rankdeck.backend_reports import Report
     from rankdeck.run.layout import RunDir
 
-_QUESTION_SECONDS = 5.0
-"""For so long Slurm is asked what has become of a job, before it counts as unknown."""
 _SETTLING_SECONDS = 3.0
 """What Slurm may take to say in its queue what the job's own files said."""
 _WAITER_SECONDS = 90.0
 """What a node may take to start its waiter when the first has started."""
-_NO_WAITER = "every node needs the run directory ($RANKDECK_HOME), and the interpreter (--python)"
-_NO_REASON = ("", "None")
-"""The scheduler has not looked at it yet."""
-_FAILURES = 2
-"""So many unanswered questions are told; a single one is nothing."""
 _DOUBT_SECONDS = 10.0
 """For so long the queue is asked often when something has ended without a word."""
-
-
-class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What other threads may know of the current start."""
-
-    key: tuple[int, int] = (-1, -1)
-    said: frozenset[str] = frozenset()
-    gone: frozenset[str] = frozenset()
-    """Nodes whose waiter has ended."""
-    over: bool = False
-    """Nothing of it runs any more."""
-    suspended: bool = False
 
 
 class Carrier:
@@ -94,7 +78,6 @@ class Carrier:
         self._bound = bound
         self.job: LiveJob | None = None
         self.submission: Submission | None = None
-        self.site: Site | None = None
         self.view = View()
         self.released = False
         self._open: dict[str, AgentOrder] = {}
@@ -102,25 +85,23 @@ class Carrier:
         """Nodes whose waiters have not come yet, and how their agents are found."""
         self._announced: tuple[int, int] | None = None
         self._withdrawn = False
-        self._told_error = False
-        self._told_nodes: set[tuple[str, str]] = set()
+        self.endings = Endings(slurm, tell)
+        self._outlook = Outlook(tell)
         self._begin_start()
 
     def _begin_start(self) -> None:
         self.over = False
-        self._ended = False
         self._suspended = False
-        self._warned = False
         self._since = time.time()
-        self._told_queued: tuple[str, str] | None = None
-        self._asked_since: float | None = None
         self._doubt_since: float | None = None
+        self.endings.begin()
+        self._outlook.begin()
 
     # What the session asks for
 
     def place(self, orders: tuple[AgentOrder, ...]) -> None:
         """Start agents for these orders, when there are nodes."""
-        self._withdrawn = False
+        self._withdrawn = self.endings.hushed = False
         self._open.update((order.node, order) for order in orders)
         self._find_latest()
         self._serve()
@@ -139,11 +120,11 @@ class Carrier:
         self._announced = key
         self._take_up(key[0])
         if self.job is not None and self.job.key != key:
-            self._requeued(self.job)
+            self.endings.requeued(self.job)
 
     def withdraw(self) -> None:
         """Give up what has not begun."""
-        self._withdrawn = True
+        self._withdrawn = self.endings.hushed = True
         for node in self._open:
             self._tell(Absent(node=node))
         self._open.clear()
@@ -156,7 +137,7 @@ class Carrier:
 
     def inquire(self) -> None:
         """Find out soon why agents were ended."""
-        self._asked_since = time.monotonic()
+        self.endings.inquire()
 
     def cancel(self, job: LiveJob) -> None:
         """End the job, or its step in an allocation that others use too."""
@@ -170,7 +151,7 @@ class Carrier:
     @property
     def interval(self) -> float:
         """Seconds until the next turn is wanted."""
-        if self.submission is not None or self._asked_since is not None:
+        if self.submission is not None or self.endings.asked:
             return 0.1
         if self.job is None or self.over:
             return 5.0
@@ -189,7 +170,7 @@ class Carrier:
             if not self.over:
                 self._ask_queue(job)
             self._publish(job)
-        self._answer_inquiry()
+        self.endings.answer()
 
     # Submission
 
@@ -199,7 +180,7 @@ class Carrier:
         attempt = max(order.attempt for order in self._open.values())
         job = self.job
         if job is not None and not self.over:
-            if job.started and not self._ended:
+            if job.started and not self.endings.reported:
                 self._bind(job)
         elif job is not None and job.attempt == attempt:
             self._refuse_open("launcher-died", f"job {job.id} ended before it could start anything")
@@ -211,9 +192,8 @@ class Carrier:
         try:
             self.submission = Submission.found(folder, self._slurm, self._queue)
             if self.submission is None:
-                self.site = self.site or ask_site(self._slurm)
                 placement = msgspec.structs.replace(
-                    self._plan(attempt), kill_after=self.site.kill_wait
+                    self._plan(attempt), kill_after=self.endings.site.kill_wait
                 )
                 self.submission = Submission.begin(folder, self._slurm, self._queue, placement)
         except OSError as error:
@@ -285,8 +265,8 @@ class Carrier:
     # Nodes
 
     def _job_started(self, job: LiveJob) -> None:
-        if self._announced is not None and not self._ended:
-            self._requeued(job)
+        if self._announced is not None:
+            self.endings.requeued(job)
         self._begin_start()
         self._serve()
 
@@ -323,17 +303,15 @@ class Carrier:
 
     def _watch(self, job: LiveJob) -> None:
         """What the job's own files say."""
-        if not self._warned and job.start.warned.exists():
-            self._warned = True
-            message = f"Slurm warns of the time limit of job {job.id}: the ranks are told"
-            self._tell(Told(message=message))
+        if self._settings.warning and job.start.warned.exists():
+            self._outlook.warned(job)
         self._answer_called(job)
-        if self._ended:
+        if self.endings.reported:
             return
         if notice := job.notice:
             requeues = job.kind is Kind.BATCH and self._settings.requeue
             node = words.failed_node(job.log)
-            self._report_end(words.ended_report(job.id, notice, requeues=requeues, node=node))
+            self.endings.report(words.ended_report(job.id, notice, requeues=requeues, node=node))
         elif job.finished is not None or job.told or job.gone_waiters():
             if self._doubt_since is None:
                 self._doubt_since = time.monotonic()
@@ -353,15 +331,14 @@ class Carrier:
                 why = f"it has not come in {_WAITER_SECONDS:.0f} s" if late else job.why_gone(node)
                 recall_agent(job, node, ref)
                 message = f"no agent could be started on {node}: {why}"
-                self._tell(NotPlaced(node=node, category="spawn", message=message, hint=_NO_WAITER))
+                self._tell(NotPlaced(node=node, category="spawn", message=message, hint=NEEDED))
 
     def _ask_queue(self, job: LiveJob) -> None:
         doubt = self._doubt_since
         doubted = doubt is not None and time.monotonic() - doubt < _DOUBT_SECONDS
-        hurried = doubted or self._asked_since is not None
+        hurried = doubted or self.endings.asked
         snapshot = self._queue.look(newer_than=time.time() - 1.0 if hurried else None)
-        self._tell_error(snapshot)
-        self._tell_nodes(job, snapshot)
+        self._outlook.look(job, snapshot)
         if snapshot.error or snapshot.asked < self._since:
             return
         queued = snapshot.job(job.id)
@@ -369,7 +346,7 @@ class Carrier:
         self._suspended = phase is Phase.SUSPENDED
         if queued is None:
             if snapshot.asked > self._since + _SETTLING_SECONDS:
-                self._job_over(job, (self._facts(job) or JobFacts(state="")).state)
+                self._job_over(job, (self.endings.facts(job) or JobFacts(state="")).state)
         elif phase is Phase.WAITING:
             self._waits(job, queued)
         elif phase is Phase.OVER:
@@ -379,86 +356,29 @@ class Carrier:
 
     def _waits(self, job: LiveJob, queued: QueuedJob) -> None:
         if job.started:
-            self._requeued(job)
+            self.endings.requeued(job)
             job.wait_again()
             self._begin_start()
-        if self._withdrawn or self.released or queued.reason in _NO_REASON:
-            return
-        start = when(queued.start)
-        told = self._told_queued
-        # an estimate changes with every look of the scheduler; a reason does not
-        if told is None or told[0] != queued.reason or (not told[1] and start):
-            self._told_queued = (queued.reason, start)
-            self._tell(Queued(message=words.queued_text(job.id, queued.reason, start)))
+        if not (self._withdrawn or self.released):
+            self._outlook.waits(job, queued)
 
     def _runs(self, job: LiveJob, snapshot: Snapshot) -> None:
         """Slurm says that the job runs, whatever else was thought."""
-        if self._asked_since is not None and snapshot.asked > self._since + _SETTLING_SECONDS:
-            doubt = self._doubt_since
-            if doubt is None or time.monotonic() - doubt > _SETTLING_SECONDS:
-                self._asked_since = time.monotonic() - _QUESTION_SECONDS - 1.0
         doubt = self._doubt_since
-        settled = doubt is not None and time.monotonic() - doubt > _SETTLING_SECONDS
-        if job.finished is not None and settled:
-            self._report_end(self._end_of(job, ""))
-
-    def _requeued(self, job: LiveJob) -> None:
-        self._report_end(words.ended_report(job.id, "REQUEUED", requeues=True))
+        settled = doubt is None or time.monotonic() - doubt > _SETTLING_SECONDS
+        if settled and snapshot.asked > self._since + _SETTLING_SECONDS:
+            self.endings.answer(nothing_known=True)
+        if settled and doubt is not None and job.finished is not None:
+            self.endings.report(self.endings.explain(job, ""))
 
     def _job_over(self, job: LiveJob, state: str) -> None:
         if phase_of(state) is Phase.ENDING:
             return
         self.over = True
         job.look()
-        report = self._end_of(job, job.notice or state)
-        self._report_end(report)
+        report = self.endings.explain(job, job.notice or state)
+        self.endings.report(report)
         self._refuse_open(report.category, report.message, report.hint)
-
-    def _end_of(self, job: LiveJob, state: str) -> Ended:
-        if state == "CANCELLED" and self.site is not None and self.site.accounting:
-            # only accounting says who it was
-            facts = self._facts(job)
-            state = facts.state if facts is not None and facts.state.startswith(state) else state
-        node = words.failed_node(job.log)
-        detail = job.last_words()
-        report = words.ended_report(job.id, state, requeues=False, node=node, detail=detail)
-        if job.number is None and report.category == "launcher-died":
-            return msgspec.structs.replace(report, hint=_NO_WAITER)
-        return report
-
-    def _report_end(self, report: Ended) -> None:
-        if self._ended:
-            return
-        self._ended = True
-        self._asked_since = None
-        if not (self.released or self._withdrawn):
-            self._tell(report)
-
-    def _facts(self, job: LiveJob) -> JobFacts | None:
-        self.site = self.site or ask_site(self._slurm)
-        return find_facts(self._slurm, job.id, self.site)
-
-    def _answer_inquiry(self) -> None:
-        asked = self._asked_since
-        if asked is not None and time.monotonic() - asked > _QUESTION_SECONDS:
-            self._asked_since = None
-            self._tell(Ended())
-
-    def _tell_error(self, snapshot: Snapshot) -> None:
-        if snapshot.failures >= _FAILURES and not self._told_error:
-            self._told_error = True
-            self._tell(Told(message=f"Slurm does not answer: {snapshot.error}; the run goes on"))
-        elif not snapshot.failures and self._told_error:
-            self._told_error = False
-            self._tell(Told(message="Slurm answers again"))
-
-    def _tell_nodes(self, job: LiveJob, snapshot: Snapshot) -> None:
-        for trouble in snapshot.troubles:
-            for node in job.nodes:
-                told = (node, trouble.state)
-                if node in trouble.nodes and told not in self._told_nodes:
-                    self._told_nodes.add(told)
-                    self._tell(Told(node=node, message=f"{node} is {trouble.text}"))
 
     def _publish(self, job: LiveJob) -> None:
         self.view = View(

@@ -49,7 +49,7 @@ class Release:
     def carry_out(self) -> None:
         """End everything; takes seconds at most."""
         carrier = self._carrier
-        carrier.released = True
+        carrier.released = carrier.endings.hushed = True
         self._wait(
             lambda: carrier.submission is None or carrier.submission.stage is not Stage.UNDER_WAY,
             _SUBMITTING_SECONDS,
@@ -109,8 +109,7 @@ class Release:
         ]
 
     def _tell_usage(self, job: LiveJob) -> None:
-        site = self._carrier.site
-        if site is None or not site.accounting:
+        if not self._carrier.endings.site.accounting:
             return
         for _ in range(_ACCOUNTING_LOOKS):
             usage = find_usage(self._slurm, job.id)

@@ -19,7 +19,6 @@ from backends.slurm.release import Release
 from backends.slurm.settings import read_settings
 from backends.slurm.sweep import sweep_node
 from backends.slurm.tools import Slurm
-from rankdeck.backend import AgentLiveness
 from rankdeck.backend_reports import Told
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.run.files import write_atomic
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rankdeck.agent_order import AgentCommand, AgentOrder
-    from rankdeck.backend import SessionContext
+    from rankdeck.backend import AgentLiveness, SessionContext
     from rankdeck.backend_reports import Report
 
 _RELEASE_SECONDS = 20.0
@@ -88,17 +87,8 @@ class SlurmSession:
         return found
 
     def liveness(self, node: str, ref: str) -> AgentLiveness:
-        """Whether its waiter has seen it end. Its silence says more than Slurm could."""
-        view = self._carrier.view
-        try:
-            found = Ref.parse(ref)
-        except ValueError:
-            return AgentLiveness.UNKNOWN
-        key = (found.attempt, found.start)
-        ended = f"{node}.{found.number}.ended" in view.said or node in view.gone
-        if key < view.key or (key == view.key and (view.over or ended)):
-            return AgentLiveness.DEAD
-        return AgentLiveness.ALIVE if view.suspended else AgentLiveness.UNKNOWN
+        """Whether the agent is there, as far as is known."""
+        return self._carrier.view.liveness(node, ref)
 
     def send(self, node: str, ref: str, command: AgentCommand) -> None:
         """Put a file into the agent's inbox.

@@ -1,0 +1,96 @@
+"""Why a job has ended: found out, and told once per start."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from backends.slurm import words
+from backends.slurm.facts import JobFacts, Site, ask_site, find_facts
+from rankdeck.backend_reports import Ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.slurm.live_job import LiveJob
+    from backends.slurm.tools import Slurm
+    from rankdeck.backend_reports import Report
+
+QUESTION_SECONDS = 5.0
+"""For so long Slurm is asked what has become of a job, before it counts as unknown."""
+NEEDED = "every node needs the run directory ($RANKDECK_HOME), and the interpreter (--python)"
+
+
+class Endings:
+    """The end of one start of a job."""
+
+    def __init__(self, slurm: Slurm, tell: Callable[[Report], None]) -> None:
+        self._slurm = slurm
+        self._tell = tell
+        self._site: Site | None = None
+        self._asked_since: float | None = None
+        self.reported = False
+        """Whether the end of this start is known."""
+        self.hushed = False
+        """Whoever asked for the end need not be told of it."""
+
+    @property
+    def site(self) -> Site:
+        """The cluster's configuration, asked for once."""
+        self._site = self._site or ask_site(self._slurm)
+        return self._site
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return self._asked_since is not None
+
+    def begin(self) -> None:
+        """Another start."""
+        self.reported = False
+        self._asked_since = None
+
+    def inquire(self) -> None:
+        """Somebody wants to know why agents were ended."""
+        self._asked_since = time.monotonic()
+
+    def answer(self, *, nothing_known: bool = False) -> None:
+        """Answer an inquiry that has waited long enough, or when there is nothing to know."""
+        asked = self._asked_since
+        if asked is None:
+            return
+        if nothing_known or time.monotonic() - asked > QUESTION_SECONDS:
+            self._asked_since = None
+            self._tell(Ended())
+
+    def report(self, report: Ended) -> None:
+        """Tell of the end, unless that was done."""
+        if self.reported:
+            return
+        self.reported = True
+        self._asked_since = None
+        if not self.hushed:
+            self._tell(report)
+
+    def requeued(self, job: LiveJob) -> None:
+        """Slurm has put the job back."""
+        self.report(words.ended_report(job.id, "REQUEUED", requeues=True))
+
+    def explain(self, job: LiveJob, state: str) -> Ended:
+        """What it means that the job has ended in that state."""
+        if state == "CANCELLED" and self._site is not None and self._site.accounting:
+            # only accounting says who it was
+            facts = self.facts(job)
+            state = facts.state if facts is not None and facts.state.startswith(state) else state
+        node = words.failed_node(job.log)
+        detail = job.last_words()
+        report = words.ended_report(job.id, state, requeues=False, node=node, detail=detail)
+        if job.number is None and report.category == "launcher-died":
+            return msgspec.structs.replace(report, hint=NEEDED)
+        return report
+
+    def facts(self, job: LiveJob) -> JobFacts | None:
+        """What Slurm remembers of the job."""
+        return find_facts(self._slurm, job.id, self.site)
