@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rankdeck.agent.order import Order
 
 
+_SAME_PATH = "the project must be at the same path on every node; over SSH, --sync copies it there"
+
+
 def check_order(order: Order, environ: dict[str, str]) -> None:
     """Run every check of an order except the port's.
 
@@ -25,7 +28,7 @@ def check_order(order: Order, environ: dict[str, str]) -> None:
         raise ProblemError(
             "entry",
             f"the project folder {order.cwd} does not exist on {order.node}",
-            "the project must be at the same path on every node",
+            _SAME_PATH,
         )
     if order.entry is not None:
         _check_entry(order, order.entry)
@@ -41,8 +44,11 @@ def _check_entry(order: Order, entry: str) -> None:
         with open(path, "rb") as file:
             head = file.read(65536)
     except OSError as error:
-        reason = "does not exist" if error.errno == errno.ENOENT else f"cannot be read: {error}"
-        raise ProblemError("entry", f"{path} {reason} on {order.node}") from error
+        if error.errno == errno.ENOENT:
+            reason, hint = "does not exist", _SAME_PATH
+        else:
+            reason, hint = f"cannot be read: {error}", ""
+        raise ProblemError("entry", f"{path} {reason} on {order.node}", hint) from error
     is_shell = not path.endswith(".py") and order.launcher == "script"
     if b"\r\n" in (head if is_shell else head[: head.find(b"\n") + 1]) and (
         is_shell or (head.startswith(b"#!") and _is_program(order, path))

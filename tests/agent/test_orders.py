@@ -37,6 +37,7 @@ def test_a_missing_entry(agent: AgentRun) -> None:
     problem = problem_of(agent)
     assert problem.category == "entry"
     assert problem.message == f"{entry} does not exist on n1"
+    assert "--sync" in problem.hint
 
 
 def test_an_entry_that_cannot_be_read(agent: AgentRun) -> None:
