@@ -110,7 +110,7 @@ _DUE_TO = {
     "DUE TO JOB NOT RUNNING": "CANCELLED",
 }
 _NOTICE = re.compile(
-    r"\*\*\* (?:JOB|STEP) (\d+)\S* ON \S+ CANCELLED AT \S+?(?: (DUE TO [A-Z ]+))?[, ]*\*\*\*"
+    r"\*\*\* (?:JOB|STEP) (\d+)\S* ON \S+ CANCELLED AT \S+(?: (DUE TO .*?))? \*\*\*"
 )
 _NODE_FAILURE = re.compile(r"Node failure on (\S+)")
 _TASK_END = re.compile(r"srun: error: (\S+?): tasks? \d[\d,-]*: (.+)")
