@@ -18,10 +18,12 @@ from rankdeck.nodes.node import Node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from rankdeck.ask import Ask
     from rankdeck.backend import Session, SessionContext
     from rankdeck.job.spec import JobSpec
+    from rankdeck.plan.records import LaunchPlan
     from rankdeck.run.layout import RunDir
 
 _PLACEHOLDER = "slurm"
@@ -77,6 +79,23 @@ class SlurmBackend:
     def reachable_from_here(self, run: RunDir, refs: Sequence[str]) -> bool:
         """Whether Slurm's programs are here: jobs can be looked after from any such host."""
         return shutil.which("squeue") is not None and shutil.which("sbatch") is not None
+
+    def batch_script(self, plan: LaunchPlan, home: Path) -> str:
+        """The script that a run of this plan submits, or has submitted.
+
+        Raises:
+            InvalidJobError: The plan's options are wrong.
+        """
+        from backends.slurm.layout import job_dir
+        from backends.slurm.placement import first_placement
+        from backends.slurm.script import job_script
+        from rankdeck.run.layout import RunDir
+
+        run = RunDir(home / "runs" / plan.run_id)
+        job = job_dir(run, 0)
+        if job.script.exists():
+            return job.script.read_text()
+        return job_script(first_placement(plan, run, {}, 0), job)
 
     def _wanted(self, spec: JobSpec) -> tuple[Node, ...]:
         settings = read_settings(spec.backend_options)

@@ -10,6 +10,7 @@ import click
 from rankdeck.cli.job_options import JobCommand, draft_from, job_options
 from rankdeck.errors import UserError
 from rankdeck.job.draft import JobDraft
+from rankdeck.run.layout import rankdeck_home
 
 if TYPE_CHECKING:
     from rankdeck.plan.records import LaunchPlan
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="RUN|PROJECT|JOB.yaml")
 @job_options
 @click.option("--script", is_flag=True, help="A shell script (the default, and the only form yet).")
+@click.option("--sbatch", is_flag=True, help="The batch script that Slurm is given instead.")
 @click.option("--node", default=0, type=click.IntRange(min=0), help="Which node's part (0).")
-def export_command(target: str, script: bool, node: int, **options: Any) -> None:
+def export_command(target: str, script: bool, sbatch: bool, node: int, **options: Any) -> None:
     """Print what a run or job executes as a script to run by hand; options change it.
 
     Values of variables that look like secrets are left out; set them in the environment.
@@ -28,6 +30,11 @@ def export_command(target: str, script: bool, node: int, **options: Any) -> None
     from rankdeck.plan.render import command_scripts
 
     plan = _plan_of(target, draft_from(options))
+    if sbatch:
+        if script:
+            raise click.UsageError("--script and --sbatch are two scripts: give one of them")
+        click.echo(_batch_script(plan), nl=False)
+        return
     scripts = command_scripts(plan)
     if node >= len(plan.nodes):
         raise UserError(f"there is no node {node}: the plan has {len(plan.nodes)} node(s)")
@@ -48,3 +55,15 @@ def _plan_of(target: str, draft: JobDraft) -> LaunchPlan:
     from rankdeck.plan.preview import preview_plan
 
     return preview_plan(resolve(target, draft))
+
+
+def _batch_script(plan: LaunchPlan) -> str:
+    from rankdeck.backend import load_backend
+
+    writer = getattr(load_backend(plan.backend), "batch_script", None)
+    if writer is None:
+        raise UserError(
+            f"the {plan.backend} backend submits no batch script", "choose --backend slurm"
+        )
+    text: str = writer(plan, rankdeck_home())
+    return text
