@@ -19,7 +19,7 @@ from backends.ssh.paramiko_wire import QuickTransport
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
     from backends.ssh.host_keys import HostKeyStore
     from backends.ssh.wire import Carrier, Wire
 

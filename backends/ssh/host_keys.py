@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shlex
 import threading
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backends.ssh.known_hosts import (
@@ -25,9 +27,19 @@ from backends.ssh.link import LinkError, LinkFault
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
 
-_Stamp = tuple[tuple[int, int], ...]
+_FRESH = 0.2
+"""Seconds for which files are not looked at again: many hosts are checked at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Files as they were."""
+
+    known: KnownHosts
+    stamp: tuple[tuple[int, int], ...]
+    checked: float
 
 
 class HostKeyStore:
@@ -35,7 +47,7 @@ class HostKeyStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._read: dict[tuple[Path, ...], tuple[_Stamp, KnownHosts]] = {}
+        self._read: dict[tuple[Path, ...], _Read] = {}
 
     def entries(self, config: HostConfig) -> HostEntries:
         """What is recorded about a host under the name that ssh would look up."""
@@ -54,12 +66,15 @@ class HostKeyStore:
 
     def _known(self, config: HostConfig) -> KnownHosts:
         files = config.known_hosts_files
-        stamp = tuple(_stamp(file) for file in files)
+        now = time.monotonic()
         with self._lock:
             read = self._read.get(files)
-            if read is None or read[0] != stamp:
-                read = self._read[files] = (stamp, KnownHosts(files))
-            return read[1]
+            if read is not None and now < read.checked + _FRESH:
+                return read.known
+            stamp = tuple(_stamp(file) for file in files)
+            known = read.known if read is not None and read.stamp == stamp else KnownHosts(files)
+            self._read[files] = _Read(known, stamp, now)
+            return known
 
 
 def _stamp(file: Path) -> tuple[int, int]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
     from backends.ssh.link import LinkOptions
     from rankdeck.nodes.node import Node
 

@@ -9,7 +9,7 @@ from backends.ssh.lean_paramiko import paramiko
 from backends.ssh.link import LinkError, LinkFault
 
 if TYPE_CHECKING:
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
     from backends.ssh.paramiko_keys import Credentials, KeyRing
     from backends.ssh.paramiko_wire import QuickTransport
     from backends.ssh.wire import Wire

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from backends.ssh.link import LinkError, LinkFault
 
 if TYPE_CHECKING:
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
 
 # the first that is found counts: what a jump host says comes before what ssh makes of it
 _SAYINGS: tuple[tuple[str, LinkFault], ...] = (

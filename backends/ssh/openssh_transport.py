@@ -22,7 +22,7 @@ from backends.ssh.retry import with_retries
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
     from backends.ssh.link import LinkOptions
     from rankdeck.nodes.node import Node
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
 
 _AGENT_FLAGS = {"rsa-sha2-256": 2, "rsa-sha2-512": 4}
 

@@ -23,8 +23,8 @@ from backends.ssh.wire import Wire, open_command, open_tcp
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backends.ssh.config import HostConfig
     from backends.ssh.handshake import Engine
+    from backends.ssh.host_config import HostConfig
     from backends.ssh.known_hosts import HostKey
     from backends.ssh.link import Link, LinkOptions, Transport
     from backends.ssh.paramiko_wire import QuickTransport

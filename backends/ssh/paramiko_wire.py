@@ -10,13 +10,13 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from backends.ssh.config import split_list
+from backends.ssh.algorithms import split_list
 from backends.ssh.inbox import Wakeups
 from backends.ssh.lean_paramiko import paramiko
 from backends.ssh.packets import QuickPacketizer
 
 if TYPE_CHECKING:
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
     from backends.ssh.known_hosts import HostEntries
     from backends.ssh.wire import Wire
 

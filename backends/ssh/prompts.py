@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
     from backends.ssh.known_hosts import HostKey
     from backends.ssh.link import LinkOptions
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
 
 T = TypeVar("T")
 _BY_CHOICE = frozenset({LinkFault.REFUSED, LinkFault.NO_ROUTE, LinkFault.TIMEOUT})

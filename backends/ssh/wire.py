@@ -20,10 +20,12 @@ from backends.ssh.link import LinkError, LinkFault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backends.ssh.config import HostConfig
+    from backends.ssh.host_config import HostConfig
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-_READ_SIZE = 1 << 18
+_FIRST_SIZE = 1 << 14
+_LARGEST_SIZE = 1 << 18
+"""Buffers begin small, and grow for connections that fill them."""
 
 
 class Carrier(Protocol):
@@ -71,7 +73,7 @@ class Wire:
         self._tcp = self._socket if self._socket and self._socket.family != socket.AF_UNIX else None
         self._quick = self._tcp
         self._process = process
-        self._store = bytearray(_READ_SIZE)
+        self._store = bytearray(_FIRST_SIZE)
         self._view = memoryview(self._store)
         self._start = self._end = 0
         self._closed = False
@@ -112,14 +114,20 @@ class Wire:
     def _make_room(self, size: int) -> None:
         rest = bytes(self._view[self._start : self._end])
         if size > len(self._store):
-            self._store = bytearray(size)
-            self._view = memoryview(self._store)
+            self._grow(size)
         self._store[: len(rest)] = rest
         self._start, self._end = 0, len(rest)
+
+    def _grow(self, size: int) -> None:
+        """A larger buffer, with nothing in it."""
+        self._store = bytearray(max(size, min(2 * len(self._store), _LARGEST_SIZE)))
+        self._view = memoryview(self._store)
 
     def _fill(self) -> int:
         """Take what has arrived from the kernel, waiting for the first byte of it."""
         if self._start == self._end:
+            if self._end == len(self._store) < _LARGEST_SIZE:
+                self._grow(2 * len(self._store))
             self._start = self._end = 0
         self.before_waiting()
         try:

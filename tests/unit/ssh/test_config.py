@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backends.ssh.config import Hop, HostConfig, Resolver, split_list
+from backends.ssh.algorithms import split_list
+from backends.ssh.config import Hop, HostConfig, Resolver
 from backends.ssh.link import LinkError, LinkFault, LinkOptions
 from rankdeck.nodes.node import Node
 
