@@ -55,26 +55,33 @@ class HostKeyStore:
 
     def judge(self, config: HostConfig, key: HostKey) -> Judgement:
         """Whether the key that a host shows is one of its own."""
-        known = self._known(config)
-        judgement = known.entries(recorded_name(config)).judge(key)
-        if judgement.verdict is Verdict.UNKNOWN and config.port != DEFAULT_PORT:
-            # as ssh does: a key recorded without the port counts, if it is the same key
-            portless = known.entries(config.hostname.lower()).judge(key)
-            if portless.verdict in (Verdict.KNOWN, Verdict.REVOKED):
-                return portless
+        judgement = _judge(self._known(config), config, key)
+        if judgement.verdict is not Verdict.KNOWN:
+            # nobody is turned away over a file that has just been mended
+            judgement = _judge(self._known(config, fresh=0.0), config, key)
         return judgement
 
-    def _known(self, config: HostConfig) -> KnownHosts:
+    def _known(self, config: HostConfig, fresh: float = _FRESH) -> KnownHosts:
         files = config.known_hosts_files
         now = time.monotonic()
         with self._lock:
             read = self._read.get(files)
-            if read is not None and now < read.checked + _FRESH:
+            if read is not None and now < read.checked + fresh:
                 return read.known
             stamp = tuple(_stamp(file) for file in files)
             known = read.known if read is not None and read.stamp == stamp else KnownHosts(files)
             self._read[files] = _Read(known, stamp, now)
             return known
+
+
+def _judge(known: KnownHosts, config: HostConfig, key: HostKey) -> Judgement:
+    judgement = known.entries(recorded_name(config)).judge(key)
+    if judgement.verdict is Verdict.UNKNOWN and config.port != DEFAULT_PORT:
+        # as ssh does: a key recorded without the port counts, if it is the same key
+        portless = known.entries(config.hostname.lower()).judge(key)
+        if portless.verdict in (Verdict.KNOWN, Verdict.REVOKED):
+            return portless
+    return judgement
 
 
 def _stamp(file: Path) -> tuple[int, int]:
