@@ -76,6 +76,11 @@ class Desk:
             hint=hint or None,
         )
 
+    def link_down(self, node: RunNode, why: str) -> Event:
+        """A node cannot be heard, since its agent's last word."""
+        heard = self.clock.wall() - self.agents.silence(node)
+        return self.fact(EventKind.LINK, t=heard, node=node.name, state="down", message=why or None)
+
     def note(self, message: str, node: RunNode | None = None) -> Event:
         """Something worth telling."""
         return self.fact(EventKind.NOTE, node=node.name if node else None, message=message)

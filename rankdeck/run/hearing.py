@@ -138,14 +138,12 @@ class Hearing:
             desk.agents.hear(node)
         if down == (node.silent_since is not None) or node.state in policy.OVER:
             return
-        desk.record(
-            desk.fact(
-                EventKind.LINK,
-                node=node.name,
-                state="down" if down else "up",
-                message=report.message or None,
-            )
-        )
+        if down:
+            # what came before the silence is no sign of life after it
+            self._losses.catch_up()
+            desk.record(desk.link_down(node, report.message))
+        else:
+            desk.record(desk.fact(EventKind.LINK, node=node.name, state="up"))
 
     def _ended(self, report: Ended) -> None:
         desk = self._desk

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _SWEEP_SECONDS = 25.0
 """After which an unanswered sweep is no longer waited for."""
+_HEARD_SECONDS = 0.2
+"""By how much an agent's word must be later than the silence it ends; clocks drift."""
 _LAST_WORDS_SECONDS = 5.0
 """Silence of an agent after what carried it has ended."""
 
@@ -51,13 +53,17 @@ class Losses:
                 self._tell_silence(node)
         self._lose_patience()
 
+    def catch_up(self) -> None:
+        """Write down everything that agents have said until now."""
+        self._desk.agents.look(self._desk.state.attempt)
+        self._record_news()
+
     def lose(self, node: RunNode, loss: Loss) -> None:
         """Record that the agent is gone, after ending whatever it has left behind."""
         if node.name in self._sweeping:
             return
         desk = self._desk
-        desk.agents.look(desk.state.attempt)
-        self._record_news()
+        self.catch_up()
         word = desk.said().get(node.name)
         if word is not None and word.phase is NodePhase.DONE:
             return
@@ -101,15 +107,13 @@ class Losses:
         desk = self._desk
         silence, since = desk.agents.silence(node), node.silent_since
         if since is None and desk.agents.is_silent(node):
-            message = f"its agent has said nothing for {silence:.0f} s"
-            desk.record(desk.fact(EventKind.LINK, node=node.name, state="down", message=message))
-        elif since is not None and silence < desk.clock.wall() - since:
+            desk.record(desk.link_down(node, "its agent says nothing"))
+        elif since is not None and silence < desk.clock.wall() - since - _HEARD_SECONDS:
             desk.record(desk.fact(EventKind.LINK, node=node.name, state="up"))
 
     def _write_down(self, node: RunNode, loss: Loss, notes: list[Event]) -> None:
         desk = self._desk
-        desk.agents.look(desk.state.attempt)
-        self._record_news()
+        self.catch_up()
         word = desk.said().get(node.name)
         category, message = self._describe(node, loss, silent=word is None)
         hint = "" if word is not None else self._last_agent_line(node)

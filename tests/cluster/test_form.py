@@ -1,0 +1,69 @@
+"""From the form, in a real terminal: the same project on every backend, by keyboard alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.cluster import Options
+from tests.cluster.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cluster.cluster import Cluster
+    from tests.cluster.rankdeck_at_login import RankdeckAtLogin
+
+CLUSTER = Options(hosts=2, broken_hosts=False)
+F4, F6 = "\x1b[14~", "\x1b[17~"
+CTRL_DOWN, CTRL_L, TAB = "\x1b[1;5B", "\x0c", "\t"
+NUMBER, FILE, HOSTS = "Number of nodes (", "File that lists the nodes", "The nodes, in rank order"
+PLACES = {
+    "ssh": ((NUMBER, FILE, HOSTS), "node[1-2]"),
+    "slurm": ((NUMBER,), "2"),
+    "mpi": ((NUMBER, FILE, HOSTS), "node1,node2"),
+}
+"""By backend: the fields that tabs lead to, by their help, and what is typed into the last."""
+
+
+@pytest.fixture
+def deck(cluster: Cluster, rankdeck: RankdeckAtLogin, programs: Path) -> Iterator[Terminal]:
+    (programs / "job.yaml").write_text(
+        "name: form\nentry: trainer.py\nlauncher: direct\n"
+        "args: --steps 60 --step-seconds 0.2 --lines 1\n"
+    )
+    argv = [*cluster.entry(cwd=programs), *rankdeck.argv]
+    terminal = Terminal(argv, cluster.environment(rankdeck.env))
+    yield terminal
+    terminal.close()
+
+
+@pytest.mark.parametrize("backend", PLACES)
+def test_a_job_is_described_started_and_watched(
+    backend: str, deck: Terminal, rankdeck: RankdeckAtLogin
+) -> None:
+    fields, nodes = PLACES[backend]
+    deck.until("n new")
+    deck.press("n")
+    deck.until("f4 Nodes")
+    deck.press(F4)
+    deck.until("Backend")
+    for _ in range(("ssh", "slurm", "mpi").index(backend) + 1):
+        deck.press(CTRL_DOWN)
+    deck.until(f"Options of {backend}")
+    for field in fields:
+        deck.press(TAB)
+        deck.until(f"\n  {field}")
+    deck.press(nodes)
+    deck.until("ready: ctrl+l starts")
+    deck.press(F6)
+    deck.until("2 on 2 nodes" if backend != "slurm" else "ranks:")
+    deck.press(CTRL_L)
+    shown = deck.until("running", "node1 ■", "node2 ■", "step")
+    assert f"{backend} 2×1 direct" in shown
+    deck.until("line 3 of rank 0")
+    rankdeck.ok("stop", "last")
+    deck.until("stopped")
+    assert rankdeck.show()["state"] == "stopped"
