@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rankdeck.run.events import Event
     from rankdeck.run.state import RunNode, RunState
     from rankdeck.run.summary import RunSummary
+    from rankdeck.run.view import NodeView
 
 MARKS = {
     RunPhase.PLANNED: ("◌", "cyan"),
@@ -136,9 +137,13 @@ def attempt_text(run: RunState) -> str:
     return told
 
 
-def silence_text(since: float, why: str, now: float) -> str:
-    """`cannot be heard for 14s: connection timed out`."""
-    return f"cannot be heard for {age(now - since)}" + (f": {shown(why)}" if why else "")
+def silence_text(node: NodeView, now: float | None = None) -> str:
+    """`cannot be heard for 14s: connection timed out`; without `now` not for how long."""
+    age_text = ""
+    if now is not None and node.silent_since is not None:
+        age_text = f" for {age(now - node.silent_since)}"
+    why = shown(node.silence).removeprefix(f"{node.name}: ")
+    return f"cannot be heard{age_text}" + (f": {why}" if why else "")
 
 
 def state_text(run: RunState | RunSummary, now: float) -> str:

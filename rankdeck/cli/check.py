@@ -11,6 +11,7 @@ from rankdeck.cli.common import json_option, print_json
 from rankdeck.cli.job_options import JobCommand, draft_from, job_options
 from rankdeck.cli.text import paint, shown, size, table
 from rankdeck.errors import ExitCode, UserError
+from rankdeck.text import mentions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rankdeck.probe.verdict import NodeCheck
 
 _COLOURS = {"ok": "green", "warning": "yellow", "fails": "red", "unknown": "yellow"}
+_NAMES = 5
 _HEAD = ("NODE", "RESULT", "HOST", "PYTHON", "TORCH", "CPUS", "GPUS", "FREE", "")
 
 
@@ -58,9 +60,8 @@ def check_command(target: str | None, as_json: bool, **options: Any) -> None:
         print_json({"backend": spec.backend, "problem": problem, "nodes": checks})
     else:
         click.echo(table([_HEAD, *map(_row, checks)], right=frozenset({5, 6, 7})))
-        for check in checks:
-            for line in _remarks(check):
-                click.echo(line)
+        for line in _remarks(checks):
+            click.echo(line)
     if refused is not None:
         raise refused
     if any(check.result == "fails" for check in checks):
@@ -144,10 +145,24 @@ def _row(check: NodeCheck) -> tuple[str, ...]:
     )
 
 
-def _remarks(check: NodeCheck) -> list[str]:
-    name = shown(check.node)
-    lines = [paint(f"{name}: {shown(text)}", "red") for text in check.failures]
-    lines += [paint(f"{name}: {shown(text)}", "yellow") for text in check.warnings]
-    if check.hint:
-        lines.append(f"  try: {shown(check.hint)}")
+def _remarks(checks: Sequence[NodeCheck]) -> list[str]:
+    """What was found, each thing once, with the nodes that have it."""
+    where: dict[tuple[str, str, str], list[str]] = {}
+    for check in checks:
+        for text in check.failures:
+            where.setdefault((text, "red", check.hint), []).append(check.node)
+        for text in check.warnings:
+            where.setdefault((text, "yellow", ""), []).append(check.node)
+    lines = []
+    for (text, colour, hint), nodes in where.items():
+        # a backend's own sentence names its node already
+        said = len(nodes) == 1 and mentions(text, nodes[0])
+        lines.append(paint(shown(text) if said else f"{_names(nodes)}: {shown(text)}", colour))
+        if hint:
+            lines.append(f"  try: {shown(hint)}")
     return lines
+
+
+def _names(nodes: Sequence[str]) -> str:
+    more = f" and {len(nodes) - _NAMES} more" if len(nodes) > _NAMES else ""
+    return ", ".join(map(shown, nodes[:_NAMES])) + more

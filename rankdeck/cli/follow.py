@@ -21,7 +21,7 @@ from rankdeck.errors import ExitCode
 from rankdeck.run.control import RunCommand, RunCommandKind, send_command
 from rankdeck.run.state import RunPhase
 from rankdeck.run.view import RunReader
-from rankdeck.text import attempt_text, shown
+from rankdeck.text import attempt_text, shown, silence_text
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -169,8 +169,7 @@ class _Follow:
             return
         for node in snapshot.nodes:
             if node.name in silent - self._silent:
-                why = f": {shown(node.silence)}" if node.silence else ""
-                _say(f"{shown(node.name)} cannot be heard{why}")
+                _say(f"{shown(node.name)} {silence_text(node)}")
             elif node.name in self._silent - silent:
                 _say(f"{shown(node.name)} is heard again")
         self._silent = silent

@@ -58,7 +58,7 @@ class JobCommand(click.Command):
         others: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is None:
+            if record is None or isinstance(param, click.Argument):
                 continue
             names = param.backends if isinstance(param, _BackendOption) else ()
             if names:

@@ -127,7 +127,7 @@ def _node_row(node: NodeView, now: float, *, ended: bool) -> tuple[str, ...]:
     if node.placeholder:
         remark = "the scheduler has not chosen it yet"
     elif node.silent_since is not None and not ended and not remark:
-        remark = silence_text(node.silent_since, node.silence, now)
+        remark = silence_text(node, now)
     address = shown(node.address) or "–"
     return (shown(node.name), address, node.state, cpu, memory, load1, seen, remark)
 

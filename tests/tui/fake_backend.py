@@ -28,7 +28,14 @@ OPTIONS = (
     BackendOption(name="rate", type="float", help="How fast."),
     BackendOption(name="exclusive", type="bool", label="Exclusive", help="Alone.", default=False),
     BackendOption(name="when", type="str", help="When.", choices=("now", "later")),
-    BackendOption(name="line", type="str", label="More lines", help="Anything.", repeatable=True),
+    BackendOption(
+        name="line",
+        type="str",
+        label="More lines",
+        help="Anything.",
+        repeatable=True,
+        default="[bold]--x\x1b[2J[/rank3]",
+    ),
 )
 
 

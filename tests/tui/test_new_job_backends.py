@@ -13,6 +13,7 @@ from rankdeck.job.validate import NODE_FIELDS
 from tests.tui import fake_backend
 from tests.tui.fake_run import write_project
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
+from tests.tui.test_hostile_screens import assert_plain
 from tui.backend_form import PREFIX, check_option
 from tui.widgets.form_field import FormField
 
@@ -59,6 +60,8 @@ async def test_a_backend_brings_its_fields_and_keeps_what_was_typed(
         await until(pilot, lambda: len(_options(deck)) == len(fake_backend.OPTIONS))
         await until_shown(pilot, "Options of cluster (A cluster):")
         await until_shown(pilot, "[bold]Queue[/] to use.")
+        await until_shown(pilot, "[/rank3]")
+        assert_plain(deck)
         assert all(_fields(deck)[name].display for name in NODE_FIELDS)
         assert _fields(deck)[f"{PREFIX}cpus"].input.placeholder == "2"
         _fields(deck)[f"{PREFIX}partition"].text = "gpu"

@@ -108,7 +108,7 @@ def silence_line(nodes: Sequence[NodeView], now: float) -> Line | None:
     if not silent:
         return None
     first = min(silent, key=lambda node: node.silent_since or now)
-    told = silence_text(first.silent_since or now, first.silence, now)
+    told = silence_text(first, now)
     others = len(silent) - 1
     more = f"  and {others} other node{'s' if others > 1 else ''}" if others else ""
     return ((" ! ", "warning"), (f"{safe(first.name)} {told}{more}", "warning"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual import on
+from textual.content import Content
 from textual.widgets import TextArea
 
+from tui.looks import safe
 from tui.widgets.form_field import FormField
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class LinesField(FormField):
 
     def show_default(self, text: str) -> None:
         """Show what holds while nothing is typed."""
-        self._area.placeholder = text
+        self._area.placeholder = Content("\n".join(map(safe, text.splitlines())))
 
     @on(TextArea.Changed)
     def _lines_changed(self, event: TextArea.Changed) -> None:

@@ -81,7 +81,7 @@ def test_a_silent_node_is_shown_with_its_age(run_dir: RunDir) -> None:
         for line in describe(snapshot, world.clock.now + 40).splitlines()
         if line.startswith("b ")
     ]
-    assert line.endswith("cannot be heard for 43s: b: connection timed out")
+    assert line.endswith("cannot be heard for 43s: connection timed out")
     end = world.run_to_end(seconds=180)
     assert end.state is RunPhase.LOST
     lost = RunReader(run_dir).snapshot()
@@ -164,16 +164,33 @@ class Attached:
         return code
 
 
+@pytest.fixture
+def attach() -> Iterator[Callable[[RunDir], Attached]]:
+    """Follow a run; whatever happens, nobody follows it afterwards."""
+    started: list[Attached] = []
+
+    def start(run: RunDir) -> Attached:
+        started.append(Attached(run))
+        return started[-1]
+
+    yield start
+    for attached in started:
+        attached.process.kill()
+        attached.process.wait()
+
+
 def write_log(run: RunDir, node: str, attempt: int, rank: int, text: str) -> None:
     log = run.node(node).attempt(attempt).log(rank)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(text)
 
 
-def test_following_tells_what_a_run_waits_for_and_where_its_ranks_are(run_dir: RunDir) -> None:
+def test_following_tells_what_a_run_waits_for_and_where_its_ranks_are(
+    run_dir: RunDir, attach: Callable[[RunDir], Attached]
+) -> None:
     world = queued(run_dir, 5.0)
     advance(world, 1)
-    attached = Attached(run_dir)
+    attached = attach(run_dir)
     attached.until(lambda: b"queued: job 7: Priority\n" in attached.told)
     advance(world, 5)
     attached.until(lambda: b"starting: job 7 started\n" in attached.told)
@@ -197,12 +214,14 @@ def test_following_tells_what_a_run_waits_for_and_where_its_ranks_are(run_dir: R
     ]
 
 
-def test_following_tells_of_nodes_that_cannot_be_heard(run_dir: RunDir) -> None:
+def test_following_tells_of_nodes_that_cannot_be_heard(
+    run_dir: RunDir, attach: Callable[[RunDir], Attached]
+) -> None:
     world: FarWorld = make_far(run_dir, {0: (30.0, 0), 1: (30.0, 0)})
     world.cut = (3.0, 8.0)
-    attached = Attached(run_dir)
+    attached = attach(run_dir)
     advance(world, 4)
-    attached.until(lambda: b"b cannot be heard: b: connection timed out" in attached.told)
+    attached.until(lambda: b"b cannot be heard: connection timed out" in attached.told)
     advance(world, 10)
     attached.until(lambda: b"b is heard again" in attached.told)
     world.run_to_end()
