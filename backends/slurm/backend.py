@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from backends.slurm.options import OPTIONS
 from backends.slurm.settings import read_settings
 from rankdeck.backend import BackendOption, Capability
-from rankdeck.errors import InvalidJobError, Problem
+from rankdeck.errors import InvalidJobError, Problem, UserError
 from rankdeck.nodes.inventory import select_nodes
 from rankdeck.nodes.node import Node
 
@@ -49,6 +49,12 @@ class SlurmBackend:
         from rankdeck.nodes.allocation import slurm_nodes
 
         settings = read_settings(spec.backend_options)
+        if settings.per_rank and spec.launcher != "direct":
+            raise UserError(
+                f"with --per-rank srun itself starts the ranks; the {spec.launcher} launcher"
+                " would start each of them again",
+                "use --launcher direct, or leave out --per-rank",
+            )
         if spec.hostfile:
             raise _refused("hostfile", "cannot be used: Slurm knows its nodes", "use --include")
         allocated = slurm_nodes(os.environ)

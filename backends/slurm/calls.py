@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rankdeck.agent_order import EXTERNAL
 from rankdeck.run.files import write_atomic
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `calls/<node>.<n>`."""
 
     order: str
+    start: tuple[str, ...] = ()
+    """On one node: the program that starts the ranks of all, where the agents do not."""
 
 
 class Ref(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +51,14 @@ class Ref(msgspec.Struct, frozen=True, kw_only=True):
         return cls(job=job, attempt=attempt, start=start, number=number)
 
 
-def call_agent(job: LiveJob, run: RunDir, order: AgentOrder) -> str:
+def call_agent(job: LiveJob, run: RunDir, order: AgentOrder, start: tuple[str, ...] = ()) -> str:
     """Have the node's waiter start an agent for the order, once; how to find it again.
+
+    Args:
+        job: The job whose waiter is called.
+        run: The run.
+        order: What the agent is to do.
+        start: What starts the ranks, if the agents do not.
 
     Raises:
         OSError: Files could not be written; nothing is started.
@@ -65,7 +74,9 @@ def call_agent(job: LiveJob, run: RunDir, order: AgentOrder) -> str:
             os.unlink(entry)
         shared = msgspec.structs.replace(order, shared_dir=True)
         write_atomic(path, msgspec.json.encode(shared), sync=True)
-        call = Call(order=str(path))
+        if order.spawn == EXTERNAL:
+            path.with_name("leash").touch(mode=0o600)
+        call = Call(order=str(path), start=start)
         write_atomic(job.start.call(order.node, number), msgspec.json.encode(call), sync=True)
     return str(Ref(job=job.id, attempt=job.attempt, start=job.key[1], number=number))
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from backends.slurm import words
-from backends.slurm.calls import call_agent, find_call, recall_agent
-from backends.slurm.endings import NEEDED, Endings
+from backends.slurm.calling import Calling
+from backends.slurm.calls import find_call
+from backends.slurm.endings import Endings
 from backends.slurm.facts import JobFacts
 from backends.slurm.layout import job_dir, slurm_dir
 from backends.slurm.live_job import LiveJob
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 _SETTLING_SECONDS = 3.0
 """What Slurm may take to say in its queue what the job's own files said."""
-_WAITER_SECONDS = 90.0
-"""What a node may take to start its waiter when the first has started."""
 _DOUBT_SECONDS = 10.0
 """For so long the queue is asked often when something has ended without a word."""
 
@@ -81,8 +80,7 @@ class Carrier:
         self.view = View()
         self.released = False
         self._open: dict[str, AgentOrder] = {}
-        self._called: dict[str, str] = {}
-        """Nodes whose waiters have not come yet, and how their agents are found."""
+        self._calling = Calling(run, settings, tell)
         self._announced: tuple[int, int] | None = None
         self._withdrawn = False
         self.endings = Endings(slurm, tell)
@@ -128,10 +126,7 @@ class Carrier:
         for node in self._open:
             self._tell(Absent(node=node))
         self._open.clear()
-        for node, ref in self._called.items():
-            # the order lies there: its agent may start at any moment
-            self._tell(Placed(node=node, ref=ref))
-        self._called.clear()
+        self._calling.withdraw()
         if self.job is not None and not (self.job.started or self.over):
             self.cancel(self.job)
 
@@ -155,7 +150,7 @@ class Carrier:
             return 0.1
         if self.job is None or self.over:
             return 5.0
-        return 1.0 if self.job.started and not (self._open or self._called) else 0.25
+        return 1.0 if self.job.started and not (self._open or self._calling.open) else 0.25
 
     def turn(self) -> None:
         """Look at everything once."""
@@ -225,10 +220,10 @@ class Carrier:
             self._tell(Queued(message=f"job {job.id} was submitted"))
 
     def _refuse_open(self, category: str, message: str, hint: str = "") -> None:
-        for node in (*self._open, *self._called):
+        for node in self._open:
             self._tell(NotPlaced(node=node, category=category, message=message, hint=hint))
         self._open.clear()
-        self._called.clear()
+        self._calling.refuse(category, message, hint)
 
     def _begin(self, submission: Submission) -> LiveJob:
         intent = submission.intent
@@ -281,8 +276,8 @@ class Carrier:
             self._refuse_open("scheduler", message)
         elif fits and (self._bound or self._announced == job.key):
             self._announced = job.key
-            for order in orders:
-                self._call(job, order)
+            self._open.clear()
+            self._calling.call(job, orders)
         else:
             self._announced = job.key
             self._open.clear()
@@ -291,21 +286,13 @@ class Carrier:
             self._tell(Allocated(hosts=hosts, message=f"job {job.id} started on {names}"))
         self._bound = False
 
-    def _call(self, job: LiveJob, order: AgentOrder) -> None:
-        del self._open[order.node]
-        try:
-            self._called[order.node] = call_agent(job, self._run, order)
-        except OSError as error:
-            message = f"{self._run.path}: the agent cannot be called: {error.strerror}"
-            self._tell(NotPlaced(node=order.node, category="spawn", message=message))
-
     # Watching
 
     def _watch(self, job: LiveJob) -> None:
         """What the job's own files say."""
         if self._settings.warning and job.start.warned.exists():
             self._outlook.warned(job)
-        self._answer_called(job)
+        self._calling.look(job)
         if self.endings.reported:
             return
         if notice := job.notice:
@@ -317,21 +304,6 @@ class Carrier:
                 self._doubt_since = time.monotonic()
             if job.finished is not None and job.kind is Kind.STEP:
                 self._job_over(job, "")
-
-    def _answer_called(self, job: LiveJob) -> None:
-        """An order is placed when its waiter is there to take it."""
-        gone = job.gone_waiters()
-        late = time.time() - self._since > _WAITER_SECONDS
-        for node, ref in tuple(self._called.items()):
-            if f"{node}.here" in job.said:
-                del self._called[node]
-                self._tell(Placed(node=node, ref=ref))
-            elif node in gone or late:
-                del self._called[node]
-                why = f"it has not come in {_WAITER_SECONDS:.0f} s" if late else job.why_gone(node)
-                recall_agent(job, node, ref)
-                message = f"no agent could be started on {node}: {why}"
-                self._tell(NotPlaced(node=node, category="spawn", message=message, hint=NEEDED))
 
     def _ask_queue(self, job: LiveJob) -> None:
         doubt = self._doubt_since

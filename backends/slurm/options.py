@@ -32,6 +32,10 @@ OPTIONS: tuple[BackendOption, ...] = (
                   help="Let Slurm start the job again after a node failure or preemption."),
     BackendOption(name="srun", type="bool", label="Without sbatch", default=False,
                   help="Start by srun from here instead of sbatch; this host must stay up."),
+    BackendOption(name="per_rank", type="bool", label="One process a rank", default=False,
+                  help="Let srun start every rank itself, for programs that use MPI."),
+    BackendOption(name="mpi", type="str", label="MPI plugin", metavar="TYPE",
+                  help="With --per-rank: srun's --mpi (default: the site's)."),
     BackendOption(name="sbatch_line", type="str", label="More options", metavar="OPTION",
                   repeatable=True, help="A further option of sbatch, as --mail-type=END."),
 )  # fmt: skip

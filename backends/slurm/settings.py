@@ -20,7 +20,7 @@ _SIGNAL = re.compile(r"(?:SIG)?([A-Z0-9]+)@(\d{1,5})")
 _GPU = re.compile(r"gpu(?::[A-Za-z0-9_.-]+)?:(\d+)|gpu")
 _WORD = re.compile(r"[\x21-\x7e]+")
 """What a name or list may consist of: it becomes a line of a script."""
-_WORDS = ("partition", "account", "qos", "constraint", "reservation", "gres", "mem")
+_WORDS = ("partition", "account", "qos", "constraint", "reservation", "gres", "mem", "mpi")
 _OURS = {
     "-J": "--name", "--job-name": "--name", "-N": "--nnodes", "--nodes": "--nnodes",
     "-n": "--nproc-per-node", "--ntasks": "--nproc-per-node",
@@ -53,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     warning_seconds: int = 0
     requeue: bool = False
     srun: bool = False
+    per_rank: bool = False
+    mpi: str = ""
     lines: tuple[str, ...] = ()
     """Further options, each as one line of the script."""
 
@@ -77,7 +79,7 @@ def read_settings(options: Mapping[str, str | int | float | bool]) -> Settings:
     fields["warning"], fields["warning_seconds"] = reader.warning()
     for name in ("gpus_per_node", "cpus_per_task"):
         fields[name] = reader.number(name)
-    for name in ("exclusive", "requeue", "srun"):
+    for name in ("exclusive", "requeue", "srun", "per_rank"):
         fields[name] = options.get(name) is True
     fields["lines"] = reader.lines()
     if fields["srun"] and (fields["requeue"] or fields["warning"]):

@@ -1,6 +1,7 @@
 """The waiter: one per node of a scheduler's job; starts an agent for each order it is called for.
 
-`--serve DIR` on a shared file system. `DIR/calls/<node>.<n>` (n = 0, 1 ...) names an order's file;
+`--serve DIR` on a shared file system. `DIR/calls/<node>.<n>` (n = 0, 1 ...) names an order's file,
+and for one node the program that starts the ranks, if the agents do not;
 `DIR/leave` ends the service; `DIR/warned` names a signal to hand to the ranks. The waiter says
 `DIR/said/<node>.here` when it has come and `DIR/said/<node>.<n>.ended` when an agent has left.
 Whoever starts it must not give it the mark `RANKDECK_NODE`: agents end what carries that.
@@ -19,6 +20,7 @@ from rankdeck.agent import kernel
 from rankdeck.agent.inbox import FreshDirectory
 from rankdeck.agent.notes import note
 from rankdeck.agent.order import OrderError, read_order
+from rankdeck.agent.pick import claim
 from rankdeck.agent.signals import WARNINGS
 
 TYPE_CHECKING = False
@@ -31,6 +33,18 @@ _EAGER, _PATIENT = 0.1, 0.5
 _EAGER_SECONDS = 30.0
 """For so long after something has happened it looks often."""
 _BUSY = 1.0
+_OF_THE_STEP = (
+    "SLURM_NTASKS",
+    "SLURM_NPROCS",
+    "SLURM_TASKS_PER_NODE",
+    "SLURM_STEP",
+    "SLURM_CPUS_PER_TASK",
+    "SLURM_CPU_BIND",
+    "SLURM_DISTRIBUTION",
+    "SLURM_PROCID",
+    "SLURM_LOCALID",
+    "SLURM_GTIDS",
+)
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
 _HEEDED = (*_ENDINGS, *WARNINGS, signal.SIGHUP, signal.SIGCHLD)
 _WRITING_SECONDS = 2.0
@@ -84,9 +98,9 @@ class Waiter:
                 continue
             if self._ending or self._wants_leave():
                 return 0
-            order = self._called()
-            if order is not None:
-                self._begin(order)
+            call = self._called()
+            if call is not None:
+                self._begin(call["order"], call.get("start") or [])
             elif time.monotonic() - self._since > self._patience:
                 note(f"waiter: no order has come for {self._patience:.0f} s: nobody looks after it")
                 self._say("left", {"time": time.time()})
@@ -119,16 +133,19 @@ class Waiter:
 
     # Agents
 
-    def _called(self) -> str | None:
+    def _called(self) -> dict[str, Any] | None:
         self._calls.refresh()
         call = _read(f"{self._directory}/calls/{self._node}.{self._number}")
         # a call appears whole, by a rename
-        return json.loads(call)["order"] if call else None
+        return json.loads(call) if call else None
 
-    def _begin(self, path: str) -> None:
+    def _begin(self, path: str, starter: list[str]) -> None:
         self._since = time.monotonic()
         try:
             self._order = order = read_order(path)
+            if order.external:
+                # the shims of its ranks must not start another agent
+                claim(order)
             environ = dict(
                 os.environ,
                 RANKDECK_RUN_ID=order.run_id,
@@ -142,9 +159,26 @@ class Waiter:
                 setsigmask=[],
                 setsigdef=_HEEDED,
             )
+            if order.external:
+                self._tell_shims("started", self._agent)
+            if starter:
+                self._start_ranks(starter, order)
         except (OrderError, OSError) as error:
             note(f"waiter: no agent could be started: {error}")
             self._ended(None)
+
+    def _start_ranks(self, starter: list[str], order: Order) -> None:
+        environ = {
+            name: value for name, value in os.environ.items() if not name.startswith(_OF_THE_STEP)
+        }
+        # what it says itself counts for the ranks, not what this waiter was told
+        environ["RANKDECK_RANKS_BY"] = "srun"
+        os.posix_spawnp(starter[0], starter, environ, setsigmask=[], setsigdef=_HEEDED)
+
+    def _tell_shims(self, what: str, number: int) -> None:
+        if self._order is not None and self._order.external:
+            with open(f"{self._order.attempt_dir}/leash", "a", encoding="utf-8") as file:
+                file.write(f"{what} {number}\n")
 
     def _reap(self) -> None:
         while True:
@@ -158,6 +192,7 @@ class Waiter:
                 self._ended(status)
 
     def _ended(self, status: int | None) -> None:
+        self._tell_shims("ended", 0 if status is None else status)
         self._say(f"{self._number}.ended", {"status": status, "time": time.time()})
         self._agent = self._order = None
         self._number += 1

@@ -142,7 +142,9 @@ class Shim:
         order = self._order
         environ = environment.rank_environment(order, environ, self._local_rank)
         # what MPI needs to find the others, it gets from who started us
-        environ.update({n: v for n, v in os.environ.items() if n.startswith(FOREIGN)})
+        by_srun = os.environ.get("RANKDECK_RANKS_BY") == "srun"
+        kept = (*FOREIGN, "SLURM_") if by_srun else FOREIGN
+        environ.update({n: v for n, v in os.environ.items() if n.startswith(kept)})
         shim = os.getpid()
         pid = os.fork()
         if pid == 0:

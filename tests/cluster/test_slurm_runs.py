@@ -186,3 +186,29 @@ def test_torchrun_is_not_needed_but_python_must_be_there(slurm: SlurmBench) -> N
     slurm.rankdeck.ok(*words, cwd=slurm.project)
     state = slurm.ended("failed")
     assert "/nowhere/python3" in str(state["failure"]) + slurm.messages()
+
+
+def test_srun_can_start_every_rank_itself(slurm: SlurmBench) -> None:
+    (slurm.project / "who.py").write_text(
+        "import os\nnames = ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'SLURM_PROCID', 'SLURM_LOCALID')\n"
+        "print(*(os.environ[name] for name in names), flush=True)\n"
+    )
+    words = slurm.words(options=("--per-rank", "--nproc-per-node", "2", "--mpi", "pmi2"))[:-1]
+    slurm.rankdeck.ok(*words, slurm.project / "who.py", cwd=slurm.project)
+    slurm.ended("succeeded")
+    for rank in range(4):
+        (path,) = slurm.rankdeck.run_dir().glob(f"nodes/*/attempt-0/rank-{rank}.log")
+        assert path.read_text() == f"{rank} {rank % 2} 4 {rank} {rank % 2}\n"
+
+
+def test_a_rank_that_srun_started_fails_and_a_stop_reaches_them(slurm: SlurmBench) -> None:
+    options = ("--per-rank", "--nproc-per-node", "2")
+    slurm.submit(*FOREVER, "--fail-at", "2", "--fail-rank", "3", "--fail-how", "exit:7",
+                 options=options)  # fmt: skip
+    state = slurm.ended("failed")
+    assert (state["failure"]["rank"], state["failure"]["exit_code"]) == (3, 7)
+    slurm.submit(*FOREVER, options=options)
+    for rank in range(4):
+        slurm.rankdeck.until_rank(rank, "output", "stepping", timeout=TIMEOUT)
+    slurm.rankdeck.ok("stop", "last")
+    slurm.ended("stopped")
