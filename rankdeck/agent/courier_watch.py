@@ -24,6 +24,7 @@ _SMALLEST_WINDOW, _LARGEST_WINDOW = 256 * 1024, 8 << 20
 _WINDOW_SECONDS = 0.4
 """A window is what home has taken in this time: about how long a state may wait behind files."""
 _MEASURE_SECONDS = 0.2
+_LEAST_ROOM = 16 * 1024
 
 
 class Pace:
@@ -57,7 +58,12 @@ class Flow:
         rate = self._pace.rate
         self._tokens = min(rate / 4 + 65536, self._tokens + rate * (now - self._filled))
         self._filled = now
-        return int(min(self._window - (self._sent - self._acked), self._tokens))
+        room = self._window - (self._sent - self._acked)
+        if self._acked >= self._asked:
+            # home owes no answer: what follows must be able to ask for one, though the window
+            # has become smaller than what is on its way
+            room = max(room, _LEAST_ROOM)
+        return int(min(room, self._tokens))
 
     def sent(self, count: int) -> bool:
         """So many were sent; whether home should confirm them."""
