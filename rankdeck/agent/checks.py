@@ -124,7 +124,8 @@ def _interpreter_finds(order: Order, module: str, environ: dict[str, str]) -> bo
 
 
 def _make_output(order: Order, directory: str) -> None:
-    probe = f"{directory}/.rankdeck-{os.getpid()}"
+    # agents of other nodes do the same in the same folder, and their pids may be alike
+    probe = f"{directory}/.rankdeck-{order.node}-{os.getpid()}"
     try:
         for name in ("tensorboard", "checkpoint"):
             os.makedirs(f"{directory}/{name}", exist_ok=True)
