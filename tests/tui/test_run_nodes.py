@@ -11,7 +11,9 @@ from rankdeck.run.layout import RunDir
 from rankdeck.run.state import Failure, RunPhase
 from rankdeck.run.stored import read_state, write_state
 from tests.tui.fake_run import NOW, write_cluster_run
+from tests.tui.hostile import CORPUS
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
+from tests.tui.test_hostile_screens import assert_plain
 from tui.widgets.rank_grid import RankGrid
 
 if TYPE_CHECKING:
@@ -136,3 +138,34 @@ async def test_requeues_are_told(home: Path) -> None:
     deck = make_deck(home, run_id)
     async with deck.run_test(size=WIDE) as pilot:
         await until_shown(pilot, "attempt 3, begun anew by the scheduler")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_nodes_and_schedulers_say_is_only_text(
+    home: Path, size: tuple[int, int]
+) -> None:
+    evil = " ".join(line.decode(errors="replace") for line in CORPUS)
+    running = write_cluster_run(home, "wide", nodes=4, silent=(1,), troubled=(2,))
+    write_cluster_run(home, "waits", RunPhase.QUEUED, reason=evil, age=10)
+    run = RunDir(home / "runs" / running)
+    state = read_state(run)
+    nodes = tuple(
+        msgspec.structs.replace(
+            node, silence=evil, problem_hint=evil, problem=node.problem and evil
+        )
+        for node in state.nodes
+    )
+    write_state(run, msgspec.structs.replace(state, nodes=nodes))
+    deck = make_deck(home)
+    async with deck.run_test(size=size) as pilot:
+        await until_shown(pilot, "waits")
+        assert_plain(deck)
+        await pilot.press("enter")
+        await until_shown(pilot, "◌ queued")
+        assert_plain(deck)
+        await pilot.press("escape", "down", "enter")
+        await until_shown(pilot, "node002 cannot be heard")
+        assert_plain(deck)
+        await pilot.press("4")
+        await until_shown(pilot, "also: node003")
+        assert_plain(deck)

@@ -24,7 +24,7 @@ class ConfirmScreen(ModalScreen[bool]):
     DEFAULT_CSS = """
     ConfirmScreen { align: center middle; }
     ConfirmScreen > Vertical {
-        width: 72; max-width: 96%; height: auto; max-height: 90%; padding: 1 2;
+        width: 92; max-width: 98%; height: auto; max-height: 90%; padding: 1;
         background: $surface; border: round $warning;
     }
     ConfirmScreen TextLines { height: auto; max-height: 14; background: $surface; }

@@ -25,7 +25,7 @@ class SecretScreen(ModalScreen[str]):
     DEFAULT_CSS = """
     SecretScreen { align: center middle; }
     SecretScreen > Vertical {
-        width: 72; max-width: 96%; height: auto; max-height: 90%; padding: 1 2;
+        width: 92; max-width: 98%; height: auto; max-height: 90%; padding: 1;
         background: $surface; border: round $warning;
     }
     SecretScreen TextLines { height: auto; max-height: 6; background: $surface; }
