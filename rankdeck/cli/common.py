@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from rankdeck.run.state import RunState
     from rankdeck.run.view import RunReader
 
+_ALONE_SECONDS = 3.0
+"""By then a client on the right machine has taken a run over, if there is one."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
@@ -80,11 +83,15 @@ def wait_until_final(reader: RunReader, timeout: float | None = None) -> RunStat
     """Wait until the run has ended; None when `timeout` seconds pass first.
 
     A run whose supervisor has died gets a new one, so that waiting for it makes sense.
+
+    Raises:
+        UserError: It has none, and only another machine could give it one (exit code 3).
     """
-    from rankdeck.run.launch import ensure_supervised
+    from rankdeck.run.launch import ensure_supervised, left_alone
 
     deadline = None if timeout is None else time.monotonic() + timeout
     next_check = 0.0
+    alone_since: float | None = None
     while True:
         state = reader.snapshot().run
         if state.state.final:
@@ -93,9 +100,28 @@ def wait_until_final(reader: RunReader, timeout: float | None = None) -> RunStat
         if deadline is not None and now >= deadline:
             return None
         if now >= next_check:
-            ensure_supervised(reader.dir)
             next_check = now + 2.0
+            error = None if ensure_supervised(reader.dir) else left_alone(reader.dir)
+            if error is None:
+                alone_since = None
+            elif alone_since is None:
+                alone_since = now
+            elif now - alone_since >= _ALONE_SECONDS:
+                raise error
         time.sleep(0.1)
+
+
+def keep_supervised(run: RunDir) -> bool:
+    """Give a run that has lost its supervisor a new one; a warning where only others can.
+
+    Returns whether all is well.
+    """
+    from rankdeck.run.launch import ensure_supervised, left_alone
+
+    alone = None if ensure_supervised(run) else left_alone(run)
+    if alone is not None:
+        click.echo(f"rankdeck: warning: {alone.message}\n  {alone.hint}", err=True)
+    return alone is None
 
 
 def find_run(ref: str) -> RunDir:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rankdeck.cli.common import find_run, json_option, print_json, run_argument
+from rankdeck.cli.common import (
+    find_run,
+    json_option,
+    keep_supervised,
+    print_json,
+    run_argument,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,7 +182,6 @@ def _follow(
     """Print what is there, then what comes, until the run has ended."""
     from rankdeck.cli.log_output import RunFollower
     from rankdeck.logs.merge import line_ends
-    from rankdeck.run.launch import ensure_supervised
     from rankdeck.run.view import RunReader
 
     reader = RunReader(run)
@@ -189,6 +194,7 @@ def _follow(
         for rank, lines in _merged(logs, count, starts):
             writer.write_lines(rank, lines)
     next_look = 0.0
+    told = False
     while True:
         snapshot = reader.snapshot()
         final = snapshot.run.state.final
@@ -197,7 +203,7 @@ def _follow(
         follower.pass_on(writer, last=final)
         if final:
             return os.EX_OK
-        if time.monotonic() >= next_look:
+        if not told and time.monotonic() >= next_look:
             next_look = time.monotonic() + 2.0
-            ensure_supervised(run)
+            told = not keep_supervised(run)
         time.sleep(_FOLLOW_PERIOD)

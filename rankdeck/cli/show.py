@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rankdeck.cli.common import find_run, json_option, print_json, run_argument
+from rankdeck.cli.common import (
+    find_run,
+    json_option,
+    keep_supervised,
+    print_json,
+    run_argument,
+)
 from rankdeck.cli.text import age, duration, paint, shown, size, state_label, table
 from rankdeck.text import (
     attempt_text,
@@ -52,13 +58,12 @@ def show_command(ref: str, events: bool, plan: bool, as_json: bool) -> None:
         else:
             click.echo(table([event_columns(event) for event in history]))
         return
-    from rankdeck.run.launch import ensure_supervised
     from rankdeck.run.view import RunReader
 
     reader = RunReader(run)
     snapshot = reader.snapshot()
     if not snapshot.run.state.final:
-        ensure_supervised(run)
+        keep_supervised(run)
     if as_json:
         from rankdeck.run.document import show_document
 

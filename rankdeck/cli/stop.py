@@ -6,7 +6,13 @@ import time
 
 import click
 
-from rankdeck.cli.common import open_store, run_argument, wait_until_final, whoami
+from rankdeck.cli.common import (
+    keep_supervised,
+    open_store,
+    run_argument,
+    wait_until_final,
+    whoami,
+)
 from rankdeck.cli.text import state_label
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.run.control import RunCommand, RunCommandKind, send_command
@@ -42,7 +48,11 @@ def _end(refs: tuple[str, ...], kind: RunCommandKind, grace: float | None, no_wa
             continue
         command = RunCommand(command=kind, grace=grace, by=whoami(), time=time.time())
         send_command(reader.dir, command)
-        ensure_supervised(reader.dir)
+        if no_wait:
+            keep_supervised(reader.dir)
+        else:
+            # whoever waits is told as well, but only once it is sure that nobody else helps
+            ensure_supervised(reader.dir)
         asked.append(reader)
     if no_wait:
         return

@@ -13,14 +13,17 @@ from rankdeck.run.node_state import (
     NodeNetwork,
     NodeOutcome,
     NodeProblem,
+    ProcessRef,
     RankError,
     RankState,
     StopRecord,
 )
+from rankdeck.run.process import host_name
 from rankdeck.run.state import Failure, Progress, RunPhase
 
 if TYPE_CHECKING:
     from rankdeck.run.layout import RunDir
+    from rankdeck.run.state import RunState
     from rankdeck.run.view import NodeView, RankView, RunSnapshot
 
 
@@ -113,7 +116,9 @@ class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
     master_port: int
     """0: not chosen yet."""
     supervisor_pid: int | None
-    """Of the living supervisor; null when there is none."""
+    """Of the living supervisor, by the numbers of its own host; null when there is none."""
+    supervisor_host: str | None
+    """Where that is."""
     path: str
     nodes: tuple[NodeDocument, ...]
     ranks: tuple[RankDocument, ...]
@@ -124,6 +129,7 @@ class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
 def show_document(snapshot: RunSnapshot, run: RunDir) -> RunDocument:
     """The document for a run as it was read."""
     state, plan = snapshot.run, snapshot.plan
+    supervisor = _supervisor(state, run)
     return RunDocument(
         id=state.id,
         name=state.name,
@@ -148,13 +154,27 @@ def show_document(snapshot: RunSnapshot, run: RunDir) -> RunDocument:
         time_limit=plan.time_limit,
         master_addr=snapshot.master_addr,
         master_port=snapshot.master_port,
-        supervisor_pid=lock_holder(run.supervisor_lock),
+        supervisor_pid=supervisor.pid if supervisor else None,
+        supervisor_host=supervisor.host if supervisor else None,
         path=str(run.path),
         nodes=tuple(map(_node, snapshot.nodes)),
         ranks=tuple(map(_rank, snapshot.ranks)),
         failure=state.failure,
         progress=state.progress,
     )
+
+
+def _supervisor(state: RunState, run: RunDir) -> ProcessRef | None:
+    """The living supervisor."""
+    pid = lock_holder(run.supervisor_lock)
+    if pid is None:
+        return None
+    known = state.supervisor
+    # the kernel knows no number for a holder on another host, or in another container
+    if known is not None and (known.pid == pid or known.host != host_name() or pid == 0):
+        return known
+    # a successor that has not said so yet
+    return ProcessRef(pid=pid, starttime=0, host=host_name())
 
 
 def _node(view: NodeView) -> NodeDocument:

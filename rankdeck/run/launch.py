@@ -38,7 +38,14 @@ if TYPE_CHECKING:
     from rankdeck.plan.records import LaunchPlan
     from rankdeck.run.store import RunStore
 
-__all__ = ["create_run", "ensure_supervised", "read_plan", "start_supervisor", "submit"]
+__all__ = [
+    "create_run",
+    "ensure_supervised",
+    "left_alone",
+    "read_plan",
+    "start_supervisor",
+    "submit",
+]
 
 
 def submit(
@@ -141,6 +148,28 @@ def ensure_supervised(run: RunDir) -> bool:
         return False
     start_supervisor(run)
     return True
+
+
+def left_alone(run: RunDir) -> UserError | None:
+    """What is told of a run that has lost its supervisor, where only another machine can help.
+
+    None: it has one, or has ended, or `ensure_supervised` sees to it.
+    """
+    try:
+        if lock_holder(run.supervisor_lock) is not None:
+            return None
+        state = read_state(run)
+        refs = [node.agent for node in state.nodes if node.agent is not None]
+        if state.state.final or load_backend(state.backend).reachable_from_here(run, refs):
+            return None
+    except UserError as error:
+        return error
+    host = state.supervisor.host if state.supervisor else "the machine it was started on"
+    return UserError(
+        f"{run.id} has lost its supervisor, and only {host} can take it over",
+        f"`rankdeck show {run.id}` does that there, and carries out what was asked for meanwhile",
+        exit_code=ExitCode.UNUSABLE,
+    )
 
 
 def _try_lock(run: RunDir) -> None:

@@ -168,7 +168,7 @@ def test_the_document_has_every_field_always(run_dir: RunDir) -> None:
     wanted = set(RunDocument.__struct_fields__)
     promised = (
         "id name state backend launcher created started ended nnodes nproc_per_node world_size"
-        " exit_code attempt supervisor_pid path nodes ranks failure reason progress"
+        " exit_code attempt supervisor_pid supervisor_host path nodes ranks failure reason progress"
     )
     assert set(promised.split()) <= wanted
     while True:
@@ -186,4 +186,5 @@ def test_the_document_has_every_field_always(run_dir: RunDir) -> None:
     assert document["failure"]["rank"] == 0
     assert {"category", "signature", "certainty", "summary", "evidence"} <= set(document["failure"])
     assert document["supervisor_pid"] is None
+    assert document["supervisor_host"] is None
     assert document["path"] == str(run_dir.path)
