@@ -22,6 +22,10 @@ _BENCHMARKS = {
     "ssh-memory": "benchmarks.ssh_fanout:memory",
     "ssh-one": "benchmarks.ssh_links:one",
     "ssh-many": "benchmarks.ssh_links:many",
+    "carry-latency": "benchmarks.carry:latency",
+    "carry-idle": "benchmarks.carry:idle",
+    "carry-flood": "benchmarks.carry:flood",
+    "many-nodes": "benchmarks.many_nodes:measure",
 }
 
 

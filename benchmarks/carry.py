@@ -1,5 +1,4 @@
-"""Carrying node directories home over real sshd: how late, how many bytes when idle, what a flood
-costs the supervisor.
+"""Carrying node directories home over real sshd: delay, idle bytes, and what a flood costs.
 
 Hosts, couriers, sshd and the supervisor share this machine's cores: wall-clock figures are
 pessimistic, CPU figures are the supervisor process alone.
@@ -162,12 +161,16 @@ def flood(repeats: int) -> Report:
             began, before = time.monotonic(), tree_usage(supervisor)[0]
             seen = [before]
 
-            def over(state: dict[str, Any], pid: int = supervisor, seen: list[float] = seen) -> bool:
+            def over(
+                state: dict[str, Any], pid: int = supervisor, seen: list[float] = seen
+            ) -> bool:
                 if os.path.exists(f"/proc/{pid}/stat"):
                     seen[0] = max(seen[0], tree_usage(pid)[0])
                 return bool(state["state"] in ("succeeded", "failed"))
 
-            bench.until(run, over)
+            ended = bench.until(run, over)
+            if ended["state"] != "succeeded":
+                raise RuntimeError(f"{run}: {ended['failure']}")
             seconds, used = time.monotonic() - began, seen[0] - before
             carried = [path.stat().st_size for path in run.glob("nodes/*/attempt-0/rank-*.log")]
             lost += sum(map(_incomplete, run.glob("nodes/*")))
