@@ -48,8 +48,10 @@ def _sweep(transport: Transport, port: str, command: str, *names: str) -> None:
     for result in fan_out(transport, nodes, command):
         if not result.ok:
             sys.exit(f"{result.node.name}: {result.trouble or result.error_text}")
-        prefix = result.node.name.encode() + b": "
-        write(b"".join(prefix + line for line in result.output.splitlines(keepends=True)))
+        if result.output:
+            prefix = result.node.name.encode() + b": "
+            lines = result.output.removesuffix(b"\n").replace(b"\n", b"\n" + prefix)
+            write(prefix + lines + b"\n")
 
 
 def _timed(repeat: int, action: Callable[[], object]) -> dict[str, list[float]]:

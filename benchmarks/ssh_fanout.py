@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 HOSTS = 64
 Turns = dict[str, list[Sample]]
 
-# as many lines as make a megabyte
-_MEGABYTE = "yes 'a line of a log, such as a rank of a training run prints it every now and then' "
-_MEGABYTE += "| head -c 1000000"
+_LINE = "a line of a log, such as a rank of a training run prints it every now and then\n"
 
 
 def take_turns(clients: Mapping[str, Callable[[], Sample]], repeats: int) -> Turns:
@@ -116,14 +114,17 @@ def bulk(repeats: int) -> Report:
     """A megabyte of lines from each host, every line with its host's name before it."""
     with ssh_bed(HOSTS) as bed:
         peers = Peers(bed)
+        megabyte = bed.shared / "megabyte"
+        megabyte.write_text(_LINE * (1_000_000 // len(_LINE)))
+        command = f"cat {megabyte}"
         clients = {
-            "rankdeck": lambda: bed.run(*peers.ours(_MEGABYTE)),
-            "xargs ssh (raw)": lambda: bed.run(*peers.xargs(_MEGABYTE)),
+            "rankdeck": lambda: bed.run(*peers.ours(command)),
+            "xargs ssh (raw)": lambda: bed.run(*peers.xargs(command)),
         }
         if peers.pdsh_path:
-            clients["pdsh"] = lambda: bed.run(*peers.pdsh(_MEGABYTE))
+            clients["pdsh"] = lambda: bed.run(*peers.pdsh(command))
         if peers.clush_path:
-            clients["clush"] = lambda: bed.run(*peers.clush(_MEGABYTE))
+            clients["clush"] = lambda: bed.run(*peers.clush(command))
         turns = take_turns(clients, repeats)
     goals = [
         Goal("wall / xargs ssh", ratio(turns, "rankdeck", "xargs ssh (raw)"), 1.0),
