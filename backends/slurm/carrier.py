@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from backends.slurm import words
 from backends.slurm.calling import Calling
 from backends.slurm.calls import find_call
 from backends.slurm.endings import Endings
@@ -297,8 +296,7 @@ class Carrier:
             return
         if notice := job.notice:
             requeues = job.kind is Kind.BATCH and self._settings.requeue
-            node = words.failed_node(job.log)
-            self.endings.report(words.ended_report(job.id, notice, requeues=requeues, node=node))
+            self.endings.report(self.endings.explain(job, notice, requeues=requeues))
         elif job.finished is not None or job.told or job.gone_waiters():
             if self._doubt_since is None:
                 self._doubt_since = time.monotonic()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pwd
 import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from backends.slurm import words
-from backends.slurm.facts import JobFacts, Site, ask_site, find_facts
+from backends.slurm.facts import JobFacts, Site, ask_site, find_facts, find_usage
 from rankdeck.backend_reports import Ended
 
 if TYPE_CHECKING:
@@ -78,15 +79,16 @@ class Endings:
         """Slurm has put the job back."""
         self.report(words.ended_report(job.id, "REQUEUED", requeues=True))
 
-    def explain(self, job: LiveJob, state: str) -> Ended:
+    def explain(self, job: LiveJob, state: str, *, requeues: bool = False) -> Ended:
         """What it means that the job has ended in that state."""
-        if state == "CANCELLED" and self._site is not None and self._site.accounting:
+        if state == "CANCELLED" and self.site.accounting:
             # only accounting says who it was
-            facts = self.facts(job)
-            state = facts.state if facts is not None and facts.state.startswith(state) else state
+            usage = find_usage(self._slurm, job.id)
+            if usage is not None and usage.state.startswith(state):
+                state = _with_user_name(usage.state)
         node = words.failed_node(job.log)
         detail = job.last_words()
-        report = words.ended_report(job.id, state, requeues=False, node=node, detail=detail)
+        report = words.ended_report(job.id, state, requeues=requeues, node=node, detail=detail)
         if job.number is None and report.category == "launcher-died":
             return msgspec.structs.replace(report, hint=NEEDED)
         return report
@@ -94,3 +96,14 @@ class Endings:
     def facts(self, job: LiveJob) -> JobFacts | None:
         """What Slurm remembers of the job."""
         return find_facts(self._slurm, job.id, self.site)
+
+
+def _with_user_name(state: str) -> str:
+    """`CANCELLED by 1000` with the user's name instead of the number, where it has one."""
+    head, by, number = state.partition(" by ")
+    if not by or not number.isdecimal():
+        return state
+    try:
+        return f"{head} by {pwd.getpwuid(int(number)).pw_name}"
+    except KeyError:
+        return state

@@ -161,7 +161,7 @@ def ended_report(
         state: As Slurm says it.
         requeues: Slurm will start it again.
         node: The node that caused it.
-        detail: What the job's own output says, for ends that explain nothing.
+        detail: What the job's own output says; told of ends that explain nothing.
     """
     name = state.split()[0].rstrip("+").upper() if state.split() else ""
     again = requeues and name in ("NODE_FAIL", "PREEMPTED", "REQUEUED", "PENDING", "REQUEUE_HOLD")
@@ -172,7 +172,8 @@ def ended_report(
         who = f" by {by[1]}" if by else ""
         return Ended(category="cancelled", message=f"job {job} was cancelled{who}", stopped=True)
     category, message, hint = _ENDS.get(name, _OTHER)
-    if detail:
+    message = message.format(job=job, state=name or "an unknown state")
+    if detail and category == "launcher-died":
         message = f"{message}: {detail}"
     if node and name == "NODE_FAIL":
         message = f"{message} ({node})"
@@ -180,8 +181,8 @@ def ended_report(
         message = f"{message}; Slurm starts it again"
     return Ended(
         category=category,
-        message=message.format(job=job, state=name or "an unknown state"),
-        hint=hint.format(job=job),
+        message=message,
+        hint=hint,
         again=again,
         node=node,
     )

@@ -161,7 +161,7 @@ def test_a_run_ends_while_slurmctld_is_away(slurm: SlurmBench) -> None:
 def test_a_node_crashes(slurm: SlurmBench) -> None:
     slurm.running(*FOREVER)
     slurm.cluster.crash("node2")
-    slurm.until_told("its agent has said nothing")
+    slurm.until_told("its agent says nothing")
     state = slurm.rankdeck.until_state("failed", "lost", timeout=120.0)
     assert state["failure"]["category"] == "node-failure", state["failure"]
     assert state["failure"]["node"] == "node2"

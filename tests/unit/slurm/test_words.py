@@ -153,3 +153,11 @@ def test_refusals_say_what_to_do(complaint: str, hint: str) -> None:
     assert "Batch job submission failed" not in message
     assert hint in advice
     assert bool(hint) == bool(advice)
+
+
+def test_braces_in_what_a_program_printed_are_only_text() -> None:
+    ended = words.ended_report("12", "FAILED", requeues=False, detail="{job} {nowhere}")
+    assert ended.message == "job 12 has ended (FAILED): {job} {nowhere}"
+    assert words.ended_report("12", "TIMEOUT", requeues=False, detail="x").message == (
+        "job 12 has reached Slurm's time limit"
+    )
