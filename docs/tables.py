@@ -1,7 +1,8 @@
-"""Writes the field tables of the pages in this folder from the records in the code.
+"""Writes the tables of the pages in this folder from the code.
 
 A page says `<!-- fields FILE CLASS -->` and `<!-- end -->`; what stands between is replaced by the
-class's fields with their types and their docstrings. `python -m docs.tables` rewrites all pages.
+class's fields with their types and their docstrings. `<!-- options BACKEND -->` stands for that
+backend's options. `python -m docs.tables` rewrites all pages.
 """
 
 from __future__ import annotations
@@ -9,11 +10,19 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankdeck.backend import backend_options
+from rankdeck.cli.backend_flags import flag_spelling
+
+if TYPE_CHECKING:
+    from rankdeck.backend import BackendOption
 
 ROOT = Path(__file__).parents[1]
 PAGES = tuple(sorted(Path(__file__).parent.glob("*.md")))
 
-_MARK = re.compile(r"(<!-- fields (\S+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_FIELDS = re.compile(r"(<!-- fields (\S+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_OPTIONS = re.compile(r"(<!-- options (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _WORDS = (
     (re.compile(r"\btuple\[(.+?), \.\.\.\]"), r"list of \1"),
     (re.compile(r"\bdict\[str, (.+)\]"), r"object of \1"),
@@ -28,7 +37,26 @@ _WORDS = (
 
 def render(page: str) -> str:
     """The page with fresh tables."""
-    return _MARK.sub(lambda found: found[1] + table(found[2], found[3]) + found[4], page)
+    page = _FIELDS.sub(lambda found: found[1] + table(found[2], found[3]) + found[4], page)
+    return _OPTIONS.sub(lambda found: found[1] + option_table(found[2]) + found[3], page)
+
+
+def option_table(backend: str) -> str:
+    """One backend's options as a Markdown table."""
+    head = "| flag | in `job.yaml` | default | meaning |\n|--|--|--|--|\n"
+    return head + "".join(map(_option_row, backend_options(backend)))
+
+
+def _option_row(option: BackendOption) -> str:
+    flag = f"{flag_spelling(option.name)} {option.metavar}".strip()
+    # most say their default themselves, where it is no plain value
+    default = "" if option.default in (None, False, "") else f"`{option.default}`"
+    meaning = option.help.rstrip(".")
+    if option.choices:
+        meaning += f" ({', '.join(f'`{choice}`' for choice in option.choices)})"
+    if option.repeatable:
+        meaning += "; may be given several times"
+    return f"| `{flag}` | `{option.name}` | {default} | {meaning} |\n"
 
 
 def table(file: str, name: str) -> str:
