@@ -45,7 +45,10 @@ class SshBench:
         """Start a run and wait until every rank is training."""
         self.submit(*args, hosts=hosts, **more)
         for rank in range(len(hosts.split(","))):
-            self.rankdeck.until_rank(rank, "output", "stepping")
+            try:
+                self.rankdeck.until_rank(rank, "output", "stepping", timeout=30)
+            except pytest.fail.Exception:
+                pytest.fail(f"rank {rank} does not train:\n{self.story()}")
 
     def ended(self, *states: str, timeout: float = 60.0) -> dict[str, Any]:
         """Wait for the end; no process of the run is left on any host then."""
