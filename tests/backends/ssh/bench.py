@@ -135,10 +135,13 @@ class PipeTransport:
         self._environ = environ
         self.links: list[PipeLink] = []
         self.refuse: dict[str, LinkError] = {}
+        self.gate = threading.Event()
+        self.gate.set()
         self.attempts = 0
 
     def connect(self, node: Node) -> PipeLink:
         self.attempts += 1
+        self.gate.wait(30.0)
         if node.name in self.refuse:
             raise self.refuse[node.name]
         self.links.append(PipeLink(node, self._environ))
