@@ -22,7 +22,10 @@ _NO_EXECUTABLE_HYDRA = re.compile(
 )
 _LOST_DAEMON = re.compile(r"Remote daemon: \S+ on node (\S+)")
 _SIGNALLED = re.compile(r"process rank (\d+) with PID \d+ on node (\S+) exited on\s+signal (\d+)")
-_NO_DAEMON = re.compile(r"(orted|prted|hydra_pmi_proxy)\S*: (command )?not found|No such file")
+_NO_DAEMON = re.compile(
+    r"(orted|prted|hydra_pmi_proxy)\S*: .*(not found|no such file|permission denied|cannot exec)",
+    re.IGNORECASE,
+)
 _SLOTS = re.compile(
     r"not enough slots available|requested more processes than|not listed in the allocation"
     r"|All nodes which are allocated"
