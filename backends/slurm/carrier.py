@@ -90,6 +90,7 @@ class Carrier:
         self.over = False
         self._suspended = False
         self._since = time.time()
+        self._confirmed = True
         self._doubt_since: float | None = None
         self.endings.begin()
         self._outlook.begin()
@@ -161,6 +162,9 @@ class Carrier:
                 self._job_started(job)
             if job.started:
                 self._watch(job)
+            if job.finished is not None and job.kind is Kind.STEP:
+                # the allocation lives on, and Slurm says nothing of steps that have ended
+                self._job_over(job, "")
             if not self.over:
                 self._ask_queue(job)
             self._publish(job)
@@ -174,7 +178,7 @@ class Carrier:
         attempt = max(order.attempt for order in self._open.values())
         job = self.job
         if job is not None and not self.over:
-            if job.started and not self.endings.reported:
+            if job.started and self._confirmed and not self.endings.reported:
                 self._bind(job)
         elif job is not None and job.attempt == attempt:
             self._refuse_open("launcher-died", f"job {job.id} ended before it could start anything")
@@ -253,6 +257,8 @@ class Carrier:
         submission.turn()
         if submission.stage is Stage.TAKEN:
             self._begin(submission)
+            # its files are there, but it may have ended since
+            self._confirmed = False
         elif submission.stage is Stage.UNDER_WAY:
             self.submission = submission
 
@@ -297,16 +303,15 @@ class Carrier:
         if notice := job.notice:
             requeues = job.kind is Kind.BATCH and self._settings.requeue
             self.endings.report(self.endings.explain(job, notice, requeues=requeues))
-        elif job.finished is not None or job.told or job.gone_waiters():
-            if self._doubt_since is None:
-                self._doubt_since = time.monotonic()
-            if job.finished is not None and job.kind is Kind.STEP:
-                self._job_over(job, "")
+        elif self._doubt_since is None and (
+            job.finished is not None or job.told or job.gone_waiters()
+        ):
+            self._doubt_since = time.monotonic()
 
     def _ask_queue(self, job: LiveJob) -> None:
         doubt = self._doubt_since
         doubted = doubt is not None and time.monotonic() - doubt < _DOUBT_SECONDS
-        hurried = doubted or self.endings.asked
+        hurried = doubted or self.endings.asked or not self._confirmed
         snapshot = self._queue.look(newer_than=time.time() - 1.0 if hurried else None)
         self._outlook.look(job, snapshot)
         if snapshot.error or snapshot.asked < self._since:
@@ -323,6 +328,9 @@ class Carrier:
             self._job_over(job, queued.state)
         elif phase is Phase.RUNNING:
             self._runs(job, snapshot)
+        if not (self._confirmed or self.over):
+            self._confirmed = True
+            self._serve()
 
     def _waits(self, job: LiveJob, queued: QueuedJob) -> None:
         if job.started:
@@ -346,6 +354,10 @@ class Carrier:
             return
         self.over = True
         job.look()
+        if self.endings.reported:
+            # what is open was ordered after that: it is for another job
+            self._serve()
+            return
         report = self.endings.explain(job, job.notice or state)
         self.endings.report(report)
         self._refuse_open(report.category, report.message, report.hint)

@@ -7,13 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from backends.slurm import words
+from backends.slurm.submit import Kind
 from rankdeck.nodes.slurm_list import expand_nodelist
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from backends.slurm.layout import JobDir, StartDir
-    from backends.slurm.submit import Kind
 
 _LARGEST_LOG = 1 << 20
 
@@ -68,7 +68,9 @@ class LiveJob:
         began = self._look_for_start()
         if self.started:
             self.said = frozenset(_names(self.start.said))
-            if self.finished is None and (code := _text(self.start.finished).strip()):
+        if self.finished is None and (self.started or self.kind is Kind.STEP):
+            code = _text(self.start.finished).strip()
+            if code:
                 self.finished = int(code) if code.lstrip("-").isdecimal() else 1
         self._read_logs()
         return began

@@ -7,7 +7,6 @@ the last one said makes the next one come later. An error keeps the last answer 
 from __future__ import annotations
 
 import fcntl
-import getpass
 import os
 import time
 import zlib
@@ -179,7 +178,7 @@ class SharedQueue:
     def _ask(self, known: Snapshot) -> Snapshot:
         asked = time.time()
         answer = self._slurm.ask(
-            "squeue", "--noheader", "--states=all", f"--user={getpass.getuser()}",
+            "squeue", "--noheader", "--states=all", f"--user={os.geteuid()}",
             f"--format={_FORMAT}",
         )  # fmt: skip
         error = "" if answer.ok else answer.complaint

@@ -172,7 +172,7 @@ def ended_report(
         who = f" by {by[1]}" if by else ""
         return Ended(category="cancelled", message=f"job {job} was cancelled{who}", stopped=True)
     category, message, hint = _ENDS.get(name, _OTHER)
-    message = message.format(job=job, state=name or "an unknown state")
+    message = message.format(job=job, state=f" ({name})" if name else "")
     if detail and category == "launcher-died":
         message = f"{message}: {detail}"
     if node and name == "NODE_FAIL":
@@ -188,7 +188,7 @@ def ended_report(
     )
 
 
-_OTHER = ("launcher-died", "job {job} has ended ({state})", "see slurm/ in the run directory")
+_OTHER = ("launcher-died", "job {job} has ended{state}", "see slurm/ in the run directory")
 _ENDS = {
     "TIMEOUT": ("time-limit", "job {job} has reached Slurm's time limit",
                 "give more --time, or write checkpoints: --signal USR1@300 warns the ranks"),

@@ -41,8 +41,7 @@ def build_plan(
         InvalidJobError: The nodes cannot hold the job.
         UserError: There is no such launcher.
     """
-    identity = identity or RunIdentity()
-    launcher = load_launcher(spec.launcher)
+    identity, launcher = identity or RunIdentity(), load_launcher(spec.launcher)
     nprocs = _ranks_per_node(spec, nodes)
     world_size = sum(nprocs)
     master_addr = spec.master_addr or _address(nodes[0], alone=len(nodes) == 1)

@@ -31,6 +31,8 @@ HOPELESS = frozenset(
     }
 )
 """Problems that would meet a new attempt just the same."""
+PASSING = frozenset({"node-failure", "launcher-died", "preempted"})
+"""Ends of what carried the agents that a new attempt need not meet."""
 OVER = frozenset({"done", "lost"})
 """Agent states in which a node's part of an attempt has ended."""
 UNREACHABLE = "unreachable"
@@ -141,9 +143,8 @@ def verdict(
         return Verdict(phase=RunPhase.STOPPED, reason=stop.reason)
     if ending is not None and governs(ending, stop):
         phase = RunPhase.STOPPED if ending.stopped else RunPhase.FAILED
-        return Verdict(
-            phase=phase, reason=ending.message, again=ending.again, requeued=ending.again
-        )
+        again = ending.again or (_restarts_left(plan, state) and ending.category in PASSING)
+        return Verdict(phase=phase, reason=ending.message, again=again, requeued=ending.again)
     if any(node.problem_category == UNREACHABLE for node in state.nodes):
         names = ", ".join(n.name for n in state.nodes if n.problem_category == UNREACHABLE)
         return Verdict(phase=RunPhase.LOST, reason=f"{names} cannot be reached")
@@ -153,9 +154,12 @@ def verdict(
     else:
         reason = stop.reason if stop is not None else "the ranks ended without a result"
     wanted = stop is None or stop.cause is Cause.FAILURE
-    restarts = state.attempt - state.requeues
-    again = wanted and restarts < plan.max_restarts and _worth_another(state)
+    again = wanted and _restarts_left(plan, state) and _worth_another(state)
     return Verdict(phase=RunPhase.FAILED, reason=reason, again=again)
+
+
+def _restarts_left(plan: LaunchPlan, state: RunState) -> bool:
+    return state.attempt - state.requeues < plan.max_restarts
 
 
 def governs(ending: Ended, stop: Stop | None) -> bool:

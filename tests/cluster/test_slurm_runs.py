@@ -212,3 +212,29 @@ def test_a_rank_that_srun_started_fails_and_a_stop_reaches_them(slurm: SlurmBenc
         slurm.rankdeck.until_rank(rank, "output", "stepping", timeout=TIMEOUT)
     slurm.rankdeck.ok("stop", "last")
     slurm.ended("stopped")
+
+
+def test_an_allocation_that_is_gone(slurm: SlurmBench) -> None:
+    gone = {"SLURM_JOB_ID": "99999", "SLURM_JOB_NODELIST": "node[1-2]"}
+    slurm.rankdeck.ok(*slurm.words(), cwd=slurm.project, **gone)
+    state = slurm.ended("failed")
+    assert "invalid job 99999" in state["failure"]["summary"], state["failure"]
+
+
+def test_a_supervisor_killed_between_two_jobs_submits_the_second(slurm: SlurmBench) -> None:
+    slurm.running(*FOREVER, options=("--max-restarts", "1"))
+    supervisor = slurm.supervisor()
+    os.kill(supervisor, signal.SIGSTOP)
+    # the job is gone with everything in it, and nobody has cancelled it
+    slurm.cluster.exec("node1", "pkill", "-KILL", "srun")
+    until(lambda: not slurm.queue(), 30.0)
+    os.kill(supervisor, signal.SIGCONT)
+    second = slurm.rankdeck.run_dir() / "slurm" / "attempt-1"
+    until(second.exists, TIMEOUT)
+    os.kill(supervisor, signal.SIGKILL)
+    slurm.rankdeck.ok("ls")
+    until(lambda: (second / "start-0" / "said" / "node2.here").exists(), TIMEOUT)
+    until(lambda: slurm.rankdeck.state()["state"] == "running", TIMEOUT)
+    assert len(slurm.queue()) == 1
+    slurm.rankdeck.ok("stop", "last")
+    slurm.ended("stopped")

@@ -142,3 +142,23 @@ def test_agents_ended_by_a_signal_wait_for_the_scheduler_to_say_why(run_dir: Run
     end = world.run_to_end()
     assert (end.state, end.reason) == (RunPhase.FAILED, "job 7 reached its time limit")
     assert msgspec.to_builtins(end.failure)["category"] == "time-limit"
+
+
+@pytest.mark.parametrize(
+    ("category", "attempts"), [("node-failure", 2), ("launcher-died", 2), ("time-limit", 1)]
+)
+def test_a_failed_job_is_followed_by_another_where_restarts_are_left(
+    run_dir: RunDir, category: str, attempts: int
+) -> None:
+    scheduler = Scheduler({0: 1.0, 1: 14.0}, HOSTS)
+    scheduler.end_at = 2.0
+    scheduler.end = Ended(category=category, message="job 7 has ended")
+    world = make(run_dir, scheduler, max_restarts=1)
+    world.fates = {key: Fate() if key[1] == 0 else fate for key, fate in world.fates.items()}
+    while not world.journal.state.state.final and world.journal.state.attempt == 0:
+        world.advance()
+        assert world.clock.now < START + 60
+    scheduler.end = None
+    end = world.run_to_end()
+    assert end.attempt == attempts - 1
+    assert end.state is (RunPhase.SUCCEEDED if attempts == 2 else RunPhase.FAILED)
