@@ -148,11 +148,9 @@ class NodeSink:
                 here = 0
                 if not size and kind == APPEND:
                     self._append(path, memoryview(b""), 0, reset=False)
-            if here == size:
+            # more than the node has: after a power cut its disk has lost the last of it
+            if here == size or (here > size and kind == APPEND):
                 continue
-            if here > size and kind == APPEND:
-                os.truncate(f"{self._root}/{path}", 0)
-                here = 0
             resend[path] = 0 if kind == WHOLE else here
         return resend
 

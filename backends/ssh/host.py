@@ -22,7 +22,7 @@ from backends.ssh.conversation import SILENT_SECONDS, Conversation
 from backends.ssh.errand import Errand, Mode, pause_after
 from backends.ssh.frames import CourierLine
 from backends.ssh.leftovers import LeftBehind
-from backends.ssh.link import LinkError
+from backends.ssh.link import LinkError, LinkFault
 from rankdeck.agent import courier_frames as wire
 from rankdeck.backend import AgentLiveness
 from rankdeck.backend_reports import (
@@ -299,6 +299,11 @@ class Host:
             try:
                 line = CourierLine(link.exec(courier_command(python)), self.name)
                 hello = begin_courier(line, self.name, context.root(self._node), context.bundle())
+            except LinkError as error:
+                link.close()
+                if time.monotonic() - self._connecting_since > _BOOTSTRAP_SECONDS:
+                    raise _too_slow(self.name) from error
+                raise
             except BaseException:
                 link.close()
                 raise
@@ -321,7 +326,7 @@ class Host:
         with self._changed:
             self._copied = True
             errand, frames = self._errand, b""
-            if errand is not None:
+            if errand is not None and (errand.open or errand.touches_node):
                 frames = self._attach(errand)
                 if self._leaving:
                     frames += self._about(wire.LEAVE, errand)
@@ -437,6 +442,14 @@ class Host:
 
     def _not_placed(self, category: str, message: str) -> None:
         self._context.tell(NotPlaced(node=self.name, category=category, message=message))
+
+
+def _too_slow(name: str) -> LinkError:
+    return LinkError(
+        LinkFault.TIMEOUT,
+        f"{name}: the login shell did not begin its work within {_BOOTSTRAP_SECONDS:.0f} s",
+        f"look what its start-up files wait for: ssh {name} true",
+    )
 
 
 def _category(error: UserError) -> str:

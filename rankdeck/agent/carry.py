@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 _TURN = 128 * 1024
 _MOST_FILES = 20000
+_MOST_TOLD = 20
 
 
 class _Tracked:
     """One file on its way."""
 
-    __slots__ = ("kind", "named", "number", "offset", "path", "sent", "signature", "size")
+    __slots__ = ("kind", "named", "number", "offset", "path", "sent", "shrunk", "signature", "size")
 
     def __init__(self, number: int, path: str, kind: int) -> None:
         self.number = number
@@ -31,6 +32,8 @@ class _Tracked:
         self.offset = 0
         self.size = 0
         self.named = False
+        self.shrunk = False
+        """It has become shorter before our eyes: what is at home is of an older version."""
         self.signature: tuple[int, int, int] = (0, 0, 0)
         self.sent: tuple[int, int, int] | None = None
         """Signature of the version that was sent in full (WHOLE)."""
@@ -39,7 +42,8 @@ class _Tracked:
     def pending(self) -> bool:
         """Whether there is something to send."""
         if self.kind == APPEND:
-            return self.offset != self.size
+            # home may have more than the node: after a power cut its disk has lost the last of it
+            return self.shrunk or self.offset < self.size
         return self.sent != self.signature
 
     @property
@@ -56,6 +60,9 @@ class Carrier:
         self._files: dict[str, _Tracked] = {}
         self._scanned_attempts = False
         self._turn = 0
+        self._numbers = 0
+        self.left_out: list[str] = []
+        """What is too large, or too many; to be told."""
 
     def begin(self, offsets: dict[str, int]) -> None:
         """Home has this much of each growing file; everything else is sent from its start."""
@@ -132,15 +139,15 @@ class Carrier:
 
     def _grown(self, file: _Tracked, fd: int, most: int) -> Iterator[tuple[bytes, int]]:
         flags = 0
-        if file.size < file.offset:
-            flags, file.offset = wire.CHUNK_RESET, 0
+        if file.shrunk:
+            flags, file.offset, file.shrunk = wire.CHUNK_RESET, 0, False
         data = os.pread(fd, min(most, file.size - file.offset), file.offset)
         head = wire.CHUNK_HEAD.pack(file.number, flags, file.offset)
         if data or flags:
             file.offset += len(data)
             yield wire.frame(wire.CHUNK, head + data), len(data)
         if not data:
-            file.size = file.offset
+            file.size = min(file.size, file.offset)
 
     def _whole(self, file: _Tracked, fd: int) -> Iterator[tuple[bytes, int]]:
         # in one go, however large: nothing else may come between its parts
@@ -180,17 +187,21 @@ class Carrier:
                 self._saw(path, kind, facts)
 
     def _saw(self, path: str, kind: int, facts: os.stat_result) -> None:
-        if kind != APPEND and facts.st_size > LARGEST_WHOLE:
-            return
         file = self._files.get(path)
+        too_many = file is None and len(self._files) >= _MOST_FILES
+        if too_many or (kind != APPEND and facts.st_size > LARGEST_WHOLE):
+            if path not in self.left_out and len(self.left_out) < _MOST_TOLD:
+                self.left_out.append(path)
+            return
         if file is None:
-            if len(self._files) >= _MOST_FILES:
-                return
             file = self._track(path, kind)
+        if kind == APPEND and facts.st_size < min(file.size, file.offset):
+            file.shrunk = True
         file.size = facts.st_size
         file.signature = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
     def _track(self, path: str, kind: int) -> _Tracked:
-        file = _Tracked(len(self._files), path, kind)
+        file = _Tracked(self._numbers, path, kind)
+        self._numbers += 1
         self._files[path] = file
         return file

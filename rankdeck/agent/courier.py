@@ -75,6 +75,8 @@ class Courier:
         self._heard = time.monotonic()
         self._leaving: tuple[str, str] | None = None
         """The run and node whose folder is to be removed, once home has everything."""
+        self._swept = False
+        """The sweeper has ended; what the swept had written is on its way home."""
         self._swept_to_leave = False
         self._over = False
 
@@ -107,7 +109,8 @@ class Courier:
         if self._sink != self._source:
             # even without POLLOUT it shows that nobody reads any more
             poll.register(self._sink, select.POLLOUT if self._out.size else 0)
-        for fd in (self._pidfd, self._sweeper.fd if self._sweeper else None):
+        sweeping = self._sweeper.fd if self._sweeper and not self._swept else None
+        for fd in (self._pidfd, sweeping):
             if fd is not None:
                 poll.register(fd, select.POLLIN)
         for fd, events in poll.poll(min(seconds, 1.0) * 1000):
@@ -139,8 +142,12 @@ class Courier:
         if self._receiver is not None and self._receiver.working:
             self._answer_sync(self._receiver.turn())
             due = now
-        if self._sweeper is not None and self._sweeper.ended():
-            self._end_sweep(self._sweeper)
+        if self._sweeper is not None and not self._swept and self._sweeper.ended():
+            self._swept = True
+            if self._watch is not None:
+                self._watch.look_again()
+        elif self._sweeper is not None and self._swept:
+            self._answer_sweep(self._sweeper)
         if self._leaving is not None:
             self._leave(*self._leaving)
         if now - self._out.used >= self._pace.idle and not self._out.size:
@@ -250,14 +257,14 @@ class Courier:
         if self._sweeper is None:
             self._sweeper = Sweeper(self._bundle, run, node)
 
-    def _end_sweep(self, sweeper: Sweeper) -> None:
-        self._sweeper = None
+    def _answer_sweep(self, sweeper: Sweeper) -> None:
+        if self._watch is not None and not self._watch.at_rest:
+            return
+        self._sweeper, self._swept = None, False
         if self._leaving is None:
             self._out.put(wire.message(wire.SWEPT, left=sweeper.left, error=sweeper.error))
         else:
             self._swept_to_leave = True
-        if self._watch is not None:
-            self._watch.hurry()
 
     def _leave(self, run: str, node: str) -> None:
         from rankdeck.agent.courier_sweep import remove_run
@@ -265,12 +272,16 @@ class Courier:
         watch = self._watch
         if self._sweeper is not None:
             return
-        if watch is not None and not watch.home:
-            if watch.agent.alive and not self._swept_to_leave:
+        if watch is not None:
+            if not self._swept_to_leave and (watch.agent.alive or not watch.orderly):
                 self._begin_sweep(run, node)
-            return
+                return
+            if not watch.home:
+                return
         self._leaving, self._watch, self._over = None, None, True
-        self._out.put(wire.message(wire.LEFT, error=remove_run(self._root, run, node)))
+        self._out.put(
+            wire.message(wire.LEFT, error=remove_run(self._root, self._bundle, run, node))
+        )
 
 
 def _hello() -> bytes:

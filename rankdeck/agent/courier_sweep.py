@@ -10,6 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+
+_OLD_SECONDS = 7 * 86400.0
 
 
 class Sweeper:
@@ -44,7 +47,7 @@ class Sweeper:
         return True
 
 
-def remove_run(root: str, run: str, node: str) -> str:
+def remove_run(root: str, bundle: str, run: str, node: str) -> str:
     """Remove a run's folder; why not, if that is impossible."""
     folder = f"{root}/runs/{run}"
     try:
@@ -56,4 +59,17 @@ def remove_run(root: str, run: str, node: str) -> str:
         os.rmdir(folder)
     except OSError:
         return ""  # another node of this run is on the same host, or it is gone already
+    if not os.listdir(f"{root}/runs"):
+        _remove_old_bundles(os.path.dirname(bundle), os.path.basename(bundle))
     return ""
+
+
+def _remove_old_bundles(folder: str, mine: str) -> None:
+    """Those of earlier versions. There is no run, hence no agent that may still read one."""
+    try:
+        for entry in os.scandir(folder):
+            old = time.time() - entry.stat(follow_symlinks=False).st_mtime > _OLD_SECONDS
+            if old and entry.name != mine:
+                os.unlink(entry.path)
+    except OSError as error:
+        sys.stderr.write(f"courier: {folder}: {error.strerror}\n")

@@ -111,6 +111,7 @@ class Watch:
         self._gone = False
         self._awaiting_verdict = False
         self._settled = False
+        self._told = 0
         self.home = False
         """The agent is gone, and home knows everything."""
 
@@ -126,9 +127,26 @@ class Watch:
         else:
             self._settled = True
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is on its way that anybody waits for: the agent lives, or everything is home."""
+        return self.home or not self._gone
+
+    @property
+    def orderly(self) -> bool:
+        """The agent has said its last word: it has seen to it that nothing is left."""
+        return self._state.done
+
     def hurry(self) -> None:
         """The agent may have ended: look at once."""
         self._agent_due = 0.0
+
+    def look_again(self) -> None:
+        """What outlived the agent has been ended: it may have written until now."""
+        self.hurry()
+        if self._gone:
+            self.home = self._ended = False
+            self._look_at_the_end()
 
     def turn(self, now: float, outbox_room: int) -> float:
         """Send what is due; the time of the next turn, if nothing happens before."""
@@ -144,6 +162,7 @@ class Watch:
                 self._look_at_the_end()
         if now >= self._files_due:
             busy = self._carrier.look(self._attempt)
+            self._tell_left_out()
             self._files_due = now + (_FILES_GAP_BUSY if busy else _FILES_GAP)
         self._send_state(now)
         self._send_files(now, outbox_room)
@@ -184,6 +203,12 @@ class Watch:
             if count and self._flow.sent(count):
                 data = wire.asking_for_ack(data)
             self._put(data)
+
+    def _tell_left_out(self) -> None:
+        if len(self._carrier.left_out) > self._told:
+            self._told = len(self._carrier.left_out)
+            text = f"too large or too many to be carried home: {self._carrier.left_out[-1]}"
+            self._put(wire.message(wire.TOLD, message=text))
 
     def _conclude(self, now: float) -> None:
         if self._carrier.pending or self._awaiting_verdict:

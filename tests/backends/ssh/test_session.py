@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -189,6 +190,67 @@ def test_a_killed_agent_is_dead_once_everything_is_home_and_can_be_swept(bench: 
     assert bench.left() == []
 
 
+def test_what_outlives_its_agent_is_heard_until_it_is_swept(bench: Bench) -> None:
+    text = "trap '' TERM; i=0; while :; do i=$((i+1)); echo line $i; sleep 0.01; done"
+    (ref,) = bench.place(bench.order(text))
+    state = bench.until_state(running)
+    for victim in (int(ref.split(":")[2]), state.agent.pid):
+        os.kill(victim, signal.SIGSTOP)
+    for victim in (int(ref.split(":")[2]), state.agent.pid):
+        os.kill(victim, signal.SIGKILL)
+    until(lambda: bench.session.liveness("n1", ref) is AgentLiveness.DEAD)
+    size = bench.far_log().stat().st_size
+    until(lambda: bench.far_log().stat().st_size > size + 100)
+    bench.session.sweep("n1")
+    assert bench.report(Swept).left == ()
+    assert digest(bench.log()) == digest(bench.far_log().read_bytes())
+
+
+def test_a_release_alone_ends_what_has_outlived_its_agent(bench: Bench) -> None:
+    (ref,) = bench.place(bench.order(FOREVER))
+    state = bench.until_state(running)
+    for victim in (int(ref.split(":")[2]), state.agent.pid):
+        os.kill(victim, signal.SIGSTOP)
+    for victim in (int(ref.split(":")[2]), state.agent.pid):
+        os.kill(victim, signal.SIGKILL)
+    until(lambda: bench.session.liveness("n1", ref) is AgentLiveness.DEAD)
+    bench.session.release()
+    assert bench.left() == []
+    assert not bench.far_dir().exists()
+
+
+def test_a_login_shell_that_hangs_is_named(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.ssh.host._BOOTSTRAP_SECONDS", 0.5)
+    shell = tmp_path / "shell"
+    shell.write_text("#!/bin/sh\nexec sleep 600\n")
+    shell.chmod(0o755)
+    bench.transport._environ["SHELL"] = str(shell)
+    bench.session.place([bench.order("true")], find_only=False)
+    report = bench.report(NotPlaced)
+    assert report.category == "ssh-timeout"
+    assert "the login shell did not begin" in report.message
+
+
+def test_nothing_is_started_after_a_release(bench: Bench, tmp_path: Path) -> None:
+    shell = tmp_path / "shell"
+    shell.write_text(
+        f'#!/bin/sh\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.02; done\nexec sh "$@"\n'
+    )
+    shell.chmod(0o755)
+    bench.transport._environ["SHELL"] = str(shell)
+    bench.session.place([bench.order("echo never; sleep 600")], find_only=False)
+    until(lambda: bench.couriers())
+    bench.session.withdraw()
+    assert bench.report(Absent).node == "n1"
+    (tmp_path / "go").touch()
+    until(lambda: bench.session._hosts["n1"].reached)
+    bench.session.release()
+    assert bench.left() == []
+    assert not list(bench.far.glob("rankdeck-*/runs/*"))
+
+
 def test_a_node_directory_that_is_gone_means_a_dead_agent(bench: Bench) -> None:
     order = bench.order(FOREVER)
     (ref,) = bench.place(order)
@@ -281,6 +343,26 @@ def test_what_is_withdrawn_is_answered(bench: Bench) -> None:
     bench.transport.refuse.clear()
     bench.session.release()
     assert bench.left() == []
+
+
+def test_what_is_withdrawn_while_it_is_being_reached_is_never_started(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, begun = bench.session._hosts["n1"], threading.Event()
+    begin = host._begin
+    monkeypatch.setattr(host, "_begin", lambda conversation: (begin(conversation), begun.set()))
+    bench.transport.gate.clear()
+    bench.session.place([bench.order("echo never")], find_only=False)
+    until(lambda: bench.transport.attempts >= 1)
+    bench.session.withdraw()
+    assert bench.report(Absent).node == "n1"
+    bench.transport.gate.set()
+    assert begun.wait(30.0)
+    # by the time another agent has done its work there, that one would have begun
+    bench.place(bench.order("echo now", attempt=1))
+    bench.done()
+    assert bench.far_log(attempt=1).read_bytes() == b"now\n"
+    assert not bench.far_log(attempt=0).parent.exists()
 
 
 def test_a_missing_interpreter_is_named(bench: Bench) -> None:

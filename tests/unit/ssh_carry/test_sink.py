@@ -50,6 +50,10 @@ def chunk(sink: NodeSink, data: bytes, offset: int, flags: int = 0, number: int 
 def carry(carrier: Carrier, sink: NodeSink, budget: int = 1 << 30) -> int:
     """One turn of a courier, without the courier."""
     carrier.look(0)
+    return carry_looked(carrier, sink, budget)
+
+
+def carry_looked(carrier: Carrier, sink: NodeSink, budget: int = 1 << 30) -> int:
     total = 0
     decoder = wire.Decoder()
     for data, count in carrier.take(budget):
@@ -163,10 +167,45 @@ def test_a_census_finds_what_is_missing(sink: NodeSink, node: Path, home: NodeDi
     carrier.resend(missing)
     carry(carrier, sink)
     assert home.attempt(0).log(0).read_bytes() == b"0123456789"
-    home.attempt(0).log(0).write_bytes(b"0123456789 and more than there ever was")
-    carrier.resend(sink.missing(carrier.sizes()))
+
+
+def test_what_a_power_cut_took_from_the_node_stays_at_home(
+    sink: NodeSink, node: Path, home: NodeDir
+) -> None:
+    (node / "attempt-0" / "rank-0.log").write_bytes(b"0123")
+    home.attempt(0).log(0).write_bytes(b"0123456789")
+    carrier = Carrier(str(node))
+    carrier.begin(sink.offsets())
     carry(carrier, sink)
+    assert sink.missing(carrier.sizes()) == {}
     assert home.attempt(0).log(0).read_bytes() == b"0123456789"
+
+
+def test_a_file_that_vanishes_does_not_lend_its_number_to_another(
+    sink: NodeSink, node: Path, home: NodeDir
+) -> None:
+    attempt = node / "attempt-0"
+    carrier = Carrier(str(node))
+    carrier.begin({})
+    for name in ("a.log", "b.log", "c.log"):
+        (attempt / name).write_text(name)
+    carrier.look(0)
+    (attempt / "a.log").unlink()
+    carry_looked(carrier, sink)
+    (attempt / "d.log").write_text("d.log")
+    carry(carrier, sink)
+    for name in ("b.log", "c.log", "d.log"):
+        assert (home.attempt(0).path / name).read_text() == name
+
+
+def test_what_is_too_large_is_told(node: Path) -> None:
+    path = node / "attempt-0" / "rank-0.stacks"
+    path.touch()
+    os.truncate(path, 65 << 20)
+    carrier = Carrier(str(node))
+    carrier.begin({})
+    assert not carrier.look(0)
+    assert carrier.left_out == ["attempt-0/rank-0.stacks"]
 
 
 def test_links_and_strange_files_stay_where_they_are(sink: NodeSink, node: Path) -> None:
