@@ -225,6 +225,14 @@ def test_a_proxy_command(site, make, kind):
     until(lambda: not _children_named("socat"))
 
 
+def test_what_a_proxy_command_started_ends_with_the_link(site, make):
+    server = site.serve("alpha")
+    command = f"sh -c 'socat - TCP:{server.address}:{server.port}; sleep 600'"
+    site.configure(f"Host alpha\n ProxyCommand {command}\n")
+    assert run(make("paramiko"), "alpha", "echo in")[0] == b"in\n"
+    assert not _children_named("sleep")
+
+
 def _children_named(name: str) -> list[int]:
     import psutil
 
@@ -272,6 +280,16 @@ def test_much_data_and_new_keys_in_between(site, make, monkeypatch, cipher, more
     (one,) = fan_out(make("paramiko"), [Node(name="alpha")], "cat", input=data)
     assert one.trouble is None
     assert one.output == data
+    assert server.log.read_text().count("expecting SSH2_MSG_NEWKEYS") > 3
+
+
+def test_new_keys_when_enough_has_come_in(site, make, monkeypatch):
+    from backends.ssh.packets import QuickPacketizer
+
+    monkeypatch.setattr(QuickPacketizer, "REKEY_BYTES", 1 << 20)
+    server = site.serve("alpha", "LogLevel DEBUG")
+    (one,) = fan_out(make("paramiko"), [Node(name="alpha")], "head -c 5000000 /dev/zero")
+    assert len(one.output) == 5_000_000
     assert server.log.read_text().count("expecting SSH2_MSG_NEWKEYS") > 3
 
 
