@@ -30,6 +30,8 @@ OPTIONS: tuple[BackendOption, ...] = (
                   help="Send the ranks a signal before the time limit, as USR1@300."),
     BackendOption(name="requeue", type="bool", label="Requeue", default=False,
                   help="Let Slurm start the job again after a node failure or preemption."),
+    BackendOption(name="standby", type="bool", label="Stand by", default=False,
+                  help="Let the job's first node look after the run when this host is gone."),
     BackendOption(name="srun", type="bool", label="Without sbatch", default=False,
                   help="Start by srun from here instead of sbatch; this host must stay up."),
     BackendOption(name="per_rank", type="bool", label="One process a rank", default=False,

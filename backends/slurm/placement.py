@@ -15,6 +15,7 @@ from backends.slurm.script import Placement
 from backends.slurm.settings import read_settings
 from rankdeck.agent_bundle import agent_bundle
 from rankdeck.run.files import write_atomic
+from rankdeck.run.spawn import supervisor_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,7 @@ def first_placement(
         InvalidJobError: Its options are wrong.
     """
     asked = tuple(node.name for node in plan.nodes if not node.placeholder)
+    settings = read_settings(plan.backend_options)
     return Placement(
         run_id=plan.run_id,
         attempt=attempt,
@@ -73,6 +75,7 @@ def first_placement(
         time_limit=plan.time_limit,
         python=plan.nodes[0].python,
         bundle=str(agent_bundle(run.path.parent.parent / "cache")),
-        settings=read_settings(plan.backend_options),
+        settings=settings,
+        supervisor=tuple(supervisor_command(str(run.path))) if settings.standby else (),
         inside=allocation_of(environ),
     )

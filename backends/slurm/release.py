@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -58,6 +59,8 @@ class Release:
         job = carrier.job
         if job is not None and not carrier.over:
             self._leave(job)
+            if job.kind is Kind.BATCH and os.environ.get("SLURM_JOB_ID") == job.id:
+                return  # this process stands by in that very job, which ends after it
         snapshot = self._confirm(job)
         if snapshot.error:
             message = f"Slurm cannot say whether the run's job has ended: {snapshot.error}"

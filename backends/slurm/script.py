@@ -23,6 +23,8 @@ _MARGIN_SECONDS = 120.0
 """What the run's own end may take after its time limit, before Slurm's strikes."""
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 COMMENT = "rankdeck"
+_STANDBY_SECONDS = 20
+"""From one look whether the run has a supervisor to the next."""
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     inside: str = ""
     """The allocation it runs in; empty: it gets its own."""
+    supervisor: tuple[str, ...] = ()
+    """What starts a supervisor of the run; with the option to stand by."""
     kill_after: float = 30.0
     """Slurm's seconds between TERM and KILL."""
 
@@ -167,6 +171,8 @@ def _body(placement: Placement, job: JobDir) -> list[str]:
             ' mv "$start/.warned" "$start/warned"; }',
             f"trap warn {name}",
         ]
+    if placement.supervisor:
+        lines += _standby(placement.supervisor)
     lines += [
         "unset SLURM_CPU_BIND SLURM_DISTRIBUTION SLURM_KILL_BAD_EXIT SLURM_WAIT SLURM_LABELIO",
         f"srun {_srun_words(placement)} \\",
@@ -175,9 +181,28 @@ def _body(placement: Placement, job: JobDir) -> list[str]:
         'while wait "$srun"; status=$?; kill -0 "$srun" 2>/dev/null; do :; done',
         '(umask 077; echo "$status" > "$start/.finished")',
         'mv "$start/.finished" "$start/finished"',
-        "exit $status",
     ]
-    return lines
+    if placement.supervisor:
+        # it may be the one that writes down how the run ended
+        lines.append('wait "$standby"')
+    return [*lines, "exit $status"]
+
+
+def _standby(supervisor: tuple[str, ...]) -> list[str]:
+    """Start a supervisor now and then; while there is one, another ends at once."""
+    command = " ".join(quote(word) for word in supervisor)
+    return [
+        "(",
+        "    seconds=0",
+        '    while [ ! -e "$start/finished" ]; do',
+        "        sleep 1",
+        "        seconds=$((seconds + 1))",
+        f"        [ $((seconds % {_STANDBY_SECONDS})) = 0 ] || continue",
+        f'        {command} </dev/null >> "$job/standby.log" 2>&1',
+        "    done",
+        ") &",
+        "standby=$!",
+    ]
 
 
 def _srun_words(placement: Placement) -> str:

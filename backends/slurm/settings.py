@@ -52,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`USR1`; empty: the ranks are not warned."""
     warning_seconds: int = 0
     requeue: bool = False
+    standby: bool = False
     srun: bool = False
     per_rank: bool = False
     mpi: str = ""
@@ -79,11 +80,12 @@ def read_settings(options: Mapping[str, str | int | float | bool]) -> Settings:
     fields["warning"], fields["warning_seconds"] = reader.warning()
     for name in ("gpus_per_node", "cpus_per_task"):
         fields[name] = reader.number(name)
-    for name in ("exclusive", "requeue", "srun", "per_rank"):
+    for name in ("exclusive", "requeue", "standby", "srun", "per_rank"):
         fields[name] = options.get(name) is True
     fields["lines"] = reader.lines()
-    if fields["srun"] and (fields["requeue"] or fields["warning"]):
-        reader.refuse("srun", "does without a batch job, which --requeue and --signal need")
+    if fields["srun"] and (fields["requeue"] or fields["warning"] or fields["standby"]):
+        needed = "does without a batch job, which --requeue, --signal and --standby need"
+        reader.refuse("srun", needed)
     if reader.problems:
         raise InvalidJobError(tuple(reader.problems))
     return msgspec.convert(fields, Settings)

@@ -94,6 +94,11 @@ def start_waiting_supervisor() -> WaitingSupervisor:
     return WaitingSupervisor(pid, writing)
 
 
+def supervisor_command(run_path: str) -> list[str]:
+    """What starts a supervisor for a run that is there; it ends at once if there is one."""
+    return [sys.executable, "-c", _BOOT, run_path]
+
+
 def spawn_supervisor(run_path: str, log_path: str) -> int:
     """Start a supervisor for a run that is there; returns its pid."""
     stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)

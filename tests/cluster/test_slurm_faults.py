@@ -230,3 +230,27 @@ def test_the_run_directory_is_not_shared_with_a_node(slurm: SlurmBench, node: st
     slurm.submit()
     state = slurm.ended("failed")
     assert "RANKDECK_HOME" in state["failure"]["hint"], state["failure"]
+
+
+def test_srun_from_here_waits_and_is_taken_out_of_the_queue(slurm: SlurmBench) -> None:
+    blocker = slurm.cluster.login("sbatch", "--parsable", "-N4", "--exclusive", "--wrap=sleep 600")
+    slurm.submit(options=("--srun",))
+    slurm.rankdeck.until_state("queued")
+    slurm.until_told("waits: Resources")
+    os.kill(slurm.supervisor(), signal.SIGKILL)
+    slurm.rankdeck.ok("ls")
+    until(lambda: "took over" in slurm.messages(), TIMEOUT)
+    slurm.rankdeck.ok("stop", "last")
+    slurm.rankdeck.until_state("stopped")
+    until(lambda: slurm.queue() == [f"{blocker.stdout.strip()} RUNNING"], TIMEOUT)
+    slurm.cluster.assert_nothing_left(slurm.rankdeck.run_id())
+
+
+def test_a_node_of_the_job_stands_by_for_the_submitting_host(slurm: SlurmBench) -> None:
+    slurm.running("--steps", "60", "--step-seconds", "0.5", options=("--standby",))
+    os.kill(slurm.supervisor(), signal.SIGKILL)
+    # no command is given any more: nobody but the job itself can notice
+    slurm.until_told("took over")
+    state = slurm.ended("succeeded", timeout=TIMEOUT)
+    assert state["supervisor"]["host"] == "node1"
+    assert not (slurm.rankdeck.run_dir() / "launch-env.json").exists()
