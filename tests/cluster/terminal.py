@@ -1,61 +1,66 @@
-"""A real terminal on the login node: keys go in, and what it shows can be read."""
+"""A command of the login node on a terminal, as a user has it there."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import select
 import signal
-import struct
-import termios
-import time
 from typing import TYPE_CHECKING
 
-import pyte
-import pytest
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
-_DEADLINE = 30.0
+    from tests.cluster.cluster import Cluster
+    from tests.cluster.rankdeck_at_login import RankdeckAtLogin
 
 
 class Terminal:
-    """One program in a terminal of its own."""
+    """A command of the login node on a terminal of its own."""
 
-    def __init__(
-        self, argv: list[str], env: Mapping[str, str], columns: int = 120, rows: int = 40
-    ) -> None:
-        self._screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self._screen)
-        self.pid, self._master = pty.fork()
+    def __init__(self, argv: list[str], env: dict[str, str]) -> None:
+        self._argv, self._env = argv, env
+        self.text = ""
+
+    def __enter__(self) -> Terminal:
+        self.pid, self.master = pty.fork()
         if self.pid == 0:
-            os.execvpe(argv[0], argv, {**env, "TERM": "xterm-256color", "COLORTERM": "truecolor"})
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            os.execvpe(self._argv[0], self._argv, self._env)
+        self._ended = False
+        return self
 
-    def press(self, keys: str) -> None:
-        """Type; control characters are keys."""
-        os.write(self._master, keys.encode())
+    def __exit__(self, *_: object) -> None:
+        if not self._ended:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.master)
 
-    def until(self, *texts: str) -> str:
-        """Wait until the screen shows all of these; what it shows then."""
-        deadline = time.monotonic() + _DEADLINE
-        while True:
-            shown = "\n".join(line.rstrip() for line in self._screen.display)
-            if all(text in shown for text in texts):
-                return shown
-            if time.monotonic() > deadline:
-                pytest.fail(f"{texts} not shown within {_DEADLINE} s:\n{shown}")
-            if select.select([self._master], [], [], 0.1)[0]:
-                self._stream.feed(os.read(self._master, 65536))
+    def until(self, text: str, count: int = 1) -> None:
+        """Wait until it has written that, so many times in all."""
+        while self.text.count(text) < count:
+            assert self._read(), f"it ended with: {self.text}"
 
-    def close(self) -> None:
-        """End the program as a closed window would."""
-        os.close(self._master)
-        os.kill(self.pid, signal.SIGHUP)
-        deadline = time.monotonic() + _DEADLINE
-        while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
-            if time.monotonic() > deadline:
-                os.kill(self.pid, signal.SIGKILL)
-            time.sleep(0.02)
+    def type(self, line: str) -> None:
+        os.write(self.master, f"{line}\n".encode())
+
+    def end(self) -> int:
+        """Wait for its end; its exit code."""
+        while self._read():
+            pass
+        _, status = os.waitpid(self.pid, 0)
+        self._ended = True
+        return os.waitstatus_to_exitcode(status)
+
+    def _read(self) -> bool:
+        assert select.select([self.master], [], [], 30.0)[0], f"nothing follows: {self.text}"
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:  # the other end is closed
+            return False
+        self.text += data.decode(errors="replace")
+        return bool(data)
+
+
+def on_a_terminal(cluster: Cluster, rankdeck: RankdeckAtLogin, *args: str | Path) -> Terminal:
+    words = [*cluster.entry(), *rankdeck.argv, *map(str, args)]
+    return Terminal(words, cluster.environment(rankdeck.env))
