@@ -228,8 +228,9 @@ class Conversation:
         """End the connection; `serve` then ends, for this reason."""
         self._close_reason = self._close_reason or reason
         self._closed.set()
-        self._line.close()
+        # the link first: to end a stream properly, a link that is dead would have to be waited for
         self._link.close()
+        self._line.close()
 
     def _take(self, kind: int, payload: bytes) -> None:
         if kind == wire.CHUNK:

@@ -169,6 +169,7 @@ def _become(
         for fd in map(int, os.listdir("/proc/self/fd")):
             if fd > 2 and fd != told:
                 _close(fd)
+        _keep_from_cleaners(os.path.dirname(attempt_dir))
         stat = read_stat(os.getpid())
         mine = AgentProcess(os.getpid(), stat.start if stat else 0, boot_id())
         write_private(f"{record}-{mine.pid}", mine.ref.encode())
@@ -187,6 +188,23 @@ def _become(
     except OSError as error:
         os.write(told, f"{error.errno} {error.filename}".encode())
     os._exit(127)
+
+
+def _keep_from_cleaners(node_dir: str) -> None:
+    """Hold a lock on our root for as long as the agent lives.
+
+    What is old in /tmp is removed by the system, be it still needed or not, except below folders
+    that somebody has locked.
+    """
+    import fcntl
+
+    root = os.path.dirname(os.path.dirname(os.path.dirname(node_dir)))
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    os.set_inheritable(fd, True)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)  # no locks here, or the cleaner is at work: it takes nothing so young
 
 
 def _close(fd: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import threading
@@ -172,6 +173,23 @@ def test_the_agent_outlives_the_session_and_is_adopted(bench: Bench) -> None:
     bench.done()
     assert bench.log() == b"began\nended\n"
     until(lambda: bench.session.liveness("n1", ref) is AgentLiveness.DEAD)
+
+
+def test_cleaners_of_tmp_are_kept_away_for_as_long_as_the_agent_lives(bench: Bench) -> None:
+    bench.place(bench.order(FOREVER))
+    bench.until_state(running)
+    bench.session.close()
+    (root,) = bench.far.glob("rankdeck-*")
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for pid in bench.left():
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not bench.left())
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(folder)
 
 
 def test_a_killed_agent_is_dead_once_everything_is_home_and_can_be_swept(bench: Bench) -> None:
