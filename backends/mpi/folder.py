@@ -58,9 +58,13 @@ class MpiFolder:
         """What mpirun calls instead of ssh."""
         return self.path / "ssh"
 
+    def ssh_folder(self, attempt: int) -> Path:
+        """Where what ssh says is kept, by address."""
+        return self.path / f"ssh-{attempt}"
+
     def ssh_said(self, attempt: int, address: str) -> str:
         """What ssh to that address has printed if it failed; empty if it did not."""
-        return _tail(self.path / f"ssh-{attempt}" / address)
+        return _tail(self.ssh_folder(attempt) / address)
 
     def said(self, attempt: int) -> str:
         """What mpirun has printed."""
@@ -81,7 +85,7 @@ class MpiFolder:
         Raises:
             OSError: It cannot be written.
         """
-        for folder in (self.path, self.path / f"ssh-{attempt}", self._run.nodes):
+        for folder in (self.path, self.ssh_folder(attempt), self._run.nodes):
             folder.mkdir(mode=0o700, exist_ok=True)
         write_new(self.ssh_program(), ssh.encode())
         self.ssh_program().chmod(0o700)

@@ -131,20 +131,24 @@ def ssh_words(options: MpiOptions) -> list[str]:
     return words
 
 
-def ssh_script(options: MpiOptions, folder: str) -> str:
+def ssh_script(options: MpiOptions, folder: str, mark: str = "") -> str:
     """A program that is called like ssh.
 
     It keeps what ssh says when it fails in a file named like the host: in mpirun's own output
-    nobody can tell which host a line is about.
+    nobody can tell which host a line is about. The command gets `mark` into its environment.
     """
+    environment = f"env {shlex.quote(mark)} " if mark else ""
     return f"""\
 #!/bin/sh
-host=unknown
-for word in "$@"; do
-    case $word in -*) ;; *) host=$word; break ;; esac
+options=
+while case ${{1-}} in -*) ;; *) false ;; esac; do
+    options="$options $1"
+    shift
 done
+host=${{1-unknown}}
+shift
 said={shlex.quote(folder)}/$host
-ssh {shlex.join(ssh_words(options))} "$@" 2>"$said.new"
+ssh {shlex.join(ssh_words(options))} $options "$host" {environment}"$@" 2>"$said.new"
 code=$?
 [ -s "$said.new" ] && cat "$said.new" >&2
 if [ $code -eq 0 ]; then rm -f "$said.new"; else mv "$said.new" "$said"; fi

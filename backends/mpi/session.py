@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from backends.mpi.commands import Commands
 from backends.mpi.folder import MpiFolder, write_new
 from backends.mpi.job import Job, find_job, start_job
 from backends.mpi.messages import MPIRUN, Cause, end_cause, named, ssh_cause, start_cause
 from backends.mpi.options import mpi_options
-from backends.mpi.program import Group, MpiRun, command_line, find_mpirun, ssh_script
+from backends.mpi.program import Flavour
 from backends.mpi.sweeping import Sweeping
 from rankdeck.agent_order import EXTERNAL
 from rankdeck.backend import AgentLiveness
 from rankdeck.backend_reports import Absent, Ended, NotPlaced, Placed, Told
 from rankdeck.errors import ExitCode, UserError
+from rankdeck.run.process import host_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,9 +60,11 @@ class MpiSession:
         self._folder = MpiFolder(context.run)
         self._addresses = {node.name: node.address for node in context.plan.nodes}
         self._look_first = context.taken_over
-        self._mpi: MpiRun | None = None
+        self._commands = Commands(
+            context.run, context.plan, self._folder, self._options, self._environ
+        )
         self._reports: list[Report] = []
-        self._sweeping = Sweeping(self._folder, self._sweep_command, self._environ)
+        self._sweeping = Sweeping(self._folder, self._commands.sweep, self._environ)
         self._begin(-1)
 
     def _begin(self, attempt: int) -> None:
@@ -131,15 +135,8 @@ class MpiSession:
         carried = [replace(order, shared_dir=True, spawn=spawn) for order in orders]
         folder, attempt = self._folder, self._attempt
         try:
-            self._mpi = self._mpi or find_mpirun(self._options.mpirun, self._environ)
-            line = command_line(
-                self._mpi,
-                self._groups(carried),
-                self._options,
-                root=os.geteuid() == 0,
-                ssh=str(folder.ssh_program()),
-            )
-            script = ssh_script(self._options, str(folder.path / f"ssh-{attempt}"))
+            line = self._commands.agents(carried, attempt)
+            script = self._commands.ssh_script(attempt)
             addresses = [self._addresses[order.node] for order in orders]
             folder.prepare(attempt, carried, addresses, script)
             self._job = start_job(line, self._environ, str(folder.log(attempt)))
@@ -153,22 +150,6 @@ class MpiSession:
                     category=MPIRUN, message=f"mpirun cannot be started: {where}: {error.strerror}"
                 )
             )
-
-    def _groups(self, orders: Sequence[AgentOrder]) -> list[Group]:
-        from rankdeck.agent_bundle import agent_bundle, agent_command
-
-        bundle = agent_bundle(self._run.path.parent.parent / "cache")
-        mode = "--shim" if self._options.per_rank else "--pick"
-        words = (mode, str(self._folder.orders(self._attempt)))
-        groups: list[Group] = []
-        for order in orders:
-            address = self._addresses[order.node]
-            command = tuple(agent_command(order.python, bundle, *words))
-            group = Group((address,), order.nproc if self._options.per_rank else 1, command)
-            if groups and replace(groups[-1], addresses=(address,)) == group:
-                group = replace(group, addresses=(*groups.pop().addresses, address))
-            groups.append(group)
-        return groups
 
     # Listening
 
@@ -210,8 +191,7 @@ class MpiSession:
     def _answer_placed(self, name: str) -> None:
         self._open.discard(name)
         self._placed.add(name)
-        assert self._job is not None or self._look_first is False
-        ref = self._job.ref if self._job is not None else "0:0:"
+        ref = self._job.ref if self._job is not None else f"0:0:{host_name()}"
         self._reports.append(Placed(node=name, ref=ref))
 
     def _refresh(self, now: float) -> None:
@@ -356,7 +336,7 @@ class MpiSession:
         deadline = time.monotonic() + _LEAVING_SECONDS
         while self._staying() and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
-        for name in self._staying():
+        for name in (*self._staying(), *self._half_started()):
             self.sweep(name)
         self._sweeping.finish()
         for answer in self._sweeping.answers():
@@ -365,23 +345,16 @@ class MpiSession:
         if self._job is not None:
             self._job.kill()
 
+    def _half_started(self) -> list[str]:
+        """Nodes without an agent on which MPICH may have left its proxy."""
+        if self._job is None or self._commands.mpi.flavour is not Flavour.HYDRA:
+            return []
+        names = [name for name in self._orders if name not in self._placed]
+        failed = self._ssh_causes(names)
+        return [name for name in names if name not in failed]
+
     def close(self) -> None:
         """Nothing is held."""
-
-    def _sweep_command(self, node: str) -> list[str]:
-        from rankdeck.agent_bundle import agent_bundle, agent_command
-
-        self._mpi = self._mpi or find_mpirun(self._options.mpirun, self._environ)
-        bundle = agent_bundle(self._run.path.parent.parent / "cache")
-        python = next(plan.python for plan in self._plan.nodes if plan.name == node)
-        command = agent_command(python, bundle, "--sweep", self._run.id, node)
-        return command_line(
-            self._mpi,
-            [Group((self._addresses[node],), 1, tuple(command))],
-            self._options,
-            root=os.geteuid() == 0,
-            ssh=str(self._folder.ssh_program()),
-        )
 
 
 def _encoded(job: Job) -> bytes:
