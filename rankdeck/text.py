@@ -160,8 +160,8 @@ def problem_text(node: RunNode) -> str:
 
 
 def mentions(text: str, node: str) -> bool:
-    """Whether the text names the node."""
-    return bool(re.search(rf"(?<![\w.-]){re.escape(node)}(?![\w-])", text))
+    """Whether the text names the node; a path with its name in it does not."""
+    return bool(re.search(rf"(?<![\w./-]){re.escape(node)}(?![\w-])", text))
 
 
 def other_problems(run: RunState) -> tuple[RunNode, ...]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rankdeck.cli import text
-from rankdeck.text import figure
+from rankdeck.text import figure, mentions
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,18 @@ def test_no_rows_are_no_text() -> None:
 )
 def test_figures_take_few_cells(value: float, expected: str) -> None:
     assert figure(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("sentence", "named"),
+    [
+        ("node1 refuses connections", True),
+        ("root@node1: Permission denied", True),
+        ("there is no python on node1", True),
+        ("node10 refuses connections", False),
+        ("mynode1 refuses connections", False),
+        ("no space left for /tmp/runs/x/node1", False),
+    ],
+)
+def test_a_sentence_that_names_a_node(sentence: str, named: bool) -> None:
+    assert mentions(sentence, "node1") is named
