@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends.ssh.algorithms import split_list
@@ -33,7 +34,13 @@ if TYPE_CHECKING:
         _preferred_pubkeys: tuple[str, ...]
 
         def _log(self, level: int, msg: Any, *args: Any) -> None: ...
+
+        clear_to_send: threading.Event
+
         def _next_channel(self) -> int: ...
+        def _parse_newkeys(self, message: paramiko.Message) -> None: ...
+        def _send_message(self, data: paramiko.Message) -> None: ...
+        def _send_user_message(self, data: paramiko.Message) -> None: ...
         def _parse_channel_open_failure(self, message: paramiko.Message) -> None: ...
 
 else:
@@ -59,6 +66,7 @@ class QuickTransport(_Theirs):
         self.wakeups = Wakeups()
         wire.before_waiting = self.wakeups.flush
         self.banner_timeout = self.handshake_timeout = 1e9  # the wire has the deadline
+        self._postponed: deque[paramiko.Message] = deque()
         self._refusals: dict[int, str] = {}
         self._mine = threading.local()
         self._preferred_kex = split_list(
@@ -107,6 +115,19 @@ class QuickTransport(_Theirs):
 
     def _parse_debug(self, message: paramiko.Message) -> None:
         """What sshd says for debugging is for nobody here."""
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        # while keys are exchanged anew, paramiko lets a message wait; its own thread, which
+        # answers to a closed channel for instance, would wait for what only it can finish
+        if threading.current_thread() is self and not self.clear_to_send.is_set():
+            self._postponed.append(data)
+        else:
+            super()._send_user_message(data)
+
+    def _parse_newkeys(self, message: paramiko.Message) -> None:
+        super()._parse_newkeys(message)
+        while self._postponed:
+            self._send_message(self._postponed.popleft())
 
     def refusal(self) -> str:
         """Why the server refused the channel that this thread asked for last; empty: it did not."""

@@ -288,9 +288,26 @@ def test_new_keys_when_enough_has_come_in(site, make, monkeypatch):
 
     monkeypatch.setattr(QuickPacketizer, "REKEY_BYTES", 1 << 20)
     server = site.serve("alpha", "LogLevel DEBUG")
-    (one,) = fan_out(make("paramiko"), [Node(name="alpha")], "head -c 5000000 /dev/zero")
-    assert len(one.output) == 5_000_000
+    (one,) = fan_out(make("paramiko"), [Node(name="alpha")], "head -c 20000000 /dev/zero")
+    assert len(one.output) == 20_000_000
     assert server.log.read_text().count("expecting SSH2_MSG_NEWKEYS") > 3
+
+
+def test_a_command_may_end_while_keys_are_exchanged(site, make, monkeypatch):
+    from backends.ssh.packets import QuickPacketizer
+
+    monkeypatch.setattr(QuickPacketizer, "REKEY_BYTES", 1 << 20)
+    server = site.serve("alpha", "LogLevel DEBUG")
+    link = make("paramiko").connect(Node(name="alpha"))
+    for size in range(900_000, 1_100_000, 8_000):
+        stream = link.exec(f"head -c {size} /dev/zero")
+        received = 0
+        while chunk := stream.read():
+            received += len(chunk)
+        assert (received, stream.exit_status()) == (size, 0)
+        stream.close()
+    link.close()
+    assert server.log.read_text().count("expecting SSH2_MSG_NEWKEYS") > 10
 
 
 def test_quick_algorithms_without_a_choice(site, make):
@@ -339,6 +356,15 @@ def _answers(transport) -> bool:
         return run(transport, "beta", "echo in")[0] == b"in\n"
     except LinkError:
         return False
+
+
+def test_no_shared_connection_is_left_behind(site, make, tmp_path):
+    server = site.serve("alpha")
+    socket = tmp_path / "master"
+    site.configure(f"ControlPath {socket}\nControlMaster auto\nControlPersist 600\n")
+    assert run(make("openssh"), "alpha", "echo in")[0] == b"in\n"
+    assert not socket.exists()
+    until(lambda: not server.sessions())
 
 
 def test_a_connection_that_ssh_shares_is_used(site, make, tmp_path):

@@ -47,6 +47,7 @@ def test_too_many_keys(site, make):
     error = connect_fault(make("paramiko"), "alpha")
     assert error.fault is LinkFault.AUTH
     assert "no further tries" in error.message
+    assert str(keys[0]) in error.message
 
 
 def test_nobody_listens(site, make, kind):
