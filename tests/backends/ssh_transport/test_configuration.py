@@ -299,13 +299,15 @@ def test_a_command_may_end_while_keys_are_exchanged(site, make, monkeypatch):
     monkeypatch.setattr(QuickPacketizer, "REKEY_BYTES", 1 << 20)
     server = site.serve("alpha", "LogLevel DEBUG")
     link = make("paramiko").connect(Node(name="alpha"))
-    for size in range(900_000, 1_100_000, 8_000):
+    sizes = range(900_000, 1_100_000, 8_000)
+    for size in sizes:
         stream = link.exec(f"head -c {size} /dev/zero")
         received = 0
         while chunk := stream.read():
             received += len(chunk)
         assert (received, stream.exit_status()) == (size, 0)
         stream.close()
+    until(lambda: server.log.read_text().count("free: server-session") == len(sizes))
     link.close()
     assert server.log.read_text().count("expecting SSH2_MSG_NEWKEYS") > 10
 
