@@ -64,6 +64,11 @@ class Errand:
         return busy and age < _BUSY_SECONDS
 
 
+def category_of(error: UserError) -> str:
+    """What kind of trouble it is, as a category of the node's problem."""
+    return error.fault.value if isinstance(error, LinkError) else getattr(error, "category", "ssh")
+
+
 def pause_after(error: UserError, failures: int, chance: float) -> float:
     """Seconds to the next attempt to connect; `chance`: anything from 0 to 1.
 

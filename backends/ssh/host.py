@@ -11,18 +11,17 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from backends.ssh.bootstrap import NodeError, begin_courier, courier_command
+from backends.ssh.bootstrap import NodeError
 from backends.ssh.carry import NodeSink
 from backends.ssh.conversation import SILENT_SECONDS, Conversation
-from backends.ssh.errand import Errand, Mode, pause_after
-from backends.ssh.frames import CourierLine
+from backends.ssh.errand import Errand, Mode, category_of, pause_after
 from backends.ssh.leftovers import LeftBehind
-from backends.ssh.link import LinkError, LinkFault
+from backends.ssh.link import LinkError
+from backends.ssh.startup import Startup
 from rankdeck.agent import courier_frames as wire
 from rankdeck.backend import AgentLiveness
 from rankdeck.backend_reports import (
@@ -38,42 +37,13 @@ from rankdeck.backend_reports import (
 from rankdeck.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from backends.ssh.bootstrap import Hello, PackedBundle
+    from backends.ssh.bootstrap import Hello
     from backends.ssh.conversation import Attached, SweptAnswer
-    from backends.ssh.link import Link, Transport
-    from backends.ssh.sync import ProjectCopy
+    from backends.ssh.host_context import HostContext
     from rankdeck.agent_order import AgentCommand, AgentOrder
     from rankdeck.backend_reports import Report
     from rankdeck.nodes.node import Node
     from rankdeck.run.layout import NodeDir
-
-_BOOTSTRAP_SECONDS = 30.0
-"""From the connection to the courier's hello: a login shell may be slow, or hang."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostContext:
-    """What all hosts of a session share."""
-
-    transport: Callable[[], Transport]
-    bundle: Callable[[], PackedBundle]
-    root: Callable[[Node], str]
-    """Where a node keeps everything of ours."""
-    pace: bytes
-    """The PACE frame that begins each connection."""
-    patience: float
-    """Seconds after which a node is given up where an agent may be, but nobody can be asked."""
-    taken_over: bool
-    slots: threading.Semaphore
-    """How many hosts may be connecting at a time."""
-    copy: ProjectCopy | None
-    tell: Callable[[Report], None]
-    """Queue a report, and wake the supervisor."""
-    wake: Callable[[], None]
-    pulse: Callable[[], None]
-    """Have every `Host.pulse` called soon."""
 
 
 class Host:
@@ -87,11 +57,9 @@ class Host:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._errand: Errand | None = None
-        self._link: Link | None = None
         self._conversation: Conversation | None = None
-        self._connecting_since: float | None = None
-        self._attached = False
-        self._gone = False
+        self._startup: Startup | None = None
+        self._attached = self._gone = False
         self._down = ""
         """What LinkDown was told for; empty: the node can be heard."""
         self._pending: dict[str, bytes] = {}
@@ -110,7 +78,8 @@ class Host:
         try:
             self._sink.prepare(order)
         except OSError as error:
-            self._not_placed("run-dir", f"{error.filename}: {error.strerror}")
+            message = f"{error.filename}: {error.strerror}"
+            self._context.tell(NotPlaced(node=self.name, category="run-dir", message=message))
             return
         mode = Mode.FIND if find_only else Mode.START
         self._want(Errand(order, mode, time.monotonic()))
@@ -175,11 +144,11 @@ class Host:
 
     def check(self, now: float) -> None:
         """Notice a connection that is dead though nobody has said so."""
-        conversation, since, link = self._conversation, self._connecting_since, self._link
+        conversation, startup = self._conversation, self._startup
         if conversation is not None and not conversation.fresh:
             conversation.close(f"{self.name}: nothing was heard for {SILENT_SECONDS:.0f} s")
-        elif since is not None and link is not None and now - since > _BOOTSTRAP_SECONDS:
-            link.close()
+        elif startup is not None:
+            startup.check(now)
 
     def pulse(self, now: float) -> None:
         """Send what waits to be sent. Called by the session's pulse."""
@@ -216,12 +185,12 @@ class Host:
         """Let go of the node; its agent lives on."""
         with self._changed:
             self._closing = True
-            conversation, link = self._conversation, self._link
+            conversation, startup = self._conversation, self._startup
             self._changed.notify_all()
         if conversation is not None:
             conversation.close(f"{self.name}: closed")
-        elif link is not None:
-            link.close()
+        elif startup is not None:
+            startup.close()
 
     def join(self, seconds: float) -> None:
         """Wait for the thread to end."""
@@ -295,20 +264,12 @@ class Host:
         python = errand.order.python if errand is not None else ""
         with context.slots:
             link = context.transport().connect(self._node)
-            self._link, self._connecting_since = link, time.monotonic()
+            self._startup = Startup(self.name, link)
             try:
-                line = CourierLine(link.exec(courier_command(python)), self.name)
-                hello = begin_courier(line, self.name, context.root(self._node), context.bundle())
-            except LinkError as error:
-                link.close()
-                if time.monotonic() - self._connecting_since > _BOOTSTRAP_SECONDS:
-                    raise _too_slow(self.name) from error
-                raise
-            except BaseException:
-                link.close()
-                raise
+                root = context.root(self._node)
+                line, hello = self._startup.run(python, root, context.bundle())
             finally:
-                self._connecting_since = None
+                self._startup = None
         return Conversation(link, line, hello, self._sink, self)
 
     def _begin(self, conversation: Conversation) -> None:
@@ -334,23 +295,19 @@ class Host:
 
     def _broke(self, error: UserError) -> None:
         """The connection is no more, or could not be made."""
-        fault = error.fault.value if isinstance(error, LinkError) else _category(error)
+        fault = category_of(error)
         placed: NotPlaced | None = None
         down = False
         with self._changed:
-            conversation, self._conversation, self._link = self._conversation, None, None
+            conversation, self._conversation = self._conversation, None
             self._attached = False
             sweeping, self._sweeping = self._sweeping, False
             errand = self._errand
             quiet = self._closing or self.left
             if errand is not None and errand.open and not quiet:
-                context = self._context
-                if not errand.worth_waiting(
-                    error,
-                    time.monotonic(),
-                    patience=context.patience,
-                    maybe_there=context.taken_over,
-                ):
+                patience, maybe = self._context.patience, self._context.taken_over
+                now = time.monotonic()
+                if not errand.worth_waiting(error, now, patience=patience, maybe_there=maybe):
                     errand.open = False
                     placed = NotPlaced(
                         node=self.name, category=fault, message=error.message, hint=error.hint
@@ -389,8 +346,7 @@ class Host:
             elif answer.ref is None:
                 report = Absent(node=self.name)
             else:
-                host = self._node.address or self.name
-                errand.ref = errand.ref or f"ssh:{host}:{answer.ref}"
+                errand.ref = errand.ref or f"ssh:{self._node.address or self.name}:{answer.ref}"
                 report = Placed(node=self.name, ref=errand.ref)
                 self._attached = True
                 for frame in self._pending.values():
@@ -439,18 +395,3 @@ class Host:
     def news(self) -> None:
         """See `Owner`."""
         self._context.wake()
-
-    def _not_placed(self, category: str, message: str) -> None:
-        self._context.tell(NotPlaced(node=self.name, category=category, message=message))
-
-
-def _too_slow(name: str) -> LinkError:
-    return LinkError(
-        LinkFault.TIMEOUT,
-        f"{name}: the login shell did not begin its work within {_BOOTSTRAP_SECONDS:.0f} s",
-        f"look what its start-up files wait for: ssh {name} true",
-    )
-
-
-def _category(error: UserError) -> str:
-    return error.category if isinstance(error, NodeError) else "ssh"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from backends.ssh.backend import link_options
 from backends.ssh.bootstrap import pack_bundle
-from backends.ssh.host import Host, HostContext
+from backends.ssh.host import Host
+from backends.ssh.host_context import HostContext
 from backends.ssh.leftovers import LeftBehind, look_for_leftovers
 from backends.ssh.link import make_transport
 from backends.ssh.options import ssh_options

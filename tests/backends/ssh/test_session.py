@@ -105,6 +105,7 @@ def test_an_agent_is_never_started_twice(bench: Bench) -> None:
     bench.open(taken_over=True)
     assert bench.place(order) == [ref]
     bench.until_state(running)
+    until(lambda: bench.log())
     assert bench.log().count(b"\n") == 1
     bench.session.close()
     bench.open(taken_over=True)
@@ -240,7 +241,7 @@ def test_a_release_alone_ends_what_has_outlived_its_agent(bench: Bench) -> None:
 def test_a_login_shell_that_hangs_is_named(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backends.ssh.host._BOOTSTRAP_SECONDS", 0.5)
+    monkeypatch.setattr("backends.ssh.startup.LIMIT_SECONDS", 0.5)
     shell = tmp_path / "shell"
     shell.write_text("#!/bin/sh\nexec sleep 600\n")
     shell.chmod(0o755)
