@@ -127,6 +127,8 @@ class ParamikoStream:
         # nothing has been asked of the channel yet, so nothing has arrived in the old ones
         self._output = channel.in_buffer = Inbox(self._arrived, transport.wakeups)
         self._errors = channel.in_stderr_buffer = Inbox(self._arrived, transport.wakeups)
+        # the window is opened again by a quarter at a time: each time is a message of ours
+        channel.in_window_threshold = channel.in_window_size // 4
         self._draining = threading.Lock()
         self._tail = b""
         self._closed = False
