@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _WAITING_SECONDS = 5.0
 """After which a run says what it is waiting for."""
-_READY_SECONDS = 120.0
-"""After which an agent that has not prepared its node counts as broken."""
+_READY_SECONDS = 180.0
+"""After which an agent that has not prepared its node is broken; its setup may take 120 s."""
 
 
 class Placing:
