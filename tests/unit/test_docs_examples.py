@@ -38,7 +38,13 @@ def _command_lines() -> list[str]:
 
 
 @pytest.mark.parametrize("line", _command_lines())
-def test_command_lines_are_understood(line: str) -> None:
+def test_command_lines_are_understood(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # behind what is no folder, options would be the script's own
+    for name in ("mymodel", "examples/gpt"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     # a redirection or another command behind it is the shell's
     words = shlex.split(line.partition(" | ")[0].partition('"')[0].rstrip(")"), comments=True)
     if not words:
