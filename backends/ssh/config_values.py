@@ -30,6 +30,11 @@ _ONLY_OPENSSH = {
 """Options that change whether or how a host is reached, and the value that switches them off."""
 
 
+_USER_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+_SYSTEM_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+
+
 def build(reading: Reading, options: LinkOptions, paths: dict[str, Path]) -> HostConfig:
     """The configuration that a walk has found; `paths` remembers those that are the same for all.
 
@@ -54,13 +59,9 @@ def build(reading: Reading, options: LinkOptions, paths: dict[str, Path]) -> Hos
         return paths[text]
 
     named = [text for text in reading.lists.get("identityfile", []) if text.lower() != "none"]
-    user_hosts = reading.all("userknownhostsfile") or ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
-    system_hosts = reading.all("globalknownhostsfile") or (
-        "/etc/ssh/ssh_known_hosts",
-        "/etc/ssh/ssh_known_hosts2",
-    )
+    user_hosts = reading.all("userknownhostsfile") or _USER_HOSTS
+    system_hosts = reading.all("globalknownhostsfile") or _SYSTEM_HOSTS
     user_files = tuple(path(text) for text in user_hosts if text.lower() != "none")
-    families = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
     return HostConfig(
         name=reading.original,
         hostname=hostname,
@@ -80,7 +81,7 @@ def build(reading: Reading, options: LinkOptions, paths: dict[str, Path]) -> Hos
         connect_timeout=_seconds(reading, "connecttimeout", options.connect_timeout),
         connection_attempts=max(1, _number(reading, "connectionattempts", 1)),
         server_alive_interval=_seconds(reading, "serveraliveinterval", 0.0),
-        address_family=families.get(reading.first("addressfamily").lower(), socket.AF_UNSPEC),
+        address_family=_FAMILIES.get(reading.first("addressfamily").lower(), socket.AF_UNSPEC),
         bind_address=reading.first("bindaddress"),
         compression=_yes(reading, "compression"),
         ciphers=reading.first("ciphers"),

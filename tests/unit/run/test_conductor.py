@@ -90,7 +90,7 @@ def test_an_agent_that_never_gets_ready_ends_the_run(run_dir: RunDir) -> None:
     world = World(run_dir, fates)
     end = world.run_to_end(seconds=400)
     assert end.state is RunPhase.FAILED
-    assert end.reason == "the agent on b was not ready after 120 s"
+    assert end.reason == "the agent on b was not ready after 180 s"
     assert "b" in world.backend.swept
 
 
