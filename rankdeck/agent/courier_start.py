@@ -172,13 +172,8 @@ def _become(
         _keep_from_cleaners(os.path.dirname(attempt_dir))
         stat = read_stat(os.getpid())
         mine = AgentProcess(os.getpid(), stat.start if stat else 0, boot_id())
-        write_private(f"{record}-{mine.pid}", mine.ref.encode())
-        try:
-            os.link(f"{record}-{mine.pid}", record)
-        except FileExistsError:
+        if not _take(record, mine):
             os._exit(0)  # another one was faster
-        finally:
-            os.unlink(f"{record}-{mine.pid}")
         os.chdir("/")
         try:
             os.execve(argv[0], argv, environ)
@@ -188,6 +183,19 @@ def _become(
     except OSError as error:
         os.write(told, f"{error.errno} {error.filename}".encode())
     os._exit(127)
+
+
+def _take(record: str, mine: AgentProcess) -> bool:
+    """Record this process as the agent, in full or not at all; False: there is one already."""
+    draft = f"{record}-{mine.pid}"
+    write_private(draft, mine.ref.encode())
+    try:
+        os.link(draft, record)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(draft)
+    return True
 
 
 def _keep_from_cleaners(node_dir: str) -> None:

@@ -52,6 +52,21 @@ class Courier:
             assert data, f"the courier ended before it said {kind}"
             self._said += self._decoder.feed(data)
 
+    def said(self, kind: int) -> bool:
+        """Whether such a frame comes next, before the courier asks for another verdict."""
+        assert self.process.stdout is not None
+        while not any(found in (kind, wire.CENSUS) for found, _ in self._said):
+            data = os.read(self.process.stdout.fileno(), 65536)
+            assert data
+            self._said += self._decoder.feed(data)
+        return any(found == kind for found, _ in self._said)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
     def hear_json(self, kind: int) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.hear(kind))
         return document
@@ -61,10 +76,7 @@ class Courier:
 def courier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Courier]:
     made = Courier(request.param, tmp_path)
     yield made
-    made.process.kill()
-    made.process.wait(10)
-    assert made.process.stdout is not None
-    made.process.stdout.close()
+    made.end()
 
 
 def order(tmp_path: Path, text: str) -> dict[str, Any]:
@@ -118,6 +130,47 @@ def test_it_ends_with_its_connection_and_the_agent_goes_on(
     assert stat.exists()
     (tmp_path / "go").touch()
     until(lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_only_one_looks_after_an_agent(courier: Courier, tmp_path: Path) -> None:
+    fields = order(tmp_path, "sleep 600")
+    ref = attach(courier, fields)["ref"]
+    second = Courier(sys.executable, tmp_path)
+    try:
+        assert attach(second, fields, "watch")["ref"] == ref
+        # its connection is still there: nothing but the other one tells it to go
+        assert courier.process.wait(10) == -15
+        second.send(wire.LEAVE, run=fields["run_id"], node="n1")
+        while True:
+            second.hear(wire.CENSUS)
+            second.send(wire.VERDICT, resend={})
+            if second.said(wire.LEFT):
+                break
+    finally:
+        second.end()
+
+
+def test_whoever_comes_second_to_start_an_agent_finds_the_first(tmp_path: Path) -> None:
+    from rankdeck.agent import courier_start
+
+    attempt_dir = tmp_path / "runs" / "r" / "n1" / "attempt-0"
+    attempt_dir.mkdir(parents=True)
+    # as if both had looked and found none
+    started = [
+        courier_start._detach(
+            ["/bin/sh", "-c", "exec sleep 600"],
+            {"PATH": os.environ["PATH"]},
+            str(attempt_dir.parent),
+            str(attempt_dir),
+        )
+        for _ in range(2)
+    ]
+    try:
+        assert started[0].ref == started[1].ref
+        assert started[0].alive
+        assert sorted(path.name for path in attempt_dir.iterdir()) == [".agent"]
+    finally:
+        os.kill(started[0].pid, 9)
 
 
 def test_names_that_lead_elsewhere_end_it(courier: Courier, tmp_path: Path) -> None:

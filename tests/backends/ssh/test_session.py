@@ -32,6 +32,7 @@ from tests.backends.ssh.bench import Bench, digest, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from backends.ssh.session import SshSession
     from rankdeck.run.node_state import NodeState
 
 FOREVER = "echo began; sleep 600"
@@ -156,7 +157,6 @@ def test_a_courier_that_hangs_is_noticed_and_replaced(bench: Bench) -> None:
     bench.report(LinkUp)
     assert bench.session.liveness("n1", ref) is AgentLiveness.ALIVE
     hanging.send_signal(signal.SIGCONT)
-    # the one that took over has told it to go
     until(lambda: hanging.poll() is not None)
 
 
@@ -265,9 +265,11 @@ def test_nothing_is_started_after_a_release(bench: Bench, tmp_path: Path) -> Non
     assert bench.report(Absent).node == "n1"
     (tmp_path / "go").touch()
     until(lambda: bench.session._hosts["n1"].reached)
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        assert not list(bench.far.glob("rankdeck-*/runs/*"))
     bench.session.release()
     assert bench.left() == []
-    assert not list(bench.far.glob("rankdeck-*/runs/*"))
 
 
 def test_a_node_directory_that_is_gone_means_a_dead_agent(bench: Bench) -> None:
@@ -548,5 +550,29 @@ class TestFullDisks:
         assert bench.session.liveness("n1", ref) is not AgentLiveness.DEAD
         filler.unlink()
         bench.done()
+        assert not any(isinstance(report, LinkDown) for report in bench.seen)
         assert digest(bench.log()) == digest(bench.far_log().read_bytes())
         assert bench.log().endswith(b"100000\n")
+
+
+def test_two_that_start_the_same_agent_at_once_start_one(bench: Bench) -> None:
+    order = bench.order("echo $$; exec sleep 600")
+    first = bench.session
+    second = bench.open(taken_over=True)
+    for session in (first, second):
+        session.place([order], find_only=False)
+
+    def placed(session: SshSession) -> Placed:
+        found: list[Placed] = []
+        until(lambda: found.extend(r for r in session.reports() if isinstance(r, Placed)) or found)
+        return found[0]
+
+    assert placed(first).ref == placed(second).ref
+    until(lambda: bench.far_log().exists() and bench.far_log().read_bytes())
+    assert bench.far_log().read_bytes().count(b"\n") == 1
+    assert len([pid for pid in bench.left() if _is_rank(pid)]) == 1
+    first.close()
+
+
+def _is_rank(pid: int) -> bool:
+    return b"sleep 600" in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")

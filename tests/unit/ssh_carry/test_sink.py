@@ -194,8 +194,12 @@ def test_a_file_that_vanishes_does_not_lend_its_number_to_another(
     carry_looked(carrier, sink)
     (attempt / "d.log").write_text("d.log")
     carry(carrier, sink)
-    for name in ("b.log", "c.log", "d.log"):
+    with open(attempt / "c.log", "a") as log:
+        log.write(" and more")
+    carry(carrier, sink)
+    for name in ("b.log", "d.log"):
         assert (home.attempt(0).path / name).read_text() == name
+    assert (home.attempt(0).path / "c.log").read_text() == "c.log and more"
 
 
 def test_what_is_too_large_is_told(node: Path) -> None:
