@@ -34,7 +34,7 @@ class RunDir(msgspec.Struct, frozen=True):
 
     @property
     def plan(self) -> Path:
-        """The plan as executed, written once."""
+        """The plan as executed; written again when a scheduler has chosen its nodes."""
         return self.path / "plan.json"
 
     @property

@@ -81,6 +81,8 @@ class Losses:
     def swept(self, node: RunNode, report: Swept) -> None:
         """A sweep was answered."""
         loss, _ = self._sweeping.pop(node.name, (None, 0.0))
+        if report.error and node.silent_since is not None:
+            loss = loss and Loss.UNREACHABLE
         desk, notes = self._desk, []
         if report.error:
             notes.append(desk.note(report.error, node))
@@ -89,7 +91,7 @@ class Losses:
         if loss is None:
             desk.record(*notes)
         else:
-            self._write_down(node, loss, notes)
+            self._write_down(node, loss, notes, clean=not report.error)
 
     def _lose_patience(self) -> None:
         now = self._desk.clock.steady()
@@ -101,7 +103,7 @@ class Losses:
                 if loss is None:
                     self._desk.record(note)
                 else:
-                    self._write_down(node, loss, [note])
+                    self._write_down(node, loss, [note], clean=False)
 
     def _tell_silence(self, node: RunNode) -> None:
         desk = self._desk
@@ -111,11 +113,16 @@ class Losses:
         elif since is not None and silence < desk.clock.wall() - since - _HEARD_SECONDS:
             desk.record(desk.fact(EventKind.LINK, node=node.name, state="up"))
 
-    def _write_down(self, node: RunNode, loss: Loss, notes: list[Event]) -> None:
+    def _write_down(
+        self, node: RunNode, loss: Loss, notes: list[Event], *, clean: bool = True
+    ) -> None:
+        """`clean`: it is known that nothing is left there."""
         desk = self._desk
         self.catch_up()
         word = desk.said().get(node.name)
         category, message = self._describe(node, loss, silent=word is None)
+        if not clean and loss is not Loss.UNREACHABLE:
+            message = f"the agent on {node.name} was lost, and its ranks may still run"
         hint = "" if word is not None else self._last_agent_line(node)
         now = desk.clock.wall()
         ranks = [
@@ -129,7 +136,7 @@ class Losses:
         desk.record(
             *ranks,
             *notes,
-            desk.problem(node, category, message, hint),
+            *([] if node.problem else [desk.problem(node, category, message, hint)]),
             desk.fact(EventKind.AGENT, t=now, node=node.name, state="lost"),
         )
 

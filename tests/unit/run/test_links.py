@@ -73,6 +73,12 @@ class FarSession(DirectSession):
         self._was_cut = cut
         return super().reports()
 
+    def sweep(self, node: str) -> None:
+        if node == "b" and self._world.is_cut():
+            self._reports.append(Swept(node=node, error="b: it cannot be looked at"))
+        else:
+            super().sweep(node)
+
     def liveness(self, node: str, ref: str) -> AgentLiveness:
         if node == "b" and self._world.is_cut():
             return AgentLiveness.UNKNOWN
@@ -195,3 +201,14 @@ def test_with_a_clock_that_was_read_no_time_is_ever_wrong(run_dir: RunDir, ahead
     assert end.started is not None
     assert end.ended is not None
     assert end.created <= end.started < end.ended <= world.clock.now
+
+
+def test_nothing_is_said_to_be_ended_on_a_node_that_nobody_reaches(run_dir: RunDir) -> None:
+    world = make(run_dir, LONG)
+    world.cut = (3.0, 1000.0)
+    world.commands = {5.0: lambda run: send_command(run, RunCommand(command=RunCommandKind.STOP))}
+    end = world.run_to_end(seconds=80)
+    assert end.state is RunPhase.STOPPED
+    assert (end.nodes[1].state, end.nodes[1].problem_category) == ("lost", "unreachable")
+    notes = [e.message for e in world.check_log() if e.kind is EventKind.NOTE]
+    assert "b: it cannot be looked at" in notes
