@@ -8,7 +8,7 @@ import pytest
 
 from rankdeck.backend import AgentLiveness
 from rankdeck.backend_direct import DirectSession
-from rankdeck.backend_reports import LinkDown, LinkUp, Swept
+from rankdeck.backend_reports import ClockRead, LinkDown, LinkUp, Swept
 from rankdeck.run.control import RunCommand, RunCommandKind, send_command
 from rankdeck.run.events import EventKind
 from rankdeck.run.state import RunPhase
