@@ -343,6 +343,7 @@ class TestJumpHost:
         failure = failed_start(rankdeck, done, several=True)
         assert failure["category"] == "ssh-refused"
         assert "node1" in failure["summary"]
+        assert not re.search("node[23] refuses", failure["summary"])
 
     @pytest.mark.parametrize("transport", TRANSPORTS)
     def test_a_host_behind_it_that_is_down_is_named(
