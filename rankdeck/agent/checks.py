@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 _SAME_PATH = "the project must be at the same path on every node; over SSH, --sync copies it there"
 
 
-def check_order(order: Order, environ: dict[str, str]) -> None:
+def check_order(order: Order, environ: dict[str, str]) -> str:
     """Run every check of an order except the port's.
+
+    Returns the package that its launcher needs, with its version as far as files tell it.
 
     Raises:
         ProblemError: The first thing found wrong.
@@ -32,10 +34,12 @@ def check_order(order: Order, environ: dict[str, str]) -> None:
         )
     if order.entry is not None:
         _check_entry(order, order.entry)
+    module = ""
     if order.requires_module is not None:
-        _check_module(order, order.requires_module, environ)
+        module = _check_module(order, order.requires_module, environ)
     if order.output_dir is not None:
         _make_output(order, order.output_dir)
+    return module
 
 
 def _check_entry(order: Order, entry: str) -> None:
@@ -66,7 +70,8 @@ def _is_program(order: Order, path: str) -> bool:
     return os.path.join(order.cwd, order.argv[0]) == path
 
 
-def _check_module(order: Order, module: str, environ: dict[str, str]) -> None:
+def _check_module(order: Order, module: str, environ: dict[str, str]) -> str:
+    top = module.partition(".")[0]
     relative = module.replace(".", "/")
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     prefix = os.path.dirname(os.path.dirname(order.python))
@@ -78,10 +83,9 @@ def _check_module(order: Order, module: str, environ: dict[str, str]) -> None:
     for place in places:
         base = f"{place}/{relative}"
         if os.path.exists(f"{base}.py") or os.path.exists(f"{base}/__init__.py"):
-            return
+            return _with_version(top, place)
     if _interpreter_finds(order, module, environ):
-        return
-    top = module.partition(".")[0]
+        return top
     category = "no-torchrun" if top == "torch" else "no-module"
     what = "torchrun (package torch)" if top == "torch" else module
     raise ProblemError(
@@ -89,6 +93,18 @@ def _check_module(order: Order, module: str, environ: dict[str, str]) -> None:
         f"{order.python} on {order.node} has no {what}",
         f"install {top} there, or choose another interpreter with --python",
     )
+
+
+def _with_version(package: str, place: str) -> str:
+    # importing a package only to ask it may take seconds
+    try:
+        with open(f"{place}/{package}/version.py", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith("__version__"):
+                    return f"{package} {line.partition('=')[2].strip()[1:-1][:40]}"
+    except OSError:
+        pass  # many have no such file
+    return package
 
 
 def _interpreter_finds(order: Order, module: str, environ: dict[str, str]) -> bool:

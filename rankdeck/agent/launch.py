@@ -54,6 +54,7 @@ class Launch:
         self.started = 0.0
         self.launcher_log_start = 0
         self.network: Network | None = None
+        self.module = ""
         """Being looked up; None when this is the only node."""
         self.interrupted = False
         """A stop came before everything was prepared: nothing may be started."""
@@ -82,7 +83,7 @@ class Launch:
             self.interrupted = bool(order.setup) and not self._set_up()
             if not self.interrupted:
                 environ = environment.node_environment(order, self._base, order.master_addr, 0)
-                check_order(order, environ)
+                self.module = check_order(order, environ)
         finally:
             os.umask(previous)
         if order.node_rank == 0 and not self.interrupted:

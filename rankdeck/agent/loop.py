@@ -94,6 +94,7 @@ class Agent:
             now, tick = self._clocks()
             if node.phase == "preparing" and (network is None or network.over):
                 node.network = network.record() if network else None
+                node.module = self._launch.module
                 node.phase = "ready"
             self._write_if_due(tick)
             self._exits.wait(_FAST_TICK)

@@ -53,6 +53,7 @@ class Node:
         """Ranks that others start are still to come, or how they ended is."""
         self.master_port = order.master_port
         self.network: dict[str, Any] | None = None
+        self.module = ""
         self.load: dict[str, Any] | None = None
         self.disk_free: int | None = None
         self.problem: ProblemError | None = None
@@ -103,6 +104,7 @@ class Node:
             "master_addr": self.master_addr,
             "master_port": self.master_port,
             "network": self.network,
+            "module": self.module,
             "launcher": self.launcher.record() if self.launcher else None,
             "ranks": [rank.record() for rank in self.ranks],
             "load": self.load,

@@ -192,6 +192,8 @@ class NodeState(_Record, frozen=True, kw_only=True):
     master_port: int = 0
     network: NodeNetwork | None = None
     """Looked up when several nodes take part; null before that, and otherwise."""
+    module: str = ""
+    """The package that the launcher needs, with its version as far as known: `torch 2.9.0`."""
     launcher: LauncherState | None = None
     ranks: tuple[RankRecord, ...] = ()
     load: NodeLoad | None = None

@@ -11,6 +11,7 @@ from rankdeck.run.fold import REQUEUED
 from rankdeck.run.master import choose_master
 from rankdeck.run.node_state import NodePhase
 from rankdeck.run.state import RunPhase
+from rankdeck.run.versions import versions_note
 
 if TYPE_CHECKING:
     from rankdeck.run.desk import Desk
@@ -141,6 +142,8 @@ class Placing:
         desk, plan = self._desk, self._desk.plan
         if self._master is None:
             said, first = desk.said(), plan.nodes[0].address
+            if unlike := versions_note({name: word.module for name, word in said.items()}):
+                desk.record(desk.note(unlike))
             # agents keep what they have told: another supervisor comes to the same choice
             self._master = choose_master(
                 plan.master_addr,

@@ -112,6 +112,26 @@ def test_a_module_in_an_unusual_place_is_found(agent: AgentRun, bare_python: str
     assert agent.done().outcome is NodeOutcome.SUCCEEDED
 
 
+def test_what_the_launcher_needs_is_told_with_its_version(
+    agent: AgentRun, bare_python: str
+) -> None:
+    (packages,) = Path(bare_python).parent.parent.glob("lib/python3.*/site-packages")
+    (packages / "odd").mkdir()
+    (packages / "odd" / "run.py").touch()
+    (packages / "odd" / "version.py").write_text("import os\n__version__ = '1.2.3+x'\n")
+    agent.start(
+        argv=(bare_python, "-m", "odd.run"),
+        python=bare_python,
+        requires_module="odd.run",
+        wait_for_go=True,
+        nnodes=2,
+    )
+    state = agent.until(lambda state: state.phase is NodePhase.READY)
+    assert state.module == "odd 1.2.3+x"
+    agent.send("stop", reason="enough")
+    agent.done()
+
+
 @pytest.fixture
 def bare_python(tmp_path: Path) -> str:
     """An interpreter with empty site-packages."""

@@ -59,6 +59,14 @@ def failure_of(
     return failure
 
 
+def torch_folder() -> Path:
+    """Where torch lies, on every node; without the time to import it."""
+    found = importlib.util.find_spec("torch")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent
+
+
 class TestLacking:
     """What node2 does not have, and the run ends before a rank of it has begun anywhere."""
 
@@ -92,10 +100,7 @@ class TestLacking:
         assert "--python" in failure["hint"]
 
     def test_torch(self, cluster: Cluster, rankdeck: RankdeckAtLogin, programs: Path) -> None:
-        found = importlib.util.find_spec("torch")
-        assert found is not None
-        assert found.origin is not None
-        cluster.hide("node2", Path(found.origin).parent)
+        cluster.hide("node2", torch_folder())
         torchrun = (*SSH, "--launcher", "torchrun", *THREE, programs / "ddp.py")
         failure = self.refused(rankdeck, *torchrun)
         assert failure["category"] == "no-torchrun"
@@ -272,13 +277,29 @@ def odd_names(cluster: Cluster) -> Iterator[None]:
         cluster.exec(host, "umount", "/etc/hosts")
 
 
+@pytest.fixture
+def older_torch(cluster: Cluster) -> Iterator[str]:
+    """node2's torch says that it is an older one; the version here."""
+    version = torch_folder() / "version.py"
+    told = re.search(r"^__version__ = '(.+)'$", version.read_text(), re.MULTILINE)
+    assert told is not None
+    older = cluster.shared / "version.py"
+    older.write_text(version.read_text().replace(told.group(1), "2.1.0"))
+    cluster.exec("node2", "mount", "--bind", str(older), str(version))
+    yield told.group(1)
+    cluster.exec("node2", "umount", str(version))
+
+
 @pytest.mark.torch
 @pytest.mark.usefixtures("odd_names")
 def test_torch_trains_between_hosts_that_do_not_know_themselves(
-    rankdeck: RankdeckAtLogin, programs: Path
+    rankdeck: RankdeckAtLogin, programs: Path, older_torch: str
 ) -> None:
     torchrun = (*SSH, "--launcher", "torchrun", *TWO, programs / "ddp.py")
     done = rankdeck("run", *torchrun, timeout=240)
     assert done.returncode == 0, done.stderr
     assert "rank 1 of 2 on node2: sum 1, 10.77.0.1:" in rankdeck.log(1).decode()
     assert "step 2/2" in rankdeck.log(0).decode()
+    # two versions may well not get on with each other: that they differ is told
+    unlike = f"the nodes are not alike: torch {older_torch} on node1; torch 2.1.0 on node2"
+    assert unlike in rankdeck.ok("show", "last", "--events")
