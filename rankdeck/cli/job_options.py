@@ -208,11 +208,14 @@ def split_at_target(command: click.Command, args: list[str]) -> list[str]:
     """Put `--` behind a target that is a script, as torchrun and `colossalai run` read it.
 
     `rankdeck run [options] train.py --lr 1` passes `--lr 1` to the script; behind a project
-    folder or a job file the options are still ours.
+    folder or a job file the options are still ours. `--` without a target stands for the project
+    in the current directory.
     """
-    index = _first_positional(command, args)
-    if index is None or "--" in args[:index]:
+    index = _first_word(command, args)
+    if index is None:
         return args
+    if args[index] == "--":
+        return [*args[:index], ".", *args[index:]]
     if not _is_script(args[index]):
         return args
     rest = args[index + 1 :]
@@ -222,7 +225,7 @@ def split_at_target(command: click.Command, args: list[str]) -> list[str]:
     return [*args[: index + 1], "--", *rest]
 
 
-def _first_positional(command: click.Command, args: list[str]) -> int | None:
+def _first_word(command: click.Command, args: list[str]) -> int | None:
     takes_value = {
         name: not (isinstance(param, click.Option) and (param.is_flag or param.count))
         for param in command.params
@@ -231,9 +234,7 @@ def _first_positional(command: click.Command, args: list[str]) -> int | None:
     index = 0
     while index < len(args):
         word = args[index]
-        if word == "--":
-            return None
-        if not word.startswith("-") or word == "-":
+        if not word.startswith("-") or word in ("-", "--"):
             return index
         name = word.replace("_", "-") if word.startswith("--") else word[:2]
         has_value = "=" in word if word.startswith("--") else len(word) > 2

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
         ("train.py -- -x", "train.py -- -x"),
         ("job.yaml --nproc-per-node 2", "job.yaml --nproc-per-node 2"),
         ("--nproc-per-node 2", "--nproc-per-node 2"),
-        ("--nproc-per-node 2 -- -x", "--nproc-per-node 2 -- -x"),
+        ("--nproc-per-node 2 -- -x", "--nproc-per-node 2 . -- -x"),
+        ("-- -x", ". -- -x"),
     ],
 )
 def test_what_stands_behind_a_script_is_the_scripts(words: str, expected: str) -> None:
