@@ -30,7 +30,8 @@ def agent_bundle(cache_dir: Path) -> Path:
     path = cache_dir / f"agent-{digest.hexdigest()[:16]}.pyz"
     if not path.exists():
         cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}")
+        # not by our pid: two login nodes with one home may both have that
+        temporary = path.with_suffix(f".{os.urandom(6).hex()}")
         temporary.touch(mode=0o600)
         temporary.write_bytes(_archive(sources))
         temporary.rename(path)
