@@ -101,7 +101,8 @@ def link_options(options: SshOptions) -> LinkOptions:
     return LinkOptions(
         transport=options.transport,
         config_file=options.ssh_config,
-        connect_timeout=options.connect_timeout,
+        connect_timeout=options.connect_timeout or 10.0,
+        insist=options.connect_timeout is not None,
         # the couriers say something every few seconds; this is for what is between us and them
         keepalive=15.0,
     )

@@ -78,7 +78,7 @@ def build(reading: Reading, options: LinkOptions, paths: dict[str, Path]) -> Hos
         user_known_hosts=user_files,
         known_hosts_files=user_files + tuple(path(text) for text in system_hosts),
         hash_known_hosts=_yes(reading, "hashknownhosts"),
-        connect_timeout=_seconds(reading, "connecttimeout", options.connect_timeout),
+        connect_timeout=_connect_timeout(reading, options),
         connection_attempts=max(1, _number(reading, "connectionattempts", 1)),
         server_alive_interval=_seconds(reading, "serveraliveinterval", 0.0),
         address_family=_FAMILIES.get(reading.first("addressfamily").lower(), socket.AF_UNSPEC),
@@ -135,6 +135,11 @@ def _number(reading: Reading, keyword: str, default: int) -> int:
         where = reading.values[keyword].where
         raise LinkError(LinkFault.CONFIG, f"{where}: {keyword} {text!r} is not a number")
     return int(text)
+
+
+def _connect_timeout(reading: Reading, options: LinkOptions) -> float:
+    configured = _seconds(reading, "connecttimeout", options.connect_timeout)
+    return options.connect_timeout if options.insist else configured
 
 
 def _seconds(reading: Reading, keyword: str, default: float) -> float:

@@ -71,6 +71,8 @@ class LinkOptions(msgspec.Struct, frozen=True, kw_only=True):
     """An ssh_config to read instead of `~/.ssh/config`; empty: that and `/etc/ssh/ssh_config`."""
     connect_timeout: float = 10.0
     """Seconds for one connection including authentication, unless ConnectTimeout says otherwise."""
+    insist: bool = False
+    """The user gave that time for this run: ConnectTimeout does not change it."""
     keepalive: float = 5.0
     """Seconds between keepalives on an idle connection."""
 

@@ -74,7 +74,8 @@ class SshOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     transport: str = "paramiko"
     ssh_config: str = ""
-    connect_timeout: float = 10.0
+    connect_timeout: float | None = None
+    """None: what SSH's own configuration says, or 10 s."""
     node_dir: str = "/tmp"
     sync: bool = False
     carry_rate: float = 32.0

@@ -153,6 +153,12 @@ def test_the_nodes_own_user_and_port_come_first(config, private_home):
     assert (found.user, found.port, found.connect_timeout) == ("me", 99, 44)
 
 
+def test_a_time_given_for_this_run_is_not_changed_by_the_file(config):
+    config.write_text("Host *\n ConnectTimeout 44\n")
+    given = LinkOptions(config_file=str(config), connect_timeout=3.0, insist=True)
+    assert Resolver(given).resolve(Node(name="n")).connect_timeout == 3.0
+
+
 def test_identity_files_add_up_and_tokens_are_expanded(config, private_home):
     config.write_text(BASICS)
     found = resolver(config).resolve(Node(name="node1"))
