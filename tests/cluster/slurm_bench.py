@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.e2e.conftest import FINAL, until
 
 if TYPE_CHECKING:
@@ -68,7 +70,10 @@ class SlurmBench:
 
     def ended(self, *wanted: str, timeout: float = TIMEOUT) -> dict[str, Any]:
         """Wait for the end; its state must be among those wanted, and nothing may be left."""
-        state = self.rankdeck.until_state(*FINAL, timeout=timeout)
+        try:
+            state = self.rankdeck.until_state(*FINAL, timeout=timeout)
+        except pytest.fail.Exception:
+            pytest.fail(f"no end: {self.rankdeck.state()}\n{self.messages()}\n{self.queue()}")
         assert state["state"] in wanted, (state["state"], state.get("reason"), self.events())
         run_id = self.rankdeck.run_id()
         self.cluster.assert_nothing_left(run_id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cluster.cluster import Options
-from tests.cluster.terminal import Terminal
+from tests.cluster.full_screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,33 +29,32 @@ PLACES = {
 
 
 @pytest.fixture
-def deck(cluster: Cluster, rankdeck: RankdeckAtLogin, programs: Path) -> Iterator[Terminal]:
+def deck(cluster: Cluster, rankdeck: RankdeckAtLogin, programs: Path) -> Iterator[Screen]:
     (programs / "job.yaml").write_text(
         "name: form\nentry: trainer.py\nlauncher: direct\n"
         "args: --steps 60 --step-seconds 0.2 --lines 1\n"
     )
     argv = [*cluster.entry(cwd=programs), *rankdeck.argv]
-    terminal = Terminal(argv, cluster.environment(rankdeck.env))
+    terminal = Screen(argv, cluster.environment(rankdeck.env))
     yield terminal
     terminal.close()
 
 
 @pytest.mark.parametrize("backend", PLACES)
 def test_a_job_is_described_started_and_watched(
-    backend: str, deck: Terminal, rankdeck: RankdeckAtLogin
+    backend: str, deck: Screen, rankdeck: RankdeckAtLogin
 ) -> None:
     fields, nodes = PLACES[backend]
     deck.until("n new")
     deck.press("n")
     deck.until("f4 Nodes")
     deck.press(F4)
-    deck.until("Backend")
-    for _ in range(("ssh", "slurm", "mpi").index(backend) + 1):
-        deck.press(CTRL_DOWN)
-    deck.until(f"Options of {backend}")
+    deck.until("\n  How agents get onto the nodes")
+    names = list(PLACES)
+    for name in names[: names.index(backend) + 1]:
+        deck.press_until(CTRL_DOWN, f"Options of {name}")
     for field in fields:
-        deck.press(TAB)
-        deck.until(f"\n  {field}")
+        deck.press_until(TAB, f"\n  {field}")
     deck.press(nodes)
     deck.until("ready: ctrl+l starts")
     deck.press(F6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def left_of(bed: Bed) -> list[str]:
 
 def test_up_and_down_can_be_repeated(bed: Bed) -> None:
     first = small_up(bed)
-    assert "login rankdeck run --backend ssh" in first.stdout, first.stderr
+    assert re.search(r"login \S*rankdeck run --backend ssh", first.stdout), first.stderr
     assert "up already" in small_up(bed).stdout
     assert "with other options" in small_up(bed, "--gpus", "1").stderr
     status = json.loads(command(bed, "bed", "status").stdout)

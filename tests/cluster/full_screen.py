@@ -1,0 +1,75 @@
+"""A full-screen program on the login node: keys go in, and what the screen shows can be read."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import termios
+import time
+from typing import TYPE_CHECKING
+
+import pyte
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DEADLINE = 30.0
+
+
+class Screen:
+    """One program in a terminal of its own."""
+
+    def __init__(
+        self, argv: list[str], env: Mapping[str, str], columns: int = 120, rows: int = 40
+    ) -> None:
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self.pid, self._master = pty.fork()
+        if self.pid == 0:
+            os.execvpe(argv[0], argv, {**env, "TERM": "xterm-256color", "COLORTERM": "truecolor"})
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def press(self, keys: str) -> None:
+        """Type; control characters are keys."""
+        os.write(self._master, keys.encode())
+
+    def press_until(self, key: str, text: str) -> None:
+        """Press a key, again if need be: one that comes while a part is laid out is lost."""
+        for _ in range(3):
+            self.press(key)
+            if self._shows((text,), _DEADLINE / 3):
+                return
+        self.until(text)
+
+    def until(self, *texts: str) -> str:
+        """Wait until the screen shows all of these; what it shows then."""
+        if not self._shows(texts, _DEADLINE):
+            pytest.fail(f"{texts} not shown within {_DEADLINE} s:\n{self._text()}")
+        return self._text()
+
+    def _text(self) -> str:
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def _shows(self, texts: tuple[str, ...], seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while not all(text in self._text() for text in texts):
+            if time.monotonic() > deadline:
+                return False
+            if select.select([self._master], [], [], 0.1)[0]:
+                self._stream.feed(os.read(self._master, 65536))
+        return True
+
+    def close(self) -> None:
+        """End the program as a closed window would."""
+        os.close(self._master)
+        os.kill(self.pid, signal.SIGHUP)
+        deadline = time.monotonic() + _DEADLINE
+        while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+            time.sleep(0.02)
