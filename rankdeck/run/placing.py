@@ -120,9 +120,13 @@ class Placing:
         desk = self._desk
         if self.age < _READY_SECONDS or desk.state.state is not RunPhase.STARTING:
             return
-        for node in desk.state.nodes:
-            if node.state == "placed" and node.problem is None:
-                message = f"the agent on {node.name} was not ready after {_READY_SECONDS:.0f} s"
+        late = [node for node in desk.state.nodes if node.state == "placed"]
+        what = "was not ready"
+        if not late and policy.all_ready(desk.state):
+            late, what = list(desk.state.nodes), "could not be told to start"
+        for node in late:
+            if node.problem is None:
+                message = f"the agent on {node.name} {what} after {_READY_SECONDS:.0f} s"
                 desk.record(desk.problem(node, "agent", message))
 
     def _ask(self, *, find_only: bool) -> None:

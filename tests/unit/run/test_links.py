@@ -212,3 +212,11 @@ def test_nothing_is_said_to_be_ended_on_a_node_that_nobody_reaches(run_dir: RunD
     assert (end.nodes[1].state, end.nodes[1].problem_category) == ("lost", "unreachable")
     notes = [e.message for e in world.check_log() if e.kind is EventKind.NOTE]
     assert "b: it cannot be looked at" in notes
+
+
+def test_agents_that_are_ready_and_cannot_be_told_to_start_end_the_run(run_dir: RunDir) -> None:
+    world = make(run_dir, LONG)
+    world.backend.send = lambda *_: None  # type: ignore[method-assign]
+    end = world.run_to_end(seconds=300)
+    assert end.state is RunPhase.FAILED
+    assert end.reason == "the agent on a could not be told to start after 180 s"
