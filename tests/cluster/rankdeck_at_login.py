@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.cluster.testbed.bed import LOGIN
 from tests.e2e.conftest import FINAL, Cli, until
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
     from tests.cluster.cluster import Cluster
@@ -34,7 +36,19 @@ class RankdeckAtLogin(Cli):
     ) -> subprocess.CompletedProcess[str]:
         words = [*self.argv, *map(str, args)]
         extra = {**self.env, **env}
-        return self.cluster.login(*words, on=on, cwd=cwd, env=extra, timeout=timeout)
+        try:
+            return self.cluster.login(*words, on=on, cwd=cwd, env=extra, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{words} took longer than {timeout} s\n{self.story()}")
+
+    def story(self) -> str:
+        """What is known of the newest run, for a test that waited for it in vain."""
+        run = self.run_dir()
+        files = [run / "events.jsonl", *sorted(run.glob("nodes/*/state.json"))]
+        files += sorted(run.glob("nodes/*/agent.log"))
+        inboxes = [str(path) for path in run.glob("nodes/*/control/*")]
+        texts = [f"{path}:\n{path.read_text()}" for path in files if path.exists()]
+        return "\n".join([*texts, f"not taken from inboxes: {inboxes}"])
 
     def start(
         self, *args: str | Path, on: str = LOGIN, cwd: Path | None = None, **env: str

@@ -73,7 +73,7 @@ class SlurmBench:
         try:
             state = self.rankdeck.until_state(*FINAL, timeout=timeout)
         except pytest.fail.Exception:
-            pytest.fail(f"no end: {self.rankdeck.state()}\n{self.messages()}\n{self.queue()}")
+            pytest.fail(f"no end: {self.rankdeck.state()}\n{self.rankdeck.story()}\n{self.queue()}")
         assert state["state"] in wanted, (state["state"], state.get("reason"), self.events())
         run_id = self.rankdeck.run_id()
         self.cluster.assert_nothing_left(run_id)
