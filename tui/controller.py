@@ -1,7 +1,7 @@
 """The only door from the interface to the runs. Nothing here blocks the caller.
 
-One poller thread reads what a screen watches and posts frozen facts to it, at most ten times a
-second and only when they have changed; a small pool does what was asked for.
+A thread reads what a screen watches and posts frozen facts to it, at most ten times a second and
+only when they have changed; a small pool does what was asked for.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.message import Message
 
@@ -17,6 +17,7 @@ from rankdeck.errors import UserError
 from rankdeck.run.layout import RunDir
 from tui.asking import DeckAsk
 from tui.feed import RunFacts, RunFeed, RunsFeed
+from tui.watch import Reading, Watch
 from tui.work import WorkPool
 
 if TYPE_CHECKING:
@@ -55,14 +56,6 @@ class RunChanged(Message, bubble=False):
         self.facts = facts
 
 
-class WatchFailed(Message, bubble=False):
-    """What is watched cannot be read (any more)."""
-
-    def __init__(self, error: UserError) -> None:
-        super().__init__()
-        self.error = error
-
-
 class Answer(Message, bubble=False):
     """The result of something asked for; `deliver` gives it to whoever asked."""
 
@@ -74,111 +67,80 @@ class Answer(Message, bubble=False):
 class Controller:
     """Watches runs for screens and carries out what they ask for."""
 
-    def __init__(self, store: RunStore, app: MessagePump) -> None:
-        """Serve `app`; threads start when there is something to do."""
+    def __init__(self, store: RunStore, app: MessagePump, *, read_only: bool = False) -> None:
+        """Serve `app`; threads start when there is something to do.
+
+        Args:
+            store: The runs.
+            app: Whom answers are posted to.
+            read_only: Refuse everything that changes something (`do(..., writes=True)`).
+        """
         self.store = store
+        self.read_only = read_only
         self._app = app
         self._pool = WorkPool()
         # a launch may wait for the user's answer, and must keep nothing else waiting
         self._launches = WorkPool(threads=1)
         self._questions = DeckAsk(app)
-        self._wake = threading.Condition()
-        self._runs_watcher: MessagePump | None = None
-        self._run_watcher: tuple[MessagePump, RunFeed, RunDir] | None = None
+        self._watch: Watch | None = None
         self._runs_feed = RunsFeed(store)
-        self._posted: object = None
-        self._watch_number = 0
-        self._polled_number = 0
+        self._runs_reading = threading.Lock()
         self._adopted: dict[str, float] = {}
-        self._poller: threading.Thread | None = None
-        self._closed = False
 
     # -- watching ---------------------------------------------------------------------------
 
     def watch_runs(self, watcher: MessagePump) -> None:
         """Post RunsChanged to `watcher` until something else is watched."""
-        self._watch(watcher, None)
+
+        def read() -> Reading:
+            # the thread of an earlier watch may still be reading
+            with self._runs_reading:
+                runs = self._runs_feed.poll()
+            for run_id in self._runs_feed.orphans():
+                self._adopt(run_id)
+            return Reading(runs, _RUNS_EVERY if self._runs_feed.complete else 0.0)
+
+        self.watch(watcher, read, lambda runs: RunsChanged(runs))
 
     def watch_run(self, watcher: MessagePump, run_id: str) -> None:
         """Post RunChanged to `watcher` until something else is watched."""
         run = RunDir(self.store.runs_dir / run_id)
-        self._watch(None, (watcher, RunFeed(run), run))
+        feed = RunFeed(run)
+
+        def read() -> Reading:
+            facts = feed.poll()
+            if feed.orphaned():
+                self._adopt(run.id)
+            return Reading(facts, 1.0 if facts.snapshot.run.state.final else _RUN_EVERY)
+
+        self.watch(watcher, read, lambda facts: RunChanged(facts))
+
+    def watch(
+        self, watcher: MessagePump, read: Callable[[], Reading], message: Callable[[Any], Message]
+    ) -> None:
+        """Read again and again on a thread of its own, until something else is watched.
+
+        Args:
+            watcher: Gets `message(facts)` whenever `read` gives other facts (compared by
+                identity), and `WatchFailed` where it raises.
+            read: Gives the facts and how long to wait before it is called again.
+            message: Makes the message.
+        """
+        self.watch_nothing()
+        self._watch = Watch(watcher, read, message, _told)
 
     def watch_nothing(self) -> None:
         """Read nothing until something is watched again."""
-        self._watch(None, None)
+        if self._watch is not None:
+            self._watch.end()
+        self._watch = None
 
     def close(self) -> None:
         """Stop reading and working; returns at once."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
+        self.watch_nothing()
         self._questions.close()
         self._launches.close()
         self._pool.close()
-
-    def _watch(
-        self, runs: MessagePump | None, run: tuple[MessagePump, RunFeed, RunDir] | None
-    ) -> None:
-        with self._wake:
-            self._runs_watcher, self._run_watcher = runs, run
-            self._posted = None
-            self._watch_number += 1
-            if self._poller is None:
-                self._poller = threading.Thread(target=self._poll, name="deck-poll", daemon=True)
-                self._poller.start()
-            self._wake.notify()
-
-    def _poll(self) -> None:
-        while True:
-            with self._wake:
-                while not self._closed and not (self._runs_watcher or self._run_watcher):
-                    self._wake.wait()
-                if self._closed:
-                    return
-                runs, run = self._runs_watcher, self._run_watcher
-                self._polled_number = self._watch_number
-            began = time.monotonic()
-            pause = self._poll_runs(runs) if runs else self._poll_run(*run) if run else 0.0
-            # a slow file system is asked less often, so that reading never takes half a core
-            pause = max(pause, 4 * (time.monotonic() - began)) if pause else 0.0
-            with self._wake:
-                same = self._polled_number == self._watch_number
-                if same and not self._closed and pause:
-                    self._wake.wait(pause)
-
-    def _poll_runs(self, watcher: MessagePump) -> float:
-        try:
-            runs = self._runs_feed.poll()
-        except Exception as error:  # told on the screen; the thread must live on
-            told = _told(error)
-            self._post(watcher, told.message, WatchFailed(told))
-            return _RUNS_EVERY
-        self._post(watcher, runs, RunsChanged(runs))
-        for run_id in self._runs_feed.orphans():
-            self._adopt(run_id)
-        return _RUNS_EVERY if self._runs_feed.complete else 0.0
-
-    def _poll_run(self, watcher: MessagePump, feed: RunFeed, run: RunDir) -> float:
-        try:
-            facts = feed.poll()
-        except Exception as error:  # told on the screen; the thread must live on
-            told = _told(error)
-            self._post(watcher, told.message, WatchFailed(told))
-            return 1.0
-        self._post(watcher, facts, RunChanged(facts))
-        if feed.orphaned():
-            self._adopt(run.id)
-        return 1.0 if facts.snapshot.run.state.final else _RUN_EVERY
-
-    def _post(self, watcher: MessagePump, facts: object, message: Message) -> None:
-        with self._wake:
-            told = facts is self._posted or (isinstance(facts, str) and facts == self._posted)
-            # facts of what was watched before are no longer wanted
-            if told or self._polled_number != self._watch_number:
-                return
-            self._posted = facts
-        watcher.post_message(message)
 
     def _adopt(self, run_id: str) -> None:
         now = time.monotonic()
@@ -211,22 +173,22 @@ class Controller:
             send_command(run, RunCommand(command=kind, by=_whoami(), time=time.time()))
             ensure_supervised(run)
 
-        self._ask(job, lambda _, error: done(error))
+        self.do(job, lambda _, error: done(error), writes=True)
 
     def delete_run(self, run_id: str, done: Callable[[UserError | None], None]) -> None:
         """Delete a run that has ended, with everything in its directory."""
         run = RunDir(self.store.runs_dir / run_id)
-        self._ask(lambda: self.store.remove(run), lambda _, error: done(error))
+        self.do(lambda: self.store.remove(run), lambda _, error: done(error), writes=True)
 
     def measure_run(
         self, run_id: str, done: Callable[[int | None, UserError | None], None]
     ) -> None:
         """How many bytes a run's directory takes."""
-        self._ask(lambda: _tree_size(self.store.runs_dir / run_id), done)
+        self.do(lambda: _tree_size(self.store.runs_dir / run_id), done)
 
     def count_living(self, done: Callable[[int | None, UserError | None], None]) -> None:
         """How many runs have not ended, among the newest."""
-        self._ask(
+        self.do(
             lambda: sum(not run.state.final for run in self.store.list(_RECENT)), done, key="count"
         )
 
@@ -243,7 +205,7 @@ class Controller:
 
             return preview_job(target, draft, _cwd(), os.environ)
 
-        self._ask(job, done, key="preview")
+        self.do(job, done, key="preview")
 
     def launch(
         self,
@@ -262,15 +224,30 @@ class Controller:
             spec = resolve_job(target, draft, cwd, environ)
             return submit(spec, self.store, cwd=cwd, environ=environ, ask=self._questions)
 
-        self._ask(job, done, pool=self._launches)
+        self.do(job, done, writes=True, pool=self._launches)
 
-    def _ask(
+    def do(
         self,
         job: Callable[[], _T],
         done: Callable[[_T | None, UserError | None], None],
+        *,
+        writes: bool = False,
         key: object = None,
         pool: WorkPool | None = None,
     ) -> None:
+        """Do something in the background; `done` hears of it on the app's own thread.
+
+        Args:
+            job: What to do; may wait for a disk or a network.
+            done: Gets the result, or the error; whatever `job` raises becomes one.
+            writes: Whether it changes anything; refused where the deck is read-only.
+            key: A waiting job with the same key is replaced.
+            pool: Who does it; None: a small pool that everything shares.
+        """
+        if writes and self.read_only:
+            done(None, UserError("this deck is read-only", "start it without --read-only"))
+            return
+
         def work() -> None:
             result: _T | None = None
             failure: UserError | None = None

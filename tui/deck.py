@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import App
 
+from rankdeck.config.settings import Settings
 from rankdeck.run.layout import RunDir
 from tui.asking import Question
 from tui.controller import Answer, Controller
 from tui.keys import Scope, bindings
 from tui.looks import safe
+from tui.places import place
 from tui.screens.runs import RunsScreen
 
 if TYPE_CHECKING:
@@ -45,11 +47,20 @@ class Deck(App[None]):
         store: RunStore,
         run_id: str | None = None,
         *,
+        settings: Settings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Show the runs of `store`, or one of them first. `clock` is what ages count from."""
+        """Show the runs of `store`, or one of them first.
+
+        Args:
+            store: The runs.
+            run_id: The run to show first.
+            settings: How the user wants it; None: as it is by default.
+            clock: What ages count from.
+        """
         super().__init__()
-        self.controller = Controller(store, self)
+        self.settings = settings or Settings()
+        self.controller = Controller(store, self, read_only=self.settings.read_only)
         self.clock = clock
         self.farewell = ""
         """What to tell on the terminal after the interface has gone."""
@@ -102,6 +113,15 @@ class Deck(App[None]):
         self.notify(text, severity="error", timeout=10, markup=False)
 
     # -- screens ----------------------------------------------------------------------------
+
+    def go(self, name: str) -> None:
+        """Show one of `tui.places`."""
+        self.push_screen(place(name).make())
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy text to the user's clipboard, and say how, or why not."""
+        self.copy_to_clipboard(text)
+        self.notify(f"{what}: copied", timeout=3, markup=False)
 
     def open_run(self, run_id: str) -> None:
         """Show one run."""

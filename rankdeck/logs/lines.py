@@ -28,6 +28,10 @@ class LogLine(NamedTuple):
     `length` are those of the part that was looked at."""
     clipped: bool = False
     """Whether `data` lacks text that was not written over."""
+    rank: int = -1
+    """Whose line it is, in a view of several logs; -1: there is only one log."""
+    ranks: tuple[int, ...] = ()
+    """The ranks that wrote this very line, where several are folded into one; with `rank`."""
 
     @property
     def end(self) -> int:

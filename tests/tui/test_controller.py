@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from rankdeck.run.state import RunPhase
 from rankdeck.run.store import RunStore
 from tests.tui.fake_run import wait_for, write_run
-from tui.controller import Controller, RunChanged, RunsChanged, WatchFailed
+from tui.controller import Controller, RunChanged, RunsChanged
 from tui.feed import RunFeed, RunsFeed
+from tui.watch import WatchFailed
 from tui.work import WorkPool
 
 if TYPE_CHECKING:

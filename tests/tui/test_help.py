@@ -14,7 +14,7 @@ from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.log_pane import LogPane
 from tui.widgets.rank_grid import RankGrid
-from tui.widgets.run_table import RunTable
+from tui.widgets.row_table import RowTable
 from tui.widgets.text_lines import TextLines
 
 
@@ -29,7 +29,7 @@ def _bound(owner: type) -> set[str]:
     ("owner", "scope"),
     [
         (RunsScreen, Scope.RUNS),
-        (RunTable, Scope.TABLE),
+        (RowTable, Scope.TABLE),
         (RunScreen, Scope.RUN),
         (NewJobScreen, Scope.FORM),
         (RankGrid, Scope.RANKS),
@@ -66,7 +66,7 @@ async def test_help_lists_exactly_the_keys_of_the_screen(home: Path, screen: typ
 def test_actions_exist() -> None:
     owners = {
         Scope.RUNS: RunsScreen,
-        Scope.TABLE: RunTable,
+        Scope.TABLE: RowTable,
         Scope.RUN: RunScreen,
         Scope.FORM: NewJobScreen,
         Scope.RANKS: RankGrid,

@@ -9,7 +9,6 @@ import pytest
 from rich.cells import cell_len
 
 from tests.tui.log_desk import Deck, Desk, numbered
-from tui.widgets.log_pane import LOG_KEYS, LogPane
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -233,14 +232,6 @@ async def test_the_mouse_moves_too(desk: Desk) -> None:
     await desk.pilot.mouse_down(view, offset=(view.size.width - 1, 0))
     assert desk.texts[0] == "line 1"
     assert not desk.pane.following
-
-
-def test_the_table_of_keys_is_what_is_bound() -> None:
-    bound = {key.action for key in LogPane.BINDINGS if not isinstance(key, tuple)}
-    assert bound == {action for _, action, _ in LOG_KEYS}
-    ids = [key.id for key in LogPane.BINDINGS if not isinstance(key, tuple)]
-    assert None not in ids
-    assert len(ids) == len(set(ids))
 
 
 async def test_wrapped_lines_are_moved_through_row_by_row(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from textual.app import App
 
 from rankdeck.run.node_state import RankState
 from rankdeck.run.view import RankView
-from tui.widgets.rank_grid import GLYPHS, GRID_KEYS, RankGrid
+from tui.widgets.rank_grid import GLYPHS, RankGrid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -217,8 +217,3 @@ async def test_resize_places_the_nodes_anew(desk: Desk) -> None:
     await desk.pilot.pause()
     assert len(desk.cursor) == 1
     assert sum(row.count("■") for row in desk.rows[1:]) == 512
-
-
-def test_the_table_of_keys_is_what_is_bound() -> None:
-    bound = {key.action for key in RankGrid.BINDINGS if not isinstance(key, tuple)}
-    assert bound == {action for _, action, _ in GRID_KEYS}

@@ -8,7 +8,7 @@ from textual import on
 from textual.containers import Vertical
 from textual.widgets import ContentSwitcher
 
-from tui.controller import RunChanged, WatchFailed
+from tui.controller import RunChanged
 from tui.keys import Scope, bindings, keys_of
 from tui.looks import safe
 from tui.screens.base import DeckScreen
@@ -22,6 +22,7 @@ from tui.screens.run_text import (
     silence_line,
     title_line,
 )
+from tui.watch import WatchFailed
 from tui.widgets.bars import KeyBar, LineBar, TitleBar
 from tui.widgets.log_pane import LogPane
 from tui.widgets.rank_grid import RankGrid

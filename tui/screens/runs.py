@@ -10,10 +10,11 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from rankdeck.run.state import RunPhase
-from tui.controller import RunsChanged, WatchFailed
+from tui.controller import RunsChanged
 from tui.keys import Scope, bindings, keys_of
 from tui.looks import Line, safe
 from tui.screens.base import DeckScreen
+from tui.watch import WatchFailed
 from tui.widgets.bars import KeyBar, TitleBar
 from tui.widgets.run_table import RunTable
 from tui.widgets.text_lines import TextLines

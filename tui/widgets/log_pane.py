@@ -18,7 +18,7 @@ from textual.worker import Worker, WorkerState, get_current_worker
 
 from rankdeck.errors import UserError
 from rankdeck.logs.file import Change
-from tui.widgets.log_keys import LOG_KEYS, bindings
+from tui.keys import Scope, bindings
 from tui.widgets.log_lines import safe_text
 from tui.widgets.log_search import ERRORS, Search, Wanted, wanted
 from tui.widgets.log_view import LogView
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from typing_extensions import Self
-
-__all__ = ["LOG_KEYS", "LogPane"]
 
 _INDEX_BUDGET = 4 << 20
 """Bytes of which lines are counted in one tick."""
@@ -63,7 +61,7 @@ class LogPane(Vertical):
     LogPane.-searching > #log-search { display: block; }
     """
     BINDING_GROUP_TITLE = "Log"
-    BINDINGS: ClassVar[list[BindingType]] = bindings()
+    BINDINGS = bindings(Scope.LOG)
 
     status: reactive[str] = reactive("", repaint=False)
     """Where the view is: `following · 182,331 lines`."""

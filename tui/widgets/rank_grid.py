@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -23,6 +22,7 @@ from textual.strip import Strip
 
 from rankdeck.run.node_state import RankState
 from rankdeck.text import age
+from tui.keys import Scope, bindings
 from tui.widgets.rank_layout import Piece, build_layout, short_name
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from rich.style import Style
     from textual import events
-    from textual.binding import BindingType
 
     from rankdeck.run.view import RankView
 
@@ -46,21 +45,6 @@ GLYPHS: dict[RankState, str] = {
     RankState.LOST: "?",
 }
 """One glyph for each state, one cell wide; each is told from the others without colour."""
-
-GRID_KEYS: tuple[tuple[str, str, str], ...] = (
-    ("left,h", "move(-1, 0)", "Rank before"),
-    ("right,l", "move(1, 0)", "Next rank"),
-    ("up,k", "move(0, -1)", "Row up"),
-    ("down,j", "move(0, 1)", "Row down"),
-    ("pageup", "page(-1)", "Page up"),
-    ("pagedown", "page(1)", "Page down"),
-    ("home,g", "edge(-1)", "First rank"),
-    ("end,G", "edge(1)", "Last rank"),
-    ("enter", "open", "Open the log"),
-)
-"""(keys, action, description) of the grid."""
-
-_IDS = ("left", "right", "up", "down", "page-up", "page-down", "first", "last", "open")
 
 
 class RankGrid(ScrollView, can_focus=True):
@@ -91,17 +75,7 @@ class RankGrid(ScrollView, can_focus=True):
         *(f"rank-grid--{state.value}" for state in RankState),
     }
     BINDING_GROUP_TITLE = "Ranks"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            keys,
-            action,
-            description,
-            id=f"grid.{name}",
-            show=name == "open",
-            tooltip=f"{description} in the grid of ranks" if name != "open" else "Open its log",
-        )
-        for (keys, action, description), name in zip(GRID_KEYS, _IDS, strict=True)
-    ]
+    BINDINGS = bindings(Scope.RANKS)
 
     selected: reactive[int] = reactive(0, repaint=False)
     """The rank under the cursor."""

@@ -1,0 +1,287 @@
+"""RowTable: rows of records with a cursor and marks; draws only what is seen, however many.
+
+A function of the records and the clock: a row is repainted only when its text has changed. What a
+table is about (columns, how a record reads) comes from its owner; it never sorts or filters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui.keys import Scope, bindings
+from tui.looks import Line, Piece, fit, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from textual import events
+
+_T = TypeVar("_T")
+_MARK = "▌"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column."""
+
+    name: str
+    title: str
+    width: int
+    """Cells; the least where `share` is given."""
+    share: int = 0
+    """Its part of the cells that are left, against the other columns' shares."""
+    most: int = 0
+    """No more cells than this; 0: as many as there are."""
+    right: bool = False
+    """Whether its text stands at the right."""
+    from_width: int = 0
+    """The table is at least this wide, or the column is left out."""
+
+
+class RowTable(ScrollView, Generic[_T], can_focus=True):
+    """A table of records."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "row-table--head",
+        "row-table--cursor",
+        "row-table--mark",
+    }
+    DEFAULT_CSS = """
+    RowTable { height: 1fr; scrollbar-size-horizontal: 0; overflow-x: hidden; }
+    RowTable > .row-table--head { color: $text-muted; text-style: bold; }
+    RowTable > .row-table--cursor { background: $primary 60%; color: $text; }
+    RowTable:focus > .row-table--cursor { background: $primary; color: $text; text-style: bold; }
+    RowTable > .row-table--mark { color: $warning; text-style: bold; }
+    """
+    BINDINGS = bindings(Scope.TABLE)
+
+    cursor: reactive[int] = reactive(0, repaint=False)
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+    class Opened(Message):
+        """The user wants to see the record under the cursor."""
+
+    class Marked(Message):
+        """Other rows are marked than before."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        key: Callable[[_T], str],
+        cells: Callable[[_T, float, Mapping[str, int]], Mapping[str, Piece]],
+        *,
+        id: str | None = None,  # noqa: A002 - the library's own name for it
+    ) -> None:
+        """An empty table.
+
+        Args:
+            columns: From left to right.
+            key: What tells one record from all others; cursor and marks stay on it.
+            cells: A record at a time (seconds since the epoch), as a styled piece for each
+                column; gets the columns' widths. Text from outside must have passed `safe`.
+            id: The widget's id.
+        """
+        super().__init__(id=id)
+        self._columns = tuple(columns)
+        self._key = key
+        self._cells = cells
+        self._rows: tuple[_T, ...] = ()
+        self._now = 0.0
+        self._drawn: dict[int, tuple[bool, bool, Line]] = {}
+        self._marks: frozenset[str] = frozenset()
+        self._mark_from = 0
+
+    # -- what it shows ----------------------------------------------------------------------
+
+    @property
+    def rows(self) -> tuple[_T, ...]:
+        """The records in the table, from the top."""
+        return self._rows
+
+    @property
+    def selected(self) -> _T | None:
+        """The record under the cursor."""
+        return self._rows[self.cursor] if self._rows else None
+
+    @property
+    def marked(self) -> tuple[_T, ...]:
+        """The marked records that are in the table, from the top."""
+        return tuple(row for row in self._rows if self._key(row) in self._marks)
+
+    @property
+    def chosen(self) -> tuple[_T, ...]:
+        """What an action is about: the marked records, else the one under the cursor."""
+        selected = self.selected
+        return self.marked or (() if selected is None else (selected,))
+
+    def show(self, rows: Sequence[_T], now: float) -> None:
+        """Show these records; the cursor stays on its record."""
+        selected = self.selected
+        self._rows = tuple(rows)
+        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        if selected is not None:
+            wanted = self._key(selected)
+            self.cursor = next(
+                (i for i, row in enumerate(self._rows) if self._key(row) == wanted), self.cursor
+            )
+        else:
+            self.cursor = self.validate_cursor(self.cursor)
+        self.tick(now)
+
+    def tick(self, now: float) -> None:
+        """Let the clocks in the table go on; only rows that look different are drawn."""
+        self._now = now
+        for y in range(self.size.height):
+            if self._state(y) != self._drawn.get(y):
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def select(self, key: str) -> bool:
+        """Put the cursor on a record; whether it is in the table."""
+        for index, row in enumerate(self._rows):
+            if self._key(row) == key:
+                self.cursor = index
+                return True
+        return False
+
+    def mark(self, keys: frozenset[str]) -> None:
+        """Mark exactly these."""
+        if keys != self._marks:
+            self._marks = keys
+            self.tick(self._now)
+            self.post_message(self.Marked())
+
+    # -- keys -------------------------------------------------------------------------------
+
+    def validate_cursor(self, cursor: int) -> int:
+        """Keep the cursor on a row."""
+        return max(0, min(cursor, len(self._rows) - 1))
+
+    def watch_cursor(self) -> None:
+        """Keep the cursor's row in sight."""
+        top, page = self.scroll_offset.y, max(1, self.size.height - 1)
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False)
+        elif self.cursor >= top + page:
+            self.scroll_to(y=self.cursor - page + 1, animate=False)
+        self.tick(self._now)
+        self.post_message(self.Moved())
+
+    def action_cursor(self, step: int) -> None:
+        """Move the cursor by `step` rows."""
+        self.cursor += step
+
+    def action_page(self, step: int) -> None:
+        """Move the cursor by a page."""
+        self.cursor += step * max(1, self.size.height - 2)
+
+    def action_edge(self, side: int) -> None:
+        """Move the cursor to the first (-1) or last row."""
+        self.cursor = 0 if side < 0 else len(self._rows) - 1
+
+    def action_mark(self) -> None:
+        """Mark the row, or unmark it, and go on to the next."""
+        selected = self.selected
+        if selected is not None:
+            self._mark_from = self.cursor
+            self.mark(self._marks ^ {self._key(selected)})
+            self.cursor += 1
+
+    def action_mark_range(self) -> None:
+        """Mark every row from the last one that was marked to this one."""
+        first, last = sorted((self._mark_from, self.cursor))
+        self.mark(self._marks | {self._key(row) for row in self._rows[first : last + 1]})
+
+    def action_mark_all(self) -> None:
+        """Mark every row, or none where all of them are marked."""
+        every = frozenset(map(self._key, self._rows))
+        self.mark(frozenset() if every <= self._marks else every)
+
+    def action_open(self) -> None:
+        """Open the record under the cursor."""
+        if self._rows:
+            self.post_message(self.Opened())
+
+    def on_click(self, event: events.Click) -> None:
+        """Select a row; a second click opens it."""
+        row = event.y - 1 + self.scroll_offset.y
+        if event.y > 0 and row < len(self._rows):
+            if event.chain > 1 and row == self.cursor:
+                self.action_open()
+            self.cursor = row
+
+    # -- drawing ----------------------------------------------------------------------------
+
+    def on_resize(self) -> None:
+        """Draw everything anew."""
+        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self._drawn.clear()
+        self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """What is seen has moved."""
+        super().watch_scroll_y(old_value, new_value)
+        self._drawn.clear()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One row of the screen."""
+        width = self.size.width
+        state = self._state(y)
+        self._drawn[y] = state
+        under_cursor, marked, line = state
+        style = self.rich_style
+        if y == 0:
+            style = self.get_component_rich_style("row-table--head")
+        elif under_cursor:
+            style = self.get_component_rich_style("row-table--cursor")
+            # colours of states do not show on the cursor's; mark and word remain
+            line = tuple((text, "") for text, _ in line)
+        strip = Strip(segments(line, style))
+        if marked:
+            mark = self.get_component_rich_style("row-table--mark")
+            strip = Strip.join([Strip(segments(((_MARK, ""),), mark)), strip.crop(1)])
+        return strip.extend_cell_length(width, style).crop(0, width)
+
+    def widths(self) -> dict[str, int]:
+        """Cells of each column that is shown at this width, in order."""
+        room = self.size.width
+        columns = [column for column in self._columns if room >= column.from_width]
+        left = room - 1 - sum(column.width + 1 for column in columns)
+        shares = sum(column.share for column in columns)
+        widths = {}
+        for column in columns:
+            extra = max(0, left) * column.share // shares if shares else 0
+            if column.most:
+                extra = min(extra, column.most - column.width)
+            left -= extra
+            shares -= column.share
+            widths[column.name] = column.width + extra
+        return widths
+
+    def _state(self, y: int) -> tuple[bool, bool, Line]:
+        """All that decides how a row of the screen looks: cursor, mark, text."""
+        if y == 0:
+            return False, False, self._line({c.name: (c.title, "") for c in self._columns})
+        index = y - 1 + self.scroll_offset.y
+        if index >= len(self._rows):
+            return False, False, ()
+        row = self._rows[index]
+        line = self._line(self._cells(row, self._now, self.widths()))
+        return index == self.cursor, self._key(row) in self._marks, line
+
+    def _line(self, cells: Mapping[str, Piece]) -> Line:
+        right = {column.name for column in self._columns if column.right}
+        pieces: list[Piece] = [(" ", "")]
+        for name, room in self.widths().items():
+            text, style = cells.get(name, ("", ""))
+            pieces += [(fit(text, room, right=name in right), style), (" ", "")]
+        return tuple(pieces)
