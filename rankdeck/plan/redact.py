@@ -10,6 +10,8 @@ import msgspec
 from rankdeck.project.secrets import is_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rankdeck.plan.records import LaunchPlan, NodePlan
 
 _OPTION = re.compile(r"--?([A-Za-z][A-Za-z0-9_-]*)")
@@ -44,6 +46,17 @@ def argv_words(plan: LaunchPlan, node: NodePlan) -> tuple[Word, ...]:
     return tuple(words)
 
 
+def secret_arguments(words: Sequence[str]) -> tuple[int, ...]:
+    """Which of these words of a command line hold a secret, by index."""
+    found = []
+    previous = ""
+    for index, word in enumerate(words):
+        if _word(word, previous, {}, "SECRET").secret:
+            found.append(index)
+        previous = word
+    return tuple(found)
+
+
 def _word(word: str, previous: str, hidden: dict[str, str], fallback: str) -> Word:
     if word in hidden:
         return Word(text="", secret=hidden[word])
@@ -55,6 +68,12 @@ def _word(word: str, previous: str, hidden: dict[str, str], fallback: str) -> Wo
     if is_secret("", word):
         return Word(text="", secret=fallback)
     return Word(text=word)
+
+
+def hidden_part(word: str, previous: str) -> str | None:
+    """The readable part of a word of any command line that holds a secret; None: it holds none."""
+    told = _word(word, previous, {}, "ARGUMENT")
+    return told.text if told.secret else None
 
 
 def _is_hidden(option: str, value: str) -> bool:
