@@ -5,7 +5,10 @@ Bytes in, bytes out; decoding and making safe is `sanitise`'s part.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_LINE = 16 * 1024
 """Bytes of one line that are handed out; what is longer is clipped."""
@@ -44,6 +47,21 @@ class LogLine(NamedTuple):
         if not self.clipped:
             return ""
         return f" … [{self.length:,} bytes{'' if self.exact else ' or more'}]"
+
+
+class Lines(list[LogLine]):
+    """Lines in order, and how far was looked for them.
+
+    Looking is bounded: there may be fewer lines than were asked for, and more of them beyond
+    `looked_to`. Ask again from there; it is as far as there is anything when all has been seen.
+    """
+
+    __slots__ = ("looked_to",)
+
+    def __init__(self, lines: Iterable[LogLine] = (), *, looked_to: int) -> None:
+        super().__init__(lines)
+        self.looked_to = looked_to
+        """Between the position asked about and this one, either way, these lines are all."""
 
 
 def last_state(line: bytes) -> bytes:

@@ -52,7 +52,7 @@ class Hit(NamedTuple):
     """One line that matches."""
 
     line: int
-    """Its number, from 0."""
+    """Its number, from 0; -1: nobody has counted so far yet."""
     offset: int
     """Where the line begins in the file."""
     at: int
@@ -99,7 +99,9 @@ def expression(text: str, *, ignore_case: bool = False) -> Query:
     return Query(text, needles, pattern, ignore_case and bool(needles), by_line)
 
 
-def search(file: LogFile, query: Query, start: int = 0, stop: int | None = None) -> Iterator[Step]:
+def search(
+    file: LogFile, query: Query, start: int = 0, stop: int | None = None, *, numbered: bool = True
+) -> Iterator[Step]:
     """Every matching line that begins from `start` on, in order, a step for each 256 KiB or so.
 
     Args:
@@ -107,9 +109,12 @@ def search(file: LogFile, query: Query, start: int = 0, stop: int | None = None)
         query: What to look for.
         start: The begin of a line.
         stop: Where to end; None: at the size of the file now.
+        numbered: Whether to count the lines before `start` where the index has not come yet;
+            otherwise hits have no number there.
     """
     end = file.size if stop is None else min(stop, file.size)
-    number = None if file.indexed_bytes >= end else _number_of(file, start)
+    counted = file.indexed_bytes >= end or not numbered
+    number = None if counted else _number_of(file, start)
     at, size = start, _STEP
     while at < end:
         text = file.read(at, min(size, end - at))
@@ -128,6 +133,51 @@ def search(file: LogFile, query: Query, start: int = 0, stop: int | None = None)
         yield Step(tuple(hits), at)
 
 
+def search_backward(file: LogFile, query: Query, start: int, stop: int) -> Iterator[Step]:
+    """Every matching line from `stop` down to `start`, a step for each 256 KiB or so.
+
+    Each step's hits are in order; the next step's are before them. Lines have numbers where the
+    index has come already.
+
+    Args:
+        file: The log.
+        query: What to look for.
+        start: The begin of a line, the first that is searched.
+        stop: The end of a line, the last that is searched.
+    """
+    end, size = min(stop, file.size), _STEP
+    while end > start:
+        begin = max(start, end - size)
+        text = file.read(begin, end - begin)
+        if len(text) < end - begin:
+            return
+        # whole lines only: the one that is cut off is read again with the piece before
+        cut = 0 if begin == start else text.find(b"\n", 0, len(text) - 1) + 1
+        if cut or begin == start:
+            hits, _ = _search_lines(file, query, text[cut:], len(text) - cut, begin + cut, None)
+            end, size = begin + cut, _STEP
+        elif size < _LONGEST:
+            size = _LONGEST
+            continue
+        else:
+            begin = _line_begin(file, start, end)
+            hits, _, _ = _search_long_line(file, query, begin, end, None)
+            end = begin
+        yield Step(tuple(hits), end)
+
+
+def _line_begin(file: LogFile, start: int, end: int) -> int:
+    """Where the line that ends at `end` begins, not before `start`."""
+    end -= 1
+    while end > start:
+        begin = max(start, end - _LONGEST)
+        found = file.read(begin, end - begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return start
+
+
 def _number_of(file: LogFile, offset: int) -> int:
     known = file.line_at(offset)
     if known is not None:
@@ -137,6 +187,10 @@ def _number_of(file: LogFile, offset: int) -> int:
         number += data.count(b"\n")
         at += len(data)
     return number
+
+
+def _known(number: int | None) -> int:
+    return -1 if number is None else number
 
 
 def _search_lines(
@@ -156,7 +210,7 @@ def _search_lines(
     counting, counted = number is not None, 0
     for begin, end, at, last in _matching_lines(text, stop, query):
         if number is None:
-            number = file.line_at(base + begin) or 0
+            number = _known(file.line_at(base + begin))
         else:
             number += text.count(b"\n", counted, begin)
         counted = begin
@@ -218,7 +272,7 @@ def _search_long_line(
         end = piece.find(b"\n")
         line = piece if end < 0 else piece[:end]
         if not hits and (span := query.find(line)) is not None:
-            known = number if number is not None else file.line_at(begin) or 0
+            known = number if number is not None else _known(file.line_at(begin))
             hits.append(Hit(known, begin, at + span[0], _excerpt(line, *span)))
         if end >= 0:
             return hits, None if number is None else number + 1, at + end + 1
