@@ -16,6 +16,7 @@ _BENCHMARKS = {
     "history": "benchmarks.history:measure",
     "codec": "benchmarks.history:encode_decode",
     "paint": "benchmarks.first_paint:measure",
+    "bytes": "benchmarks.terminal_bytes:measure",
     "ssh-connect": "benchmarks.ssh_fanout:connect",
     "ssh-authentication": "benchmarks.ssh_fanout:authentication",
     "ssh-bulk": "benchmarks.ssh_fanout:bulk",

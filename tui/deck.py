@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import App
 
 from rankdeck.config.settings import Settings
 from rankdeck.run.layout import RunDir
@@ -18,6 +17,7 @@ from tui.keys import Scope, bindings
 from tui.looks import safe
 from tui.places import place
 from tui.screens.runs import RunsScreen
+from tui.terminal.output import CellOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-class Deck(App[None]):
+class Deck(CellOutput):
     """The terminal interface."""
 
     TITLE = "rankdeck"
