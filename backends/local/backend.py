@@ -14,6 +14,7 @@ import msgspec
 from backends.local.options import OPTIONS
 from rankdeck.backend import AgentLiveness, BackendOption, Capability
 from rankdeck.backend_direct import DirectSession
+from rankdeck.command_log import executed
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.nodes.node import Node
 from rankdeck.run.process import host_name, start_time
@@ -142,8 +143,16 @@ class LocalBackend:
 
         try:
             command = _agent(run, sys.executable, "--sweep", run.id, node)
+            began = time.monotonic()
             done = subprocess.run(
                 command, capture_output=True, timeout=_SWEEP_SECONDS, check=True, cwd="/"
+            )
+            seconds = time.monotonic() - began
+            executed(
+                command,
+                why="end what the run has left behind",
+                seconds=seconds,
+                exit_code=done.returncode,
             )
             return tuple(msgspec.json.decode(done.stdout, type=list[int]))
         except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
@@ -168,8 +177,13 @@ class LocalBackend:
 
         for node in nodes:
             began = time.time()
-            done = subprocess.run(
-                ["/bin/sh", "-c", command], input=data, capture_output=True, cwd="/", check=False
+            words = ["/bin/sh", "-c", command]
+            done = subprocess.run(words, input=data, capture_output=True, cwd="/", check=False)
+            executed(
+                words,
+                why="look at this machine",
+                seconds=time.time() - began,
+                exit_code=done.returncode,
             )
             yield NodeAnswer(
                 node=node.name,
@@ -218,7 +232,7 @@ def _planned_for(run: RunDir, host: str) -> bool:
 
 
 def _spawn(argv: list[str], environ: dict[str, str], log: str) -> int:
-    return os.posix_spawn(
+    pid = os.posix_spawn(
         argv[0],
         argv,
         environ,
@@ -240,6 +254,8 @@ def _spawn(argv: list[str], environ: dict[str, str], log: str) -> int:
             signal.SIGXFSZ,
         ],
     )
+    executed(argv, why="start the agent")
+    return pid
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from backends.mpi.folder import JobRecord
+from rankdeck.command_log import executed
 from rankdeck.run.process import host_name, start_time
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def start_job(argv: list[str], environ: Mapping[str, str], log: str) -> Job:
         setsigmask=[],
         setsigdef=_DEFAULTED,
     )
+    executed(argv, why="start the agents of all nodes")
     return Job(JobRecord(pid, start_time(pid) or 0, host_name()))
 
 

@@ -6,11 +6,13 @@ import re
 import shlex
 import shutil
 import subprocess
+import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from rankdeck.command_log import executed
 from rankdeck.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -54,9 +56,11 @@ def find_mpirun(given: str, environ: Mapping[str, str]) -> MpiRun:
             "install Open MPI, load its module, or name it with --mpirun",
             exit_code=ExitCode.UNUSABLE,
         )
+    began = time.monotonic()
+    command = [program, "--version"]
     try:
         done = subprocess.run(
-            [program, "--version"],
+            command,
             capture_output=True,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
@@ -69,6 +73,8 @@ def find_mpirun(given: str, environ: Mapping[str, str]) -> MpiRun:
             "name another one with --mpirun",
             exit_code=ExitCode.UNUSABLE,
         ) from error
+    seconds = time.monotonic() - began
+    executed(command, why="learn whose mpirun it is", seconds=seconds, exit_code=done.returncode)
     return identify(program, done.stdout.decode(errors="replace"))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rankdeck.backend_reports import Swept
+from rankdeck.command_log import executed
 from rankdeck.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class Sweeping:
             return
         try:
             with open(self._output(node), "wb") as output, open(self._errors(node), "wb") as errors:
+                command = self._command(node)
                 process = subprocess.Popen(
-                    self._command(node),
+                    command,
                     env=dict(self._environ),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -58,6 +60,7 @@ class Sweeping:
         except (OSError, UserError) as error:
             self._failed.append(self._unknown(node, str(error)))
             return
+        executed(command, why="end what the run has left behind", host=node)
         self._sweeps[node] = _Sweep(process, deadline)
 
     def answers(self) -> Sequence[Swept]:

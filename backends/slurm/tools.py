@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from rankdeck.command_log import executed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,6 +58,13 @@ class Slurm:
 
     def ask(self, *command: str, timeout: float = _TIMEOUT) -> Answer:
         """Run a program to its end. A program that is missing or too slow is an answer too."""
+        began = time.monotonic()
+        answer = self._ask(command, timeout)
+        seconds = time.monotonic() - began
+        executed(command, why="ask Slurm", seconds=seconds, exit_code=answer.code)
+        return answer
+
+    def _ask(self, command: Sequence[str], timeout: float) -> Answer:
         try:
             done = subprocess.run(
                 command,
@@ -95,7 +105,7 @@ class Slurm:
             for name, value in self.environ.items()
             if not (name.startswith("SBATCH_") and name[len("SBATCH_") :] in _SAID)
         }
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             env={**environ, **marks},
             stdin=subprocess.DEVNULL,
@@ -105,6 +115,8 @@ class Slurm:
             start_new_session=True,
             cwd="/",
         )
+        executed(command, why="submit the run to Slurm")
+        return process
 
     def _for_answers(self) -> dict[str, str]:
         return {**self.environ, "LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}

@@ -16,6 +16,7 @@ import msgspec
 
 from rankdeck.agent_order import AgentOrder
 from rankdeck.backend import SessionContext
+from rankdeck.command_log import executed
 from rankdeck.run.layout import RunDir
 from rankdeck.run.spawn import IDENTITY
 
@@ -78,6 +79,7 @@ def look_for_leftovers(
         os.close(reading)
     with open(writing, "wb") as stream:
         stream.write(msgspec.json.encode(task))
+    executed([sys.executable, "-c", _START], why="look for what the run has left behind")
     return pid
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from backends.ssh.link import LinkError, LinkFault
 from backends.ssh.openssh_faults import lost_from
+from rankdeck.command_log import executed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ class Session:
             bufsize=0,
             start_new_session=True,
         )
+        executed(argv, why="connect", host=host)
         self._changed = threading.Condition()
         self._login = b""
         self._tail = b""

@@ -18,6 +18,7 @@ from backends.ssh.link import LinkError, LinkFault
 from backends.ssh.openssh_faults import fault_from
 from backends.ssh.openssh_process import Session
 from backends.ssh.retry import with_retries
+from rankdeck.command_log import executed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,6 +102,7 @@ class OpensshLink:
         if session is None:
             raise LinkError(LinkFault.LOST, f"the connection to {self.host} was closed")
         session.begin(command)
+        executed([command], why="over the connection", host=self.host)
         return session
 
     def _open(self, deadline: float) -> Session:

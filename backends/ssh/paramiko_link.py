@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from backends.ssh.inbox import Inbox
 from backends.ssh.lean_paramiko import paramiko
 from backends.ssh.link import LinkError, LinkFault
+from rankdeck.command_log import executed
 
 if TYPE_CHECKING:
     from backends.ssh.paramiko_wire import QuickTransport
@@ -42,6 +43,7 @@ class ParamikoLink:
         except (paramiko.SSHException, EOFError, OSError) as error:
             stream.close()
             raise self._failed(error) from error
+        executed([command], why="over the connection", host=self.host)
         return stream
 
     def _failed(self, error: Exception) -> LinkError:

@@ -19,9 +19,10 @@ from backends.ssh.keys import with_jumps
 from backends.ssh.link import LinkError, LinkFault
 from backends.ssh.retry import with_retries
 from backends.ssh.wire import Wire, open_command, open_tcp
+from rankdeck.command_log import executed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from backends.ssh.handshake import Engine
     from backends.ssh.host_config import HostConfig
@@ -52,7 +53,15 @@ class ParamikoTransport:
         config = self._resolver.resolve(node)
         if why_openssh(config, self._host_keys):
             return self._by_program().connect(node)
-        transport, wire = self._connect(config, self._way(config))
+        began = time.monotonic()
+        way = self._way(config)
+        transport, wire = self._connect(config, way)
+        executed(
+            _as_ssh(config, way),
+            why="connect, without that program",
+            host=node.name,
+            seconds=time.monotonic() - began,
+        )
         return self._engine().link(node.name, transport, wire)
 
     def host_key(self, node: Node) -> HostKey:
@@ -180,6 +189,16 @@ class _Jump:
         if self.transport is not None:
             with suppress(Exception):
                 self.transport.close()
+
+
+def _as_ssh(config: HostConfig, way: Sequence[HostConfig]) -> list[str]:
+    """What somebody would type for the same connection."""
+    jumps = ["-J", ",".join(_address(jump) for jump in way)] if way else []
+    return ["ssh", *jumps, "-p", str(config.port), f"{config.user}@{config.hostname}"]
+
+
+def _address(config: HostConfig) -> str:
+    return f"{config.user}@{config.hostname}:{config.port}"
 
 
 def _again(error: LinkError) -> LinkError:

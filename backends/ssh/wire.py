@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from backends.ssh.link import LinkError, LinkFault
+from rankdeck.command_log import executed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -307,4 +308,5 @@ def open_command(config: HostConfig) -> tuple[socket.socket, subprocess.Popen[by
         ) from error
     finally:
         theirs.close()
+    executed(["sh", "-c", f"exec {config.proxy_command}"], why="ProxyCommand", host=config.name)
     return ours, process

@@ -117,7 +117,11 @@ def read_sinfo(environ: Mapping[str, str], timeout: float = _TIMEOUT) -> tuple[S
     """
     # imported late: only those who ask Slurm pay for it
     import subprocess
+    import time
 
+    from rankdeck.command_log import executed
+
+    began = time.monotonic()
     command = ["sinfo", "--noheader", "--Node", "--format", FORMAT]
     try:
         done = subprocess.run(
@@ -136,6 +140,8 @@ def read_sinfo(environ: Mapping[str, str], timeout: float = _TIMEOUT) -> tuple[S
         raise _failed(message, "is slurmctld running? try: scontrol ping") from error
     except OSError as error:
         raise _failed(f"sinfo cannot be started: {error.strerror}") from error
+    seconds = time.monotonic() - began
+    executed(command, why="ask Slurm for its nodes", seconds=seconds, exit_code=done.returncode)
     if done.returncode:
         said = " ".join(done.stderr.decode(errors="replace").split()[:40])
         raise _failed(f"sinfo failed: {said or f'exit code {done.returncode}'}")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rankdeck.command_log import executed
 from rankdeck.run.files import write_atomic
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def _git(project: Path, *arguments: str) -> bytes | None:
     """Output of a git command, None if it failed. Runs no program the repository names."""
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(project), *arguments]
     environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat"}
+    began = time.monotonic()
     try:
         done = subprocess.run(
             command,
@@ -121,6 +123,8 @@ def _git(project: Path, *arguments: str) -> bytes | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
+    seconds = time.monotonic() - began
+    executed(command, why="record the code", seconds=seconds, exit_code=done.returncode)
     return done.stdout if done.returncode == 0 else None
 
 

@@ -39,7 +39,9 @@ class WaitingSupervisor:
         """Give it its run, and what only it may know; False when it is not there any more."""
         message = os.fsencode(run_path) + (b"\0" + secrets if secrets else b"")
         try:
-            return os.write(self._pipe, message) == len(message)
+            told = os.write(self._pipe, message) == len(message)
+            _record(run_path)
+            return told
         except BrokenPipeError:
             return False
         finally:
@@ -103,9 +105,18 @@ def spawn_supervisor(run_path: str, log_path: str) -> int:
     """Start a supervisor for a run that is there; returns its pid."""
     stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return _spawn([run_path], stdin, log_path)
+        pid = _spawn([run_path], stdin, log_path)
+        _record(run_path)
+        return pid
     finally:
         os.close(stdin)
+
+
+def _record(run_path: str) -> None:
+    # late: a run is already on its way when this is imported
+    from rankdeck.command_log import executed
+
+    executed(supervisor_command(run_path), why="supervise the run")
 
 
 def _spawn(arguments: list[str], stdin: int, output: str) -> int:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rankdeck.backend import SessionContext, load_backend
+from rankdeck.command_log import keep_in
 from rankdeck.run.conductor import Conductor
 from rankdeck.run.events import Event, EventKind
 from rankdeck.run.journal import Journal
@@ -206,6 +207,7 @@ def main(arguments: list[str]) -> None:
     # held until the process ends
     if acquire_lock(run.supervisor_lock) is None:
         return
+    keep_in(run.path)
     Supervisor(run, secrets).conduct()
 
 
