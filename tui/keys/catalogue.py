@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 from tui.keys.record import Key, Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual.binding import Binding
 
 _MODULES: dict[Scope, str] = {
@@ -20,6 +23,10 @@ _MODULES: dict[Scope, str] = {
     Scope.RANKS: "ranks",
     Scope.LOG: "log",
     Scope.CURVES: "curves",
+    Scope.NODE_LOAD: "run",
+    Scope.EVENTS: "run",
+    Scope.FAILURE: "run",
+    Scope.SIGNAL: "run",
     Scope.NODES: "nodes",
     Scope.TEMPLATES: "library",
     Scope.WORKSPACES: "library",
@@ -35,10 +42,61 @@ _MODULES: dict[Scope, str] = {
 """Which module of this package has the keys of a scope; a screen imports only its own."""
 
 
+_ON_SCREEN: dict[Scope, tuple[Scope, ...]] = {
+    Scope.RUNS: (Scope.TABLE, Scope.TEXT),
+    Scope.FORM: (Scope.TEXT,),
+    Scope.RUN: (
+        *(Scope.RANKS, Scope.LOG, Scope.CURVES, Scope.TEXT),
+        *(Scope.NODE_LOAD, Scope.EVENTS, Scope.FAILURE),
+    ),
+    Scope.NODES: (Scope.TABLE,),
+    Scope.TEMPLATES: (Scope.TABLE,),
+    Scope.WORKSPACES: (Scope.TABLE,),
+    Scope.SETTINGS: (Scope.TABLE,),
+    Scope.COMMANDS: (Scope.TABLE,),
+}
+"""Which panes a screen has: their keys are valid together with its own."""
+
+_own: dict[str, str] = {}
+
+
+def use_keymap(keys: Mapping[str, str]) -> None:
+    """Give rows other keys, by id. Must come before any screen or widget is imported."""
+    _own.clear()
+    _own.update(keys)
+    _of.cache_clear()
+
+
 @cache
 def _of(scope: Scope) -> tuple[Key, ...]:
     table: tuple[Key, ...] = import_module(f"tui.keys.{_MODULES[scope]}").KEYS
-    return tuple(key for key in table if key.scope is scope)
+    return tuple(_owned(key) for key in table if key.scope is scope)
+
+
+def _owned(key: Key) -> Key:
+    if key.id not in _own:
+        return key
+    from tui.keys.naming import shown_keys
+
+    return replace(key, keys=_own[key.id], shown=shown_keys(_own[key.id]))
+
+
+def key_of(key_id: str) -> Key | None:
+    """The row of that id."""
+    name = key_id.partition(".")[0].upper()
+    if name not in Scope.__members__:
+        return None
+    return next((key for key in _of(Scope[name]) if key.id == key_id), None)
+
+
+def together(one: Scope, other: Scope) -> bool:
+    """Whether keys of both scopes can be valid at the same time."""
+    if one is other:
+        return True
+    if Scope.EVERYWHERE in (one, other):
+        alone = (Scope.CONFIRM, Scope.SECRET, Scope.PROMPT, Scope.MENU, Scope.HELP)
+        return one not in alone and other not in alone
+    return other in _ON_SCREEN.get(one, ()) or one in _ON_SCREEN.get(other, ())
 
 
 def keys_of(*scopes: Scope) -> tuple[Key, ...]:

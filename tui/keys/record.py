@@ -18,6 +18,10 @@ class Scope(str, Enum):
     RANKS = "Rank grid"
     LOG = "Log"
     CURVES = "Curves"
+    NODE_LOAD = "Nodes of a run"
+    EVENTS = "Events of a run"
+    FAILURE = "Failure"
+    SIGNAL = "Signals"
     NODES = "Nodes"
     TEMPLATES = "Templates"
     WORKSPACES = "Workspaces"
@@ -50,9 +54,12 @@ class Key:
     """Whether the key bar shows it (the first ones win when there is no room)."""
     priority: bool = False
     """Whether it is tried before the focused widget."""
+    writes: bool = False
+    """Whether it changes anything outside; a deck that is read-only refuses it."""
 
     @property
     def id(self) -> str:
         """Its name in a keymap file: `run.pane-log`."""
-        action = re.sub(r"\W+", "-", self.action.replace("-1", "back")).strip("-")
+        action = re.sub(r"-(\d)", r"back-\1", self.action.replace("-1", "back"))
+        action = re.sub(r"\W+", "-", action).strip("-")
         return f"{self.scope.name.lower()}.{action.lower().replace('_', '-')}"
