@@ -16,10 +16,6 @@ from rankdeck.text import mentions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rankdeck.backend import Backend
-    from rankdeck.job.spec import JobSpec
-    from rankdeck.nodes.node import Node
-    from rankdeck.plan.records import LaunchPlan
     from rankdeck.probe.verdict import NodeCheck
 
 _COLOURS = {"ok": "green", "warning": "yellow", "fails": "red", "unknown": "yellow"}
@@ -42,6 +38,7 @@ def check_command(target: str | None, as_json: bool, **options: Any) -> None:
     from rankdeck.cli.asking import terminal_ask
     from rankdeck.cli.run import resolve
     from rankdeck.plan.build import build_plan
+    from rankdeck.probe.checking import NodeCheckup
 
     spec = resolve(target, draft_from(options))
     backend = load_backend(spec.backend)
@@ -54,7 +51,8 @@ def check_command(target: str | None, as_json: bool, **options: Any) -> None:
     except UserError as error:
         # told, but no reason not to look at the nodes that can be reached
         refused = error
-    checks = _check_nodes(backend, spec, nodes, plan, secrets)
+    checkup = NodeCheckup(backend, spec, nodes, plan)
+    checks = checkup.judge(() if checkup.impossible else tuple(checkup.ask(secrets)))
     if as_json:
         problem = None if refused is None else refused.message
         print_json({"backend": spec.backend, "problem": problem, "nodes": checks})
@@ -66,65 +64,6 @@ def check_command(target: str | None, as_json: bool, **options: Any) -> None:
         raise refused
     if any(check.result == "fails" for check in checks):
         sys.exit(ExitCode.UNUSABLE)
-
-
-def _check_nodes(
-    backend: Backend,
-    spec: JobSpec,
-    nodes: Sequence[Node],
-    plan: LaunchPlan,
-    secrets: Mapping[str, str],
-) -> tuple[NodeCheck, ...]:
-    """The nodes' results, in rank order."""
-    from rankdeck.backend_reach import ReachesNodes
-    from rankdeck.probe.script import probe_command, probe_input
-    from rankdeck.probe.verdict import NodeCheck, Wanted, judge
-
-    if any(node.placeholder for node in nodes):
-        why = "the scheduler has not chosen it yet"
-        return tuple(_not_looked_at(node, why) for node in nodes)
-    if not isinstance(backend, ReachesNodes):
-        why = f"the {backend.name} backend reaches its nodes only while a job runs"
-        return tuple(_not_looked_at(node, why) for node in nodes)
-    first = plan.nodes[0]
-    arguments = {"folder": _node_folder(backend, spec), "paths": _needed_paths(nodes, plan)}
-    answers = {
-        answer.node: answer
-        for answer in backend.run_on_nodes(
-            spec, nodes, secrets, probe_command(first.python), probe_input("facts", arguments)
-        )
-    }
-    module = (plan.requires_module or "").partition(".")[0] or None
-    checks = judge(
-        [answers[node.name] for node in nodes if node.name in answers],
-        Wanted(python=first.python, module=module),
-    )
-    found = {check.node: check for check in checks}
-    missing = NodeCheck(node="", result="fails", failures=("no answer came",))
-    return tuple(found.get(node.name, missing) for node in nodes)
-
-
-def _not_looked_at(node: Node, why: str) -> NodeCheck:
-    from rankdeck.probe.verdict import NodeCheck
-
-    return NodeCheck(node=node.name, result="unknown", warnings=(why,))
-
-
-def _node_folder(backend: Backend, spec: JobSpec) -> str:
-    """Where a run's files go on the nodes: the backend's own choice, else the state directory."""
-    from rankdeck.run.layout import rankdeck_home
-
-    default = next((o.default for o in backend.options if o.name == "node_dir"), None)
-    folder = spec.backend_options.get("node_dir", default)
-    return str(folder) if folder else str(rankdeck_home())
-
-
-def _needed_paths(nodes: Sequence[Node], plan: LaunchPlan) -> list[str]:
-    """The files that must be there; a project that is copied there need not be."""
-    if any(node.project for node in nodes):
-        return []
-    first = plan.nodes[0]
-    return [path for path in dict.fromkeys((first.cwd, first.entry)) if path]
 
 
 def _row(check: NodeCheck) -> tuple[str, ...]:

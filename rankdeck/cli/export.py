@@ -58,12 +58,11 @@ def _plan_of(target: str, draft: JobDraft) -> LaunchPlan:
 
 
 def _batch_script(plan: LaunchPlan) -> str:
-    from rankdeck.backend import load_backend
+    from rankdeck.plan.preview import batch_script
 
-    writer = getattr(load_backend(plan.backend), "batch_script", None)
-    if writer is None:
+    text = batch_script(plan, rankdeck_home())
+    if text is None:
         raise UserError(
             f"the {plan.backend} backend submits no batch script", "choose --backend slurm"
         )
-    text: str = writer(plan, rankdeck_home())
     return text

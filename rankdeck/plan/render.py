@@ -22,8 +22,16 @@ _HAND_PORT = "29500"
 
 def render_plan(plan: LaunchPlan) -> str:
     """Exactly what would be executed, node by node; text for a terminal, not for a shell."""
+    lines = [f"{label + ':':<12}{_printable(value)}" for label, value in plan_facts(plan)]
+    for node in plan.nodes:
+        lines += ["", *node_lines(plan, node)]
+    return "\n".join(lines)
+
+
+def plan_facts(plan: LaunchPlan) -> tuple[tuple[str, str], ...]:
+    """What holds for the whole run: a label and a text each."""
     port = str(plan.master_port) if plan.master_port else "a free port, chosen at start"
-    facts = [
+    return (
         ("run", plan.name),
         ("backend", plan.backend),
         ("launcher", plan.launcher),
@@ -34,11 +42,7 @@ def render_plan(plan: LaunchPlan) -> str:
         ("time limit", duration_text(plan.time_limit) if plan.time_limit else "none"),
         ("restarts", str(plan.max_restarts)),
         ("grace", duration_text(plan.grace)),
-    ]
-    lines = [f"{label + ':':<12}{_printable(value)}" for label, value in facts]
-    for node in plan.nodes:
-        lines += ["", *_node_lines(plan, node)]
-    return "\n".join(lines)
+    )
 
 
 def command_scripts(plan: LaunchPlan) -> dict[str, str]:
@@ -81,7 +85,8 @@ def _where(node: NodePlan) -> str:
     return f"{node.name}, reached as {how}" if how else node.name
 
 
-def _node_lines(plan: LaunchPlan, node: NodePlan) -> list[str]:
+def node_lines(plan: LaunchPlan, node: NodePlan) -> list[str]:
+    """Exactly what one node would execute: who it is, where, with what, and the command."""
     last = node.first_rank + node.nproc - 1
     ranks = f"rank {last}" if node.nproc == 1 else f"ranks {node.first_rank}-{last}"
     words = [

@@ -5,11 +5,13 @@ Standard library only, Python 3.8, no imports of ours; looks, changes nothing.
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import time
 
@@ -30,6 +32,9 @@ def main(arguments: dict[str, Any]) -> None:
             name.startswith("nvidia") and name[6:].isdigit() for name in os.listdir("/dev")
         ),
         "free": free_bytes(arguments.get("folder") or "/tmp"),
+        "output_free": free_bytes(arguments.get("output") or "/tmp"),
+        "busy_ports": [port for port in arguments.get("ports", []) if not port_free(port)],
+        "busy_gpus": busy_gpus(),
         "missing": [path for path in arguments.get("paths", []) if not os.path.exists(path)],
     }
     facts["clock"] = time.time()
@@ -50,6 +55,29 @@ def torch_version() -> str | None:
         if found:
             return found.group(1)
     return "unknown"
+
+
+def port_free(port: int) -> bool:
+    """Whether a server could listen on the port; what cannot be told counts as free."""
+    with socket.socket(socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+def busy_gpus() -> int | None:
+    """How many GPUs a program computes on now; None: it cannot be told."""
+    words = ["nvidia-smi", "--query-compute-apps=gpu_uuid", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(
+            words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return len({line for line in told.stdout.splitlines() if line.startswith(b"GPU-")})
 
 
 def free_bytes(folder: str) -> int | None:

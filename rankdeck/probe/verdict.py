@@ -33,6 +33,12 @@ class NodeFacts(msgspec.Struct, frozen=True):
     missing: tuple[str, ...]
     """Of the paths the job needs, those that are not there."""
     clock: float
+    output_free: int | None = None
+    """Bytes free where the job's own output would go; null: unknown."""
+    busy_ports: tuple[int, ...] = ()
+    """Of the ports the job names, those that something listens on."""
+    busy_gpus: int | None = None
+    """GPUs that something computes on; null: unknown."""
 
 
 class NodeCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +54,8 @@ class NodeCheck(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     hint: str = ""
+    concerns: dict[str, str] = msgspec.field(default_factory=dict)
+    """By failure or warning: the job's field that it is about."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +64,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     module: str | None
     """A module the interpreter must have."""
+    entry: str = ""
+    """The file the job runs."""
+    master: str = ""
+    """The node whose ports the job needs."""
 
 
 def judge(answers: Sequence[NodeAnswer], wanted: Wanted) -> tuple[NodeCheck, ...]:
@@ -84,21 +96,57 @@ def _one(answer: NodeAnswer, wanted: Wanted) -> NodeCheck:
     if facts is None:
         last = (answer.error_text.strip().splitlines() or ["it said nothing"])[-1]
         return _failed(answer, "probe", f"the node could not be looked at: {last[:200]}")
-    failures = [f"{path} is not there" for path in facts.missing]
-    warnings = []
+    remarks = _Remarks()
+    for path in facts.missing:
+        remarks.fail("entry" if path == wanted.entry else "project", f"{path} is not there")
     if "/" in wanted.python and facts.python != wanted.python:
-        failures.append(f"the interpreter {wanted.python} is not there")
+        remarks.fail("python", f"the interpreter {wanted.python} is not there")
     elif wanted.module == "torch" and facts.torch is None:
-        failures.append(f"{facts.python} has no torch")
+        remarks.fail("python", f"{facts.python} has no torch")
+    if answer.node == wanted.master:
+        for port in facts.busy_ports:
+            remarks.fail("master_port", f"port {port} is taken")
     if facts.free is not None and facts.free < _LEAST_FREE:
-        warnings.append(f"only {size(facts.free)} are free for logs")
+        remarks.warn("", f"only {size(facts.free)} are free for logs")
+    if facts.output_free is not None and facts.output_free < _LEAST_FREE:
+        remarks.warn("output_dir", f"only {size(facts.output_free)} are free for its output")
+    if facts.busy_gpus:
+        remarks.warn("nproc_per_node", f"{facts.busy_gpus} of its {facts.gpus} GPUs are in use")
     ahead = _ahead(facts.clock, answer)
     if abs(ahead) > _CLOCK_SECONDS:
         way = "ahead of" if ahead > 0 else "behind"
-        warnings.append(f"its clock is {abs(ahead):.1f} s {way} this machine's")
-    return _checked(
-        NodeCheck(node=answer.node, result="", facts=facts, clock_ahead=ahead), failures, warnings
-    )
+        remarks.warn("", f"its clock is {abs(ahead):.1f} s {way} this machine's")
+    check = NodeCheck(node=answer.node, result="", facts=facts, clock_ahead=ahead)
+    return remarks.put_into(check)
+
+
+class _Remarks:
+    """What is found on a node, and which field of the job each thing is about."""
+
+    def __init__(self) -> None:
+        self._failures: list[str] = []
+        self._warnings: list[str] = []
+        self._concerns: dict[str, str] = {}
+
+    def fail(self, field: str, text: str) -> None:
+        self._failures.append(text)
+        self._concerns[text] = field
+
+    def warn(self, field: str, text: str) -> None:
+        self._warnings.append(text)
+        self._concerns[text] = field
+
+    def put_into(self, check: NodeCheck) -> NodeCheck:
+        """The check with these remarks after its own."""
+        failures = (*check.failures, *self._failures)
+        warnings = (*check.warnings, *self._warnings)
+        return msgspec.structs.replace(
+            check,
+            result="fails" if failures else "warning" if warnings else "ok",
+            failures=failures,
+            warnings=warnings,
+            concerns={**check.concerns, **self._concerns},
+        )
 
 
 def _ahead(clock: float, answer: NodeAnswer) -> float:
@@ -112,20 +160,13 @@ def _compared(check: NodeCheck, most: dict[str, str | None], count: int) -> Node
     facts = check.facts
     if facts is None or count < 2:
         return check
-    warnings = list(check.warnings)
+    remarks = _Remarks()
     own = {"torch": facts.torch, "Python": _minor(facts.version)}
     for name, value in own.items():
         usual = most[name]
         if value is not None and usual is not None and value != usual:
-            warnings.append(f"{name} {value}, most others have {usual}")
-    return _checked(check, list(check.failures), warnings)
-
-
-def _checked(check: NodeCheck, failures: list[str], warnings: list[str]) -> NodeCheck:
-    result = "fails" if failures else "warning" if warnings else "ok"
-    return msgspec.structs.replace(
-        check, result=result, failures=tuple(failures), warnings=tuple(warnings)
-    )
+            remarks.warn("python", f"{name} {value}, most others have {usual}")
+    return remarks.put_into(check)
 
 
 def _failed(answer: NodeAnswer, category: str, why: str) -> NodeCheck:
