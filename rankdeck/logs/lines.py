@@ -52,16 +52,18 @@ class LogLine(NamedTuple):
 class Lines(list[LogLine]):
     """Lines in order, and how far was looked for them.
 
-    Looking is bounded: there may be fewer lines than were asked for, and more of them beyond
-    `looked_to`. Ask again from there; it is as far as there is anything when all has been seen.
+    Looking is bounded, so there may be fewer lines than were asked for and still `more`.
     """
 
-    __slots__ = ("looked_to",)
+    __slots__ = ("looked_to", "more")
 
-    def __init__(self, lines: Iterable[LogLine] = (), *, looked_to: int) -> None:
+    def __init__(self, lines: Iterable[LogLine] = (), *, looked_to: int, more: bool) -> None:
         super().__init__(lines)
         self.looked_to = looked_to
-        """Between the position asked about and this one, either way, these lines are all."""
+        """Ask again from here: every line between the position asked about and here is among
+        these. Going forward that is the begin of a last line that is not ended, as it goes on."""
+        self.more = more
+        """Whether there is anything beyond `looked_to` that has not been looked at."""
 
 
 def last_state(line: bytes) -> bytes:

@@ -86,17 +86,19 @@ class FileSource:
 
     def after(self, position: int, count: int) -> Lines:
         """Up to `count` lines from the one that begins at `position`."""
+        size = self.size
         lines = self.file.after(position, count)
-        if len(lines) >= count or (lines and not lines[-1].exact):
-            return Lines(lines, looked_to=lines[-1].end if lines else position)
-        return Lines(lines, looked_to=max(position, self.size))
+        if not lines:
+            return Lines(looked_to=position, more=position < size and count <= 0)
+        last = lines[-1]
+        return Lines(lines, looked_to=last.end if last.ended else last.offset, more=last.end < size)
 
     def before(self, position: int, count: int) -> Lines:
         """Up to `count` lines that end at `position` or before."""
         lines = self.file.before(position, count)
         if not lines:
-            return Lines(looked_to=0 if count > 0 else position)
-        return Lines(lines, looked_to=lines[0].offset)
+            return Lines(looked_to=position, more=position > 0 and count <= 0)
+        return Lines(lines, looked_to=lines[0].offset, more=lines[0].offset > 0)
 
     def line_at(self, position: int) -> int | None:
         """The number of the line at this position; None: not counted yet."""

@@ -3,7 +3,7 @@
 A *position* is a place in the source, from 0 to `size`: for one file the byte offset, for others
 what they choose, as long as it grows from line to line and a line keeps its own while the source
 only grows; so a percentage is `position / size`. A line's is `LogLine.offset`; `LogLine.end` is
-at or before the next line's. Looking is bounded: see `Lines.looked_to`.
+at or before the next line's. Looking is bounded: see `Lines`.
 """
 
 from __future__ import annotations
@@ -70,14 +70,13 @@ class LogSource(Protocol):
     def after(self, position: int, count: int) -> Lines:
         """Up to `count` lines, the first that begin at `position` or later.
 
-        `position` is that of a line, the end of one, one that was looked to, 0 or `size`. There
-        are no more lines (yet) when fewer come and `looked_to` is `size`.
+        `position` is that of a line, the end of one, one that was looked to, 0 or `size`.
         """
 
     def before(self, position: int, count: int) -> Lines:
         """Up to `count` lines, the last that end at `position` or earlier, in order.
 
-        `position` is as for `after`. There are no more lines when fewer come and `looked_to` is 0.
+        `position` is as for `after`.
         """
 
     def line_at(self, position: int) -> int | None:

@@ -1,0 +1,258 @@
+"""FilteredSource: the lines of another source that match some queries and not others.
+
+What is matched is what is shown: of a line written over with carriage returns its last state; a
+clipped line is looked through whole. Nothing is read before it is asked for, and no call looks
+for longer than its budget, so the end of a log of any size is there at once.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rankdeck.logs.lines import Lines
+from rankdeck.logs.search import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rankdeck.logs.handle import Change
+    from rankdeck.logs.lines import LogLine
+    from rankdeck.logs.search import Step
+    from rankdeck.logs.source import LogSource, Origin
+
+_BUDGET = 0.05
+"""Seconds that one call may look."""
+_BATCH = 256
+_MANY = 64
+"""So many hits in a step, and reading all lines of it is cheaper than fetching each hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which lines to show."""
+
+    wanted: tuple[Query, ...] = ()
+    """All of these must match."""
+    unwanted: tuple[Query, ...] = ()
+    """None of these may match."""
+
+    def pass_text(self, text: bytes) -> bool:
+        """Whether a line with this text is shown."""
+        return all(query.find(text) is not None for query in self.wanted) and not any(
+            query.find(text) is not None for query in self.unwanted
+        )
+
+    @property
+    def quickest(self) -> Query | None:
+        """What finds all candidates quickly, and others too; None: every line must be read."""
+        literal = [query for query in self.wanted if query.needles]
+        if not literal:
+            return None
+        best = max(literal, key=lambda query: min(map(len, query.needles)))
+        words = b"|".join(re.escape(needle) for needle in best.needles)
+        pattern = re.compile(words, re.IGNORECASE if best.folded else 0)
+        return Query(best.text, best.needles, pattern, best.folded, by_line=False)
+
+
+class FilteredSource:
+    """A `LogSource` of some lines of another one; positions and line numbers are the other's."""
+
+    def __init__(
+        self,
+        base: LogSource,
+        filters: Filters,
+        *,
+        budget: float = _BUDGET,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Show the lines of `base` that pass; it is refreshed and closed with this source.
+
+        Args:
+            base: The whole log.
+            filters: Which lines.
+            budget: Seconds that one call may look before it gives what it has found.
+            clock: What the time is.
+        """
+        self.base = base
+        self.filters = filters
+        self._quickest = filters.quickest
+        self._budget = budget
+        self._clock = clock
+
+    @property
+    def exists(self) -> bool:
+        """Whether there has ever been a log."""
+        return self.base.exists
+
+    @property
+    def size(self) -> int:
+        """The position behind the last line of the whole log."""
+        return self.base.size
+
+    @property
+    def line_count(self) -> int:
+        """Lines of the whole log counted so far."""
+        return self.base.line_count
+
+    @property
+    def indexed(self) -> bool:
+        """Whether all lines of the whole log have been counted."""
+        return self.base.indexed
+
+    @property
+    def indexed_part(self) -> float:
+        """How much of the whole log has been counted."""
+        return self.base.indexed_part
+
+    def refresh(self) -> Change:
+        """Look for news.
+
+        Raises:
+            OSError: The log is there but cannot be read.
+        """
+        return self.base.refresh()
+
+    def index_some(self, budget: int = 8 << 20) -> bool:
+        """Count the lines of the whole log in up to `budget` more bytes."""
+        return self.base.index_some(budget)
+
+    def after(self, position: int, count: int) -> Lines:
+        """Up to `count` lines that pass, the first at `position` or later, within the budget."""
+        found: list[LogLine] = []
+        piece = Lines(looked_to=position, more=position < self.size)
+        deadline = self._clock() + self._budget
+        pieces = self._onward(position) if count > 0 else iter(())
+        for piece in pieces:
+            found += piece
+            if len(found) > count:
+                found = found[:count]
+                return Lines(found, looked_to=found[-1].end, more=True)
+            if len(found) == count or self._clock() >= deadline:
+                break
+        return Lines(found, looked_to=piece.looked_to, more=piece.more)
+
+    def before(self, position: int, count: int) -> Lines:
+        """Up to `count` lines that pass, the last before `position`, within the budget."""
+        found: list[LogLine] = []
+        piece = Lines(looked_to=position, more=position > 0)
+        deadline = self._clock() + self._budget
+        pieces = self._back(position) if count > 0 else iter(())
+        for piece in pieces:
+            found = piece + found
+            if len(found) > count:
+                found = found[-count:]
+                return Lines(found, looked_to=found[0].offset, more=True)
+            if len(found) == count or self._clock() >= deadline:
+                break
+        return Lines(found, looked_to=piece.looked_to, more=piece.more)
+
+    def line_at(self, position: int) -> int | None:
+        """The number of the line in the whole log; None: not counted yet."""
+        return self.base.line_at(position)
+
+    def offset_of(self, line: int) -> int:
+        """The position of a line of the whole log; the first that passes is there or later.
+
+        Raises:
+            IndexError: There is no such line, or it has not been counted yet.
+        """
+        return self.base.offset_of(line)
+
+    def position_near(self, fraction: float) -> int:
+        """A position about this far into the whole log."""
+        return self.base.position_near(fraction)
+
+    def origin(self, position: int) -> Origin | None:
+        """Which file the line at this position is from."""
+        return self.base.origin(position)
+
+    def time_at(self, position: int) -> float | None:
+        """When the line at this position was written."""
+        return self.base.time_at(position)
+
+    def position_at(self, time: float) -> int | None:
+        """The first position in the whole log of that time or later."""
+        return self.base.position_at(time)
+
+    def search(
+        self, query: Query, begin: int, end: int, *, backward: bool = False
+    ) -> Iterator[Step]:
+        """Look for lines that match among those that pass."""
+        for step in self.base.search(query, begin, end, backward=backward):
+            hits = tuple(hit for hit in step.hits if self._passes_at(hit.offset))
+            yield step._replace(hits=hits)
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self.base.close()
+
+    def _onward(self, position: int) -> Iterator[Lines]:
+        end = self.size
+        if self._quickest is None:
+            yield from self._read_onward(position, end)
+            return
+        for step in self.base.search(self._quickest, position, end):
+            if len(step.hits) > _MANY:
+                yield from self._read_onward(position, step.searched)
+            else:
+                position = self._resume(step.searched, end)
+                yield Lines(self._fetch(step), looked_to=position, more=step.searched < end)
+            position = step.searched
+
+    def _back(self, position: int) -> Iterator[Lines]:
+        if self._quickest is None:
+            yield from self._read_back(position, 0)
+            return
+        for step in self.base.search(self._quickest, 0, position, backward=True):
+            if len(step.hits) > _MANY:
+                yield from self._read_back(position, step.searched)
+            else:
+                yield Lines(self._fetch(step), looked_to=step.searched, more=step.searched > 0)
+            position = step.searched
+
+    def _read_onward(self, position: int, end: int) -> Iterator[Lines]:
+        while position < end:
+            lines = self.base.after(position, _BATCH)
+            inside = [line for line in lines if line.offset < end and self._passes(line)]
+            position = lines.looked_to
+            yield Lines(inside, looked_to=min(position, end), more=lines.more)
+            if not lines.more:
+                return
+
+    def _read_back(self, position: int, begin: int) -> Iterator[Lines]:
+        while position > begin:
+            lines = self.base.before(position, _BATCH)
+            inside = [line for line in lines if line.offset >= begin and self._passes(line)]
+            position = max(begin, lines.looked_to)
+            yield Lines(inside, looked_to=position, more=position > 0)
+            if not lines.more:
+                return
+
+    def _resume(self, searched: int, end: int) -> int:
+        """Where to go on after a step; a last line that is not ended is looked at again."""
+        if searched < end:
+            return searched
+        last = self.base.before(end, 1)
+        return searched if not last or last[-1].ended else last[-1].offset
+
+    def _fetch(self, step: Step) -> list[LogLine]:
+        lines = [line for hit in step.hits for line in self.base.after(hit.offset, 1)]
+        return [line for line in lines if self._passes(line)]
+
+    def _passes_at(self, position: int) -> bool:
+        return any(self._passes(line) for line in self.base.after(position, 1))
+
+    def _passes(self, line: LogLine) -> bool:
+        if not line.clipped:
+            return self.filters.pass_text(line.data)
+        return all(self._within(line, query) for query in self.filters.wanted) and not any(
+            self._within(line, query) for query in self.filters.unwanted
+        )
+
+    def _within(self, line: LogLine, query: Query) -> bool:
+        if query.find(line.data) is not None:
+            return True
+        return any(step.hits for step in self.base.search(query, line.offset, line.end))
