@@ -14,6 +14,7 @@ from rankdeck.errors import UserError
 from rankdeck.run.eventlog import read_events
 from rankdeck.run.layout import RunDir
 from rankdeck.run.lock import lock_holder
+from rankdeck.run.stored import written
 from rankdeck.run.summary import RunSummary, summarise
 from rankdeck.run.view import RunReader, RunSnapshot
 
@@ -107,7 +108,11 @@ class RunsFeed:
             if state is live.state and supervised == live.supervised:
                 continue
             live.state, live.supervised = state, supervised
-            updated[run_id] = summarise(state, supervised=supervised and not state.state.final)
+            updated[run_id] = summarise(
+                state,
+                supervised=supervised and not state.state.final,
+                last_word=None if supervised or state.state.final else written(live.reader.dir),
+            )
             if state.state.final:
                 del self._live[run_id]
         if updated:

@@ -10,6 +10,7 @@ from rankdeck.job.fields import FIELDS
 from rankdeck.project.secrets import HIDDEN, is_secret
 
 if TYPE_CHECKING:
+    from rankdeck.job.draft import JobDraft
     from rankdeck.job.spec import JobSpec
 
 
@@ -25,9 +26,20 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
 
 def compare_jobs(old: JobSpec, new: JobSpec) -> tuple[FieldChange, ...]:
     """Every field in which the jobs differ, in the order fields are shown."""
+    return _compare(old, new)
+
+
+def compare_drafts(old: JobDraft, new: JobDraft) -> tuple[FieldChange, ...]:
+    """The same for two jobs as they are written, whether or not they could run here and now."""
+    return _compare(old, new)
+
+
+def _compare(old: JobSpec | JobDraft, new: JobSpec | JobDraft) -> tuple[FieldChange, ...]:
     changes: list[FieldChange] = []
     for field in FIELDS:
         before, after = getattr(old, field.name), getattr(new, field.name)
+        if isinstance(before, dict) or isinstance(after, dict):
+            before, after = before or {}, after or {}
         if isinstance(before, dict) and isinstance(after, dict):
             changes += _compare_mappings(field.name, before, after)
         elif before != after:

@@ -12,7 +12,7 @@ from rankdeck.errors import ExitCode, UserError
 from rankdeck.run.index import RunIndex
 from rankdeck.run.layout import RunDir
 from rankdeck.run.lock import lock_holder
-from rankdeck.run.stored import read_state
+from rankdeck.run.stored import read_state, written
 from rankdeck.run.summary import RunSummary, summarise
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ class RunStore:
         except (UserError, OSError):
             # not a run, or one that is being deleted
             return None
-        return summarise(state, supervised=supervised)
+        alone = not state.state.final and not supervised
+        return summarise(state, supervised=supervised, last_word=written(run) if alone else None)
 
     def _empty_trash(self) -> None:
         from shutil import rmtree

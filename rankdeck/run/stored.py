@@ -44,6 +44,14 @@ def created_time(run: RunDir) -> float:
     return os.stat(run.plan).st_mtime
 
 
+def written(run: RunDir) -> float | None:
+    """When the run's state was written last; None where it cannot be told."""
+    try:
+        return os.stat(run.state).st_mtime
+    except OSError:
+        return None
+
+
 def read_state(
     run: RunDir, plan: LaunchPlan | None = None, known: RunState | None = None
 ) -> RunState:

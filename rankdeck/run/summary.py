@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rankdeck.nodes.names import fold_names
 from rankdeck.run.state import RunPhase
 
 if TYPE_CHECKING:
@@ -44,8 +45,16 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     failure_category: str = ""
     failure_summary: str = ""
     """Hostile text: sanitise before showing."""
+    nodes: str = ""
+    """Names of its nodes, folded (`node[01-16]`); empty in the index of an earlier version."""
+    silent: int = 0
+    """How many of its nodes cannot be heard."""
+    silent_since: float | None = None
+    """Since when the first of them cannot."""
     supervised: bool = False
     """Whether a supervisor looks after the run now; false for a run that has ended."""
+    last_word: float | None = None
+    """For a run that nobody looks after: when its state was written last."""
 
 
 def find_loss(metrics: Mapping[str, float]) -> float | None:
@@ -55,9 +64,14 @@ def find_loss(metrics: Mapping[str, float]) -> float | None:
     return next((value for name, value in metrics.items() if name.lower().endswith("loss")), None)
 
 
-def summarise(state: RunState, *, supervised: bool = False) -> RunSummary:
+def summarise(
+    state: RunState, *, supervised: bool = False, last_word: float | None = None
+) -> RunSummary:
     """The summary of a run in this state."""
     progress, failure = state.progress, state.failure
+    silent = [node.silent_since for node in state.nodes if node.silent_since is not None]
+    if state.state.final:
+        silent = []
     return RunSummary(
         id=state.id,
         name=state.name,
@@ -84,5 +98,9 @@ def summarise(state: RunState, *, supervised: bool = False) -> RunSummary:
         failure_node=failure.node if failure else None,
         failure_category=failure.category if failure else "",
         failure_summary=failure.summary if failure else "",
+        nodes=fold_names(node.name for node in state.nodes),
+        silent=len(silent),
+        silent_since=min(silent, default=None),
         supervised=supervised,
+        last_word=last_word,
     )

@@ -23,4 +23,14 @@ KEYS: tuple[Key, ...] = (
         "Mark every row from the last marked one to this one.",
     ),
     Key(_S.TABLE, "ctrl+a", "mark_all", "ctrl+a", "mark all", "Mark every row, or none."),
+    Key(
+        _S.TABLE,
+        "o,greater_than_sign",
+        "sort(1)",
+        "o >",
+        "sort",
+        "Sort by the next column that can be sorted by; after the last, as it was.",
+    ),
+    Key(_S.TABLE, "less_than_sign", "sort(-1)", "<", "sort back", "Sort by the column before."),
+    Key(_S.TABLE, "O", "turn", "O", "turn round", "Turn the order round."),
 )

@@ -1,4 +1,4 @@
-"""The list of runs: live, filtered by words, and where runs are started, stopped and deleted."""
+"""The list of runs: live, filtered and sorted, and where runs are started, ended and deleted."""
 
 from __future__ import annotations
 
@@ -6,32 +6,50 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from textual import on
-from textual.containers import Vertical
-from textual.widgets import Input
+from textual.containers import Container, Vertical
 
 from rankdeck.run.state import RunPhase
 from tui.controller import RunsChanged
 from tui.keys import Scope, bindings, keys_of
-from tui.looks import Line, safe
+from tui.looks import Line, Piece, safe
+from tui.run_batch import BatchKind
+from tui.run_listing import RunListing
 from tui.screens.base import DeckScreen
 from tui.watch import WatchFailed
 from tui.widgets.bars import KeyBar, TitleBar
+from tui.widgets.prompt_line import PromptLine
+from tui.widgets.run_details import RunDetailsPane
 from tui.widgets.run_table import RunTable
 from tui.widgets.text_lines import TextLines
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
+    from collections.abc import Callable
 
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.notifications import SeverityLevel
+
+    from rankdeck.errors import UserError
+    from rankdeck.job.compare import FieldChange
     from rankdeck.run.summary import RunSummary
+    from tui.run_batch import BatchResult
+    from tui.run_details import RunDetails
 
 _NOTHING: tuple[Line, ...] = (
     (),
     (("  There are no runs yet.", "title"),),
     (),
-    (("  n", "key"), (" describes a job and starts it.", "")),
+    (("  n", "key"), ("             describes a job and starts it: press it now.", "")),
+    (("  N", "key"), ("             shows the nodes it could run on.", "")),
+    (("  ?", "key"), ("             lists every key.", "")),
+    (),
     (("  rankdeck demo", "key"), (" in a shell trains a small GPT on this machine.", "")),
     (("  rankdeck init DIR", "key"), (" makes a project folder that trains at once.", "")),
 )
+_HINT = "words  !not  re:loss.*nan  state:failed  node:node03  age:<2d  ranks:>=64  name:llama*"
+_DETAILS_FROM = (120, 30)
+_SIDE_FROM = 180
+_SETTLED = 0.08
 
 
 class RunsScreen(DeckScreen):
@@ -39,27 +57,37 @@ class RunsScreen(DeckScreen):
 
     BINDINGS = bindings(Scope.RUNS)
     SCOPES = (Scope.RUNS, Scope.TABLE, Scope.EVERYWHERE)
+    DEFAULT_CSS = """
+    RunsScreen #runs-body { height: 1fr; layout: vertical; }
+    RunsScreen #runs-body.-side { layout: horizontal; }
+    RunsScreen #runs-list { width: 1fr; height: 1fr; }
+    RunsScreen .-hidden { display: none; }
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._runs: tuple[RunSummary, ...] | None = None
+        self._read = False
+        self._listing = RunListing()
+        self._details: RunDetails | None = None
+        self._asked: RunSummary | None = None
+        self._wants_details = True
 
     def compose(self) -> ComposeResult:
-        """Title, table, filter, keys."""
+        """Title, table and details, prompt, keys."""
         yield TitleBar()
-        with Vertical():
-            yield RunTable()
-            yield TextLines(id="nothing")
-        yield Input(
-            placeholder="filter: words of name, id, state, backend, reason or failure", id="filter"
-        )
+        with Container(id="runs-body"):
+            with Vertical(id="runs-list"):
+                yield RunTable()
+                yield TextLines(id="nothing")
+            yield RunDetailsPane()
+        yield PromptLine()
         yield KeyBar(keys_of(Scope.RUNS, Scope.EVERYWHERE))
 
     def on_mount(self) -> None:
         """Begin to watch."""
         self.query_one("#nothing", TextLines).show(_NOTHING)
         self.query_one("#nothing").add_class("-hidden")
-        self.query_one("#filter").add_class("-hidden")
+        self.query_one(RunDetailsPane).add_class("-hidden")
         self.query_one(RunTable).focus()
         self._show_title()
         self.set_interval(1.0, self._tick)
@@ -68,10 +96,21 @@ class RunsScreen(DeckScreen):
         """Watch the runs while they are seen."""
         self.controller.watch_runs(self)
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Put the details where there is room for them."""
+        side = event.size.width >= _SIDE_FROM
+        self.query_one("#runs-body").set_class(side, "-side")
+        self.query_one(RunDetailsPane).set_class(side, "-side")
+        self._lay_out(event.size.width, event.size.height)
+
     @on(RunsChanged)
     def _show_runs(self, message: RunsChanged) -> None:
-        self._runs = message.runs
+        first = not self._read
+        self._read = True
+        self._listing.runs = message.runs
         self._show()
+        if first:
+            self._lay_out(self.size.width, self.size.height)
 
     @on(WatchFailed)
     def _tell(self, message: WatchFailed) -> None:
@@ -80,51 +119,174 @@ class RunsScreen(DeckScreen):
     def _tick(self) -> None:
         if self.on_top:
             self.query_one(RunTable).tick(self.now())
+            self._show_details()
 
     def _show(self) -> None:
-        if self._runs is None:
+        if not self._read:
             return
-        words = self.query_one("#filter", Input).value.lower().split()
-        runs = tuple(run for run in self._runs if _matches(run, words)) if words else self._runs
         table = self.query_one(RunTable)
-        table.show(runs, self.now())
-        table.set_class(not self._runs, "-hidden")
-        self.query_one("#nothing").set_class(bool(self._runs), "-hidden")
+        table.show(self._listing.rows(self.now()), self.now())
+        there = bool(self._listing.runs)
+        table.set_class(not there, "-hidden")
+        self.query_one("#nothing").set_class(there, "-hidden")
         self._show_title()
+        self._ask_details()
 
     def _show_title(self) -> None:
-        runs = self._runs or ()
-        left: Line = (("rankdeck", "bold"), (" ▸ runs", ""))
-        shown = self.query_one(RunTable).shown_runs
-        if len(shown) != len(runs):
-            left = (*left, (f"  {len(shown)} of {len(runs)} shown", "warning"))
-        right = (("reading …" if self._runs is None else _counts(runs), "dim"),)
-        self.query_one(TitleBar).show_parts(left, right)
+        runs, table = self._listing.runs, self.query_one(RunTable)
+        left: list[Piece] = [("rankdeck", "bold"), (" ▸ runs", "")]
+        if self._listing.filtered:
+            left.append((f"  /{safe(self._listing.text)}", "key"))
+            left.append((f"  {len(table.rows)} of {len(runs)} shown", "warning"))
+        if marked := len(table.marked):
+            left.append((f"  {marked} marked", "warning"))
+        right = ((_counts(runs) if self._read else "reading …", "dim"),)
+        self.query_one(TitleBar).show_parts(tuple(left), right)
 
-    # -- the filter -------------------------------------------------------------------------
+    # -- filter, order, marks ---------------------------------------------------------------
 
     def action_filter(self) -> None:
-        """Begin to type a filter."""
-        field = self.query_one("#filter", Input)
-        field.remove_class("-hidden")
-        field.focus()
+        """Begin to type a filter, or to change the one there is."""
+        self.query_one(PromptLine).open("/", self._listing.text, _HINT)
 
     def action_clear_filter(self) -> None:
-        """Show every run again."""
-        field = self.query_one("#filter", Input)
-        field.value = ""
-        field.add_class("-hidden")
+        """Show every run again; where all are shown, unmark them."""
+        prompt, table = self.query_one(PromptLine), self.query_one(RunTable)
+        if not (prompt.is_open or self._listing.text):
+            table.mark(frozenset())
+        prompt.close()
+        self._listing.read("")
+        self._show()
+        table.focus()
+
+    @on(PromptLine.Changed)
+    def _filter(self, message: PromptLine.Changed) -> None:
+        self._listing.read(message.text)
+        self._show()
+        prompt = self.query_one(PromptLine)
+        shown = f"{len(self.query_one(RunTable).rows)} of {len(self._listing.runs)}"
+        prompt.say(self._listing.problem or shown, wrong=bool(self._listing.problem))
+
+    @on(PromptLine.Given)
+    def _keep_filter(self) -> None:
+        if self._listing.problem:
+            return
+        self.query_one(PromptLine).close()
         self.query_one(RunTable).focus()
 
-    @on(Input.Changed, "#filter")
-    def _filter(self) -> None:
+    @on(RunTable.Sorted)
+    def _sort(self) -> None:
+        column, falls = self.query_one(RunTable).sorting
+        self._listing.sort(column, falls=falls)
         self._show()
 
-    @on(Input.Submitted, "#filter")
-    def _keep_filter(self) -> None:
-        field = self.query_one("#filter", Input)
-        field.set_class(not field.value, "-hidden")
-        self.query_one(RunTable).focus()
+    @on(RunTable.Marked)
+    def _marked(self) -> None:
+        self._show_title()
+
+    # -- details ----------------------------------------------------------------------------
+
+    def _lay_out(self, width: int, height: int) -> None:
+        room = width >= _DETAILS_FROM[0] and height >= _DETAILS_FROM[1]
+        seen = room and self._wants_details and bool(self._listing.runs)
+        self.query_one(RunDetailsPane).set_class(not seen, "-hidden")
+        if seen:
+            self._ask_details()
+
+    @property
+    def _pane_seen(self) -> bool:
+        return not self.query_one(RunDetailsPane).has_class("-hidden")
+
+    @on(RunTable.Moved)
+    def _moved(self) -> None:
+        # whoever holds a key down passes many runs: only the one where it stops is read
+        self.set_timer(_SETTLED, self._ask_details)
+        self._show_details()
+
+    def _ask_details(self) -> None:
+        run = self._selected
+        if not self._pane_seen or run is None or run is self._asked:
+            self._show_details()
+            return
+        self._asked = run
+        self._read_details(run, self._got_details)
+
+    def _read_details(
+        self, run: RunSummary, done: Callable[[RunDetails | None, UserError | None], None]
+    ) -> None:
+        store, previous = self.controller.store, self._listing.before(run)
+
+        def job() -> RunDetails:
+            from tui.run_details import read_details
+
+            return read_details(store, run.id, previous)
+
+        self.controller.do(job, done, key="details")
+
+    def _got_details(self, details: RunDetails | None, error: UserError | None) -> None:
+        # a run that has just been deleted has none, and its row goes soon
+        self._details = details
+        self._show_details()
+
+    def _show_details(self) -> None:
+        run = self._selected
+        if not self._pane_seen or run is None:
+            return
+        from tui.run_details import about_lines, news_lines
+
+        read = self._details
+        details = read if read is not None and read.run_id == run.id else None
+        pane = self.query_one(RunDetailsPane)
+        pane.show(about_lines(run, details, self.now()), news_lines(run, details))
+
+    def action_details(self) -> None:
+        """Show or hide the details; where there is no room, show them over the list."""
+        run = self._selected
+        if self.size.width >= _DETAILS_FROM[0] and self.size.height >= _DETAILS_FROM[1]:
+            self._wants_details = not self._wants_details
+            self._lay_out(self.size.width, self.size.height)
+        elif run is not None:
+            self._open_details(run)
+
+    def _open_details(self, run: RunSummary) -> None:
+        from tui.run_details import about_lines, news_lines
+        from tui.screens.page import PageScreen
+
+        page = PageScreen("details")
+
+        def done(details: RunDetails | None, error: UserError | None) -> None:
+            if error is not None:
+                self.deck.tell(error)
+            elif details is not None:
+                about = about_lines(run, details, self.now())
+                page.show((*about, (), *news_lines(run, details)))
+
+        self.deck.push_screen(page)
+        self._read_details(run, done)
+
+    def action_compare(self) -> None:
+        """Show what differs between the jobs of two marked runs."""
+        from tui.run_details import compare_runs, difference_lines
+        from tui.screens.page import PageScreen
+
+        marked = sorted(self.query_one(RunTable).marked, key=lambda run: run.created)
+        run = self._selected
+        if len(marked) == 1 and run is not None and run is not marked[0]:
+            marked = sorted((marked[0], run), key=lambda run: run.created)
+        if len(marked) != 2:
+            self.notify("mark two runs to compare (space)", severity="warning", markup=False)
+            return
+        old, new = marked
+        page = PageScreen("what differs")
+
+        def done(changes: tuple[FieldChange, ...] | None, error: UserError | None) -> None:
+            if error is not None:
+                self.deck.tell(error)
+            elif changes is not None:
+                page.show(difference_lines(old, new, changes))
+
+        self.deck.push_screen(page)
+        self.controller.do(lambda: compare_runs(self.controller.store, old.id, new.id), done)
 
     # -- runs -------------------------------------------------------------------------------
 
@@ -135,6 +297,10 @@ class RunsScreen(DeckScreen):
     def action_new_job(self) -> None:
         """Open the form."""
         self.deck.open_form()
+
+    def action_nodes(self) -> None:
+        """Show the nodes."""
+        self.deck.go("nodes")
 
     @on(RunTable.Opened)
     def action_open(self) -> None:
@@ -147,47 +313,59 @@ class RunsScreen(DeckScreen):
         if self._selected:
             self.deck.open_form(self._selected.id)
 
+    def action_copy_id(self) -> None:
+        """Copy the ids of the marked runs, or of the one under the cursor."""
+        if runs := self.query_one(RunTable).chosen:
+            what = "id" if len(runs) == 1 else f"{len(runs)} ids"
+            self.deck.copy("\n".join(run.id for run in runs), what)
+
+    def action_copy_attach(self) -> None:
+        """Copy the command that opens the run from another terminal."""
+        if self._selected:
+            self.deck.copy(f"rankdeck attach {self._selected.id}", "rankdeck attach …")
+
     def action_stop(self) -> None:
-        """Stop the run after asking."""
-        self._end(kill=False)
+        """Stop the marked runs, or the one under the cursor, after asking."""
+        self._ask_batch(BatchKind.STOP)
 
     def action_kill(self) -> None:
-        """Kill the run after asking."""
-        self._end(kill=True)
-
-    def _end(self, *, kill: bool) -> None:
-        run = self._selected
-        if run is not None:
-            self.deck.end_run(run.id, run.name, run.state, run.world_size, kill=kill)
+        """Kill them after asking."""
+        self._ask_batch(BatchKind.KILL)
 
     def action_delete(self) -> None:
-        """Delete the run after asking."""
-        run = self._selected
-        if run is None:
-            return
-        if not run.state.final:
-            self.notify(
-                f"{safe(run.name)} has not ended; stop it first (s)",
-                severity="warning",
-                markup=False,
-            )
-            return
-        self.deck.delete_run(run.id, run.name)
+        """Delete those that have ended after asking."""
+        self._ask_batch(BatchKind.DELETE)
 
+    def _ask_batch(self, kind: BatchKind) -> None:
+        from tui.run_batch import carry_out, make_batch, measure, question, refusal, told, whoami
+        from tui.screens.confirm import ConfirmScreen
 
-def _matches(run: RunSummary, words: list[str]) -> bool:
-    text = " ".join(
-        (
-            run.id,
-            run.name,
-            run.state.value,
-            run.reason,
-            run.backend,
-            run.launcher,
-            run.failure_summary,
-        )
-    ).lower()
-    return all(word in text for word in words)
+        batch = make_batch(kind, self.query_one(RunTable).chosen)
+        if why := refusal(batch):
+            self.notify(why, severity="warning", markup=False)
+            return
+        store = self.controller.store
+        screen = ConfirmScreen(question(batch, str(store.runs_dir)))
+
+        def measured(amount: str | None, error: UserError | None) -> None:
+            if amount is not None:
+                screen.show(question(batch, str(store.runs_dir), amount))
+
+        def done(result: BatchResult | None, error: UserError | None) -> None:
+            if error is not None:
+                self.deck.tell(error)
+            elif result is not None:
+                wrong: SeverityLevel = "warning" if result.failures else "information"
+                self.notify(told(batch, result), severity=wrong, markup=False)
+
+        def answered(answer: bool | None) -> None:
+            if answer:
+                self.query_one(RunTable).mark(frozenset())
+                self.controller.do(lambda: carry_out(batch, store, whoami()), done, writes=True)
+
+        self.deck.push_screen(screen, answered)
+        if kind is BatchKind.DELETE:
+            self.controller.do(lambda: measure(batch, store), measured)
 
 
 def _counts(runs: tuple[RunSummary, ...]) -> str:

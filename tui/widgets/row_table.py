@@ -43,6 +43,10 @@ class Column:
     """Whether its text stands at the right."""
     from_width: int = 0
     """The table is at least this wide, or the column is left out."""
+    sort: bool = False
+    """Whether the rows can be sorted by it."""
+    falls: bool = False
+    """Whether the largest comes first when the rows are sorted by it."""
 
 
 class RowTable(ScrollView, Generic[_T], can_focus=True):
@@ -73,6 +77,9 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     class Marked(Message):
         """Other rows are marked than before."""
 
+    class Sorted(Message):
+        """The rows are wanted in another order: `sorting` says in which."""
+
     def __init__(
         self,
         columns: Sequence[Column],
@@ -99,6 +106,8 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         self._drawn: dict[int, tuple[bool, bool, Line]] = {}
         self._marks: frozenset[str] = frozenset()
         self._mark_from = 0
+        self._places: dict[str, int] = {}
+        self._sorting: tuple[str, bool] = ("", False)
 
     # -- what it shows ----------------------------------------------------------------------
 
@@ -123,18 +132,23 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         selected = self.selected
         return self.marked or (() if selected is None else (selected,))
 
+    @property
+    def sorting(self) -> tuple[str, bool]:
+        """The column that the rows are sorted by, and whether they fall; no column: as they came.
+
+        What it says is shown in the head; the owner brings the rows into that order.
+        """
+        return self._sorting
+
     def show(self, rows: Sequence[_T], now: float) -> None:
-        """Show these records; the cursor stays on its record."""
+        """Show these records; the cursor stays on its record, or where that was."""
         selected = self.selected
         self._rows = tuple(rows)
+        self._places = {self._key(row): index for index, row in enumerate(self._rows)}
         self.virtual_size = Size(self.size.width, len(self._rows) + 1)
         if selected is not None:
-            wanted = self._key(selected)
-            self.cursor = next(
-                (i for i, row in enumerate(self._rows) if self._key(row) == wanted), self.cursor
-            )
-        else:
-            self.cursor = self.validate_cursor(self.cursor)
+            self.cursor = self._places.get(self._key(selected), self.cursor)
+        self.cursor = self.validate_cursor(self.cursor)
         self.tick(now)
 
     def tick(self, now: float) -> None:
@@ -146,11 +160,15 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
 
     def select(self, key: str) -> bool:
         """Put the cursor on a record; whether it is in the table."""
-        for index, row in enumerate(self._rows):
-            if self._key(row) == key:
-                self.cursor = index
-                return True
-        return False
+        place = self._places.get(key)
+        if place is not None:
+            self.cursor = place
+        return place is not None
+
+    def sort(self, column: str, *, falls: bool) -> None:
+        """Say in the head that the rows are sorted by this column; empty: by none."""
+        self._sorting = (column, falls)
+        self.tick(self._now)
 
     def mark(self, keys: frozenset[str]) -> None:
         """Mark exactly these."""
@@ -205,18 +223,51 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         every = frozenset(map(self._key, self._rows))
         self.mark(frozenset() if every <= self._marks else every)
 
+    def action_sort(self, step: int) -> None:
+        """Sort by the next column that is shown and can be sorted by; after the last, by none."""
+        shown = self.widths()
+        names = ["", *(c.name for c in self._columns if c.sort and c.name in shown)]
+        at = names.index(self._sorting[0]) if self._sorting[0] in names else 0
+        self._sort_by(names[(at + step) % len(names)])
+
+    def action_turn(self) -> None:
+        """Turn the order round."""
+        self._sorting = (self._sorting[0], not self._sorting[1])
+        self._reorder()
+
+    def _sort_by(self, name: str) -> None:
+        self._sorting = (name, any(c.falls for c in self._columns if c.name == name))
+        self._reorder()
+
+    def _reorder(self) -> None:
+        self.tick(self._now)
+        self.post_message(self.Sorted())
+
     def action_open(self) -> None:
         """Open the record under the cursor."""
         if self._rows:
             self.post_message(self.Opened())
 
     def on_click(self, event: events.Click) -> None:
-        """Select a row; a second click opens it."""
+        """Select a row; a second click opens it. In the head: sort by the column."""
         row = event.y - 1 + self.scroll_offset.y
+        if event.y == 0:
+            self._sort_at(event.x)
         if event.y > 0 and row < len(self._rows):
             if event.chain > 1 and row == self.cursor:
                 self.action_open()
             self.cursor = row
+
+    def _sort_at(self, x: int) -> None:
+        end = 1
+        for name, width in self.widths().items():
+            end += width + 1
+            if x < end:
+                if name == self._sorting[0]:
+                    self.action_turn()
+                elif any(column.sort for column in self._columns if column.name == name):
+                    self._sort_by(name)
+                return
 
     # -- drawing ----------------------------------------------------------------------------
 
@@ -270,13 +321,21 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     def _state(self, y: int) -> tuple[bool, bool, Line]:
         """All that decides how a row of the screen looks: cursor, mark, text."""
         if y == 0:
-            return False, False, self._line({c.name: (c.title, "") for c in self._columns})
+            return False, False, self._line({c.name: (self._title(c), "") for c in self._columns})
         index = y - 1 + self.scroll_offset.y
         if index >= len(self._rows):
             return False, False, ()
         row = self._rows[index]
         line = self._line(self._cells(row, self._now, self.widths()))
         return index == self.cursor, self._key(row) in self._marks, line
+
+    def _title(self, column: Column) -> str:
+        name, falls = self._sorting
+        if column.name != name or not name:
+            # rows as they came, turned round, have no column of their own to say so
+            return column.title
+        arrow = "▼" if falls else "▲"
+        return f"{arrow}{column.title}" if column.right else f"{column.title} {arrow}"
 
     def _line(self, cells: Mapping[str, Piece]) -> Line:
         right = {column.name for column in self._columns if column.right}

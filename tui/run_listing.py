@@ -1,0 +1,68 @@
+"""RunListing: which runs are shown, in which order, as quickly as it is typed. Knows no widget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.run_filter import FilterError, RunFilter, parse_filter, run_text
+from tui.widgets.run_table import sort_runs
+
+if TYPE_CHECKING:
+    from rankdeck.run.summary import RunSummary
+
+
+class RunListing:
+    """Filters and sorts; what has been worked out once is kept."""
+
+    def __init__(self) -> None:
+        self.runs: tuple[RunSummary, ...] = ()
+        self.text = ""
+        """The filter as it is typed."""
+        self.problem = ""
+        """Why that is no filter; the one before it still holds."""
+        self._filter = RunFilter()
+        self._texts: dict[str, tuple[RunSummary, str]] = {}
+        self._sorting = ("", False)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether some runs may be left out."""
+        return bool(self._filter.tests)
+
+    def read(self, text: str) -> None:
+        """Take a filter."""
+        self.text = text.strip()
+        try:
+            self._filter = parse_filter(self.text)
+        except FilterError as error:
+            self.problem = str(error)
+        else:
+            self.problem = ""
+
+    def sort(self, column: str, *, falls: bool) -> None:
+        """Take an order."""
+        self._sorting = (column, falls)
+
+    def rows(self, now: float) -> tuple[RunSummary, ...]:
+        """The runs to show."""
+        runs = self.runs
+        if self._filter.tests:
+            matches = self._filter.matches
+            runs = tuple(run for run in runs if matches(run, now, self._text(run)))
+        column, falls = self._sorting
+        return sort_runs(runs, column, now, falls=falls) if column or falls else runs
+
+    def before(self, run: RunSummary) -> RunSummary | None:
+        """The run of the same project that came before this one."""
+        older = (
+            other
+            for other in self.runs
+            if other.project == run.project and other.created < run.created
+        )
+        return max(older, key=lambda other: other.created, default=None) if run.project else None
+
+    def _text(self, run: RunSummary) -> str:
+        known = self._texts.get(run.id)
+        if known is None or known[0] is not run:
+            known = self._texts[run.id] = (run, run_text(run))
+        return known[1]

@@ -1,0 +1,100 @@
+"""PromptLine: one line to type into at the foot of a screen: a filter, a range, a note.
+
+Says beside the text what is wrong with it, while it is typed. What a text means, its owner knows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from tui.looks import safe
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+
+
+class PromptLine(Horizontal):
+    """Hidden until it is opened."""
+
+    DEFAULT_CSS = """
+    PromptLine { height: 1; background: $boost; display: none; }
+    PromptLine.-open { display: block; }
+    PromptLine > #prompt-label { width: auto; padding: 0 0 0 1; color: $accent; text-style: bold; }
+    PromptLine > Input { width: 1fr; height: 1; border: none; padding: 0; background: $boost; }
+    PromptLine > #prompt-note { width: auto; max-width: 65%; padding: 0 1; color: $text-muted; }
+    PromptLine > #prompt-note.-wrong { color: $text-error; text-style: bold; }
+    """
+
+    class Changed(Message):
+        """Something has been typed."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Given(Message):
+        """What has been typed is meant."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def compose(self) -> ComposeResult:
+        """What is asked, the line, and what is to be said about it."""
+        yield Static("", id="prompt-label", markup=False)
+        yield Input(select_on_focus=False)
+        yield Static("", id="prompt-note", markup=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is seen."""
+        return self.has_class("-open")
+
+    @property
+    def text(self) -> str:
+        """What has been typed."""
+        return self.query_one(Input).value
+
+    def open(self, label: str, text: str = "", hint: str = "") -> None:
+        """Ask; the text that is there already can be changed."""
+        field = self.query_one(Input)
+        self.query_one("#prompt-label", Static).update(f"{label} ")
+        with field.prevent(Input.Changed):
+            field.value = text
+        field.cursor_position = len(text)
+        field.placeholder = hint
+        self.say("")
+        self.add_class("-open")
+        field.focus()
+
+    def close(self) -> None:
+        """Ask no more."""
+        self.remove_class("-open")
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """Say something beside the line."""
+        note = self.query_one("#prompt-note", Static)
+        note.update(safe(text))
+        note.set_class(wrong, "-wrong")
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed(event.value))
+
+    @on(Input.Submitted)
+    def _given(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Given(event.value))
+
+    def on_key(self, event: events.Key) -> None:
+        """Down goes on to what is below: the text is meant."""
+        if event.key == "down":
+            event.stop()
+            self.post_message(self.Given(self.text))
