@@ -1,0 +1,189 @@
+"""What is odd about a metric: NaN, a spike, divergence, and steps that no longer come. Pure.
+
+* `nan`: a value is NaN or infinite. One alert for as long as it stays so.
+* `spike`: a loss or gradient norm is above the median of the last 64 values by more than 10 times
+  their spread (1.4826 × the median absolute deviation) and by more than half of the median
+  itself; for at least 16 values. One alert for as long as it stays above.
+* `divergence`: the median of the last 32 losses is above the lowest such median by more than half
+  of it and by more than 6 spreads of that best stretch. One alert until it has come back.
+* `stall`: no new step for 5 times the typical time between steps, and for a minute at least, while
+  the run is running.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from rankdeck.metrics import words
+from rankdeck.text import duration, figure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WINDOW = 64
+_LEAST = 16
+_SPIKE_SPREADS = 10.0
+_SPIKE_PART = 0.5
+_LONG = 32
+_BEST_SPREADS = 6.0
+_RISE = 0.5
+_TO_SIGMA = 1.4826
+STALL_STEPS = 5.0
+STALL_SECONDS = 60.0
+
+
+class AlertKind(str, Enum):
+    """What kind of oddity."""
+
+    NAN = "nan"
+    SPIKE = "spike"
+    DIVERGENCE = "divergence"
+    STALL = "stall"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One oddity, and where it began."""
+
+    kind: AlertKind
+    metric: str
+    """Empty for a stall. Hostile text: sanitise before showing."""
+    step: float | None
+    time: float
+    """Seconds since the epoch; NaN where nobody knows."""
+    rank: int
+    attempt: int
+    text: str
+    """A sentence for people, without the rank. Hostile text."""
+
+
+class Watcher:
+    """Looks at the values of one metric of one rank as they come."""
+
+    def __init__(self, metric: str, rank: int) -> None:
+        self._metric = metric
+        self._rank = rank
+        self._is_loss = words.loss_like(metric)
+        self._robust = self._is_loss or words.norm_like(metric)
+        self._window: deque[float] = deque()
+        self._sorted: list[float] = []
+        self._odd = False
+        self._high = False
+        self._diverged = False
+        self._best = math.inf
+        self._best_spread = 0.0
+        self._since_check = 0
+
+    def add(self, step: float, time: float, value: float, attempt: int = 0) -> tuple[Alert, ...]:
+        """Take the next value; what is odd about it."""
+
+        def alert(kind: AlertKind, text: str) -> Alert:
+            return Alert(kind, self._metric, step, time, self._rank, attempt, text)
+
+        if not math.isfinite(value):
+            if self._odd:
+                return ()
+            self._odd = True
+            word = "NaN" if math.isnan(value) else "infinite"
+            return (alert(AlertKind.NAN, f"{self._metric} is {word} at step {step:,.0f}"),)
+        self._odd = False
+        if not self._robust:
+            return ()
+        found = []
+        if len(self._window) >= _LEAST:
+            middle, spread = self._middle()
+            high = value - middle > max(_SPIKE_SPREADS * spread, _SPIKE_PART * abs(middle), 1e-12)
+            if high and not self._high:
+                told = f"{self._metric} jumps to {figure(value)} at step {step:,.0f}"
+                found.append(alert(AlertKind.SPIKE, f"{told}, from about {figure(middle)}"))
+            self._high = high
+        self._push(value)
+        self._since_check += 1
+        if self._is_loss and len(self._window) >= _LONG and self._since_check >= 4:
+            self._since_check = 0
+            found += self._divergence(alert)
+        return tuple(found)
+
+    def restart(self) -> None:
+        """A new attempt begins: what was before says nothing of it."""
+        self._window.clear()
+        self._sorted.clear()
+        self._odd = self._high = self._diverged = False
+        self._best = math.inf
+
+    def _push(self, value: float) -> None:
+        self._window.append(value)
+        insort(self._sorted, value)
+        if len(self._window) > WINDOW:
+            old = self._window.popleft()
+            del self._sorted[bisect_left(self._sorted, old)]
+
+    def _middle(self) -> tuple[float, float]:
+        ordered = self._sorted
+        middle = ordered[len(ordered) // 2]
+        away = sorted(abs(value - middle) for value in ordered)
+        return middle, _TO_SIGMA * away[len(away) // 2]
+
+    def _divergence(self, alert: Callable[[AlertKind, str], Alert]) -> list[Alert]:
+        recent = sorted(list(self._window)[-_LONG:])
+        middle = recent[_LONG // 2]
+        if middle < self._best:
+            away = sorted(abs(value - middle) for value in recent)
+            self._best, self._best_spread = middle, _TO_SIGMA * away[_LONG // 2]
+            self._diverged = False
+            return []
+        above = middle - self._best
+        least = max(_RISE * abs(self._best), _BEST_SPREADS * self._best_spread, 1e-12)
+        if above <= least:
+            self._diverged = self._diverged and above > least / 2
+            return []
+        if self._diverged:
+            return []
+        self._diverged = True
+        told = f"{self._metric} diverges: about {figure(middle)} now, {figure(self._best)} at best"
+        return [alert(AlertKind.DIVERGENCE, told)]
+
+
+class Pace:
+    """How fast steps come, and when that is too slow."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, float] | None = None
+        self._gaps: deque[float] = deque(maxlen=32)
+
+    def add(self, step: float, time: float) -> None:
+        """Take note of a step."""
+        if math.isnan(time):
+            return
+        if self._last is not None and step > self._last[0] and time >= self._last[1]:
+            self._gaps.append(time - self._last[1])
+        if self._last is None or step != self._last[0]:
+            self._last = (step, time)
+
+    def restart(self) -> None:
+        """A new attempt begins; the time until its first step is no step time."""
+        self._last = None
+
+    @property
+    def typical(self) -> float | None:
+        """Seconds between the steps that are told; None: too few to know."""
+        if len(self._gaps) < 3:
+            return None
+        return sorted(self._gaps)[len(self._gaps) // 2]
+
+    def stall(self, now: float, rank: int, attempt: int) -> Alert | None:
+        """The alert, if steps no longer come; only for a run that is running."""
+        typical = self.typical
+        if typical is None or self._last is None:
+            return None
+        step, time = self._last
+        if now - time <= max(STALL_STEPS * typical, STALL_SECONDS):
+            return None
+        usual = f"{typical:.2g} s" if typical < 10 else duration(typical)
+        told = f"no step since {step:,.0f}, for {duration(now - time)}; usually one each {usual}"
+        return Alert(AlertKind.STALL, "", step, time, rank, attempt, told)

@@ -1,0 +1,354 @@
+"""Which numbers a line of a log tells, and of which step. Pure.
+
+Lines of programs have few shapes: what stands between the digits is looked up, and a line of a
+shape that has been seen before costs one split. A `Reader` keeps the shapes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from rankdeck.metrics import words
+from rankdeck.metrics.steps import Step, find_step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DIGITS = re.compile(r"(\d+)")
+_COLOUR = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
+_FLOAT = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+_THOUSANDS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?"
+_NUMBER = rf"(?P<sign>[-+]?)(?:(?P<num>(?:{_THOUSANDS}|{_FLOAT}))|(?P<word>nan|inf(?:inity)?))"
+_UNIT = r"(?P<unit>%(?!\|)|[kKMGBT](?![A-Za-z])|[mun\u00b5]?s(?![A-Za-z])|[KMGT]i?B(?![A-Za-z])|x(?!\w))?"
+_ENDS = r"(?![\w\u00b5%]|[.:\-]\w|/\d|/[A-Za-z]\w*/)"
+_KEY = r"[^\W\d][\w%]*(?:[./@-]\w+)*"
+_TWO_WORDS = (
+    r"(?:train(?:ing)?|val(?:id(?:ation)?)?|eval|test|lm|total|avg|average|mean|running|batch|moe|aux)"
+    r" (?:loss|acc(?:uracy)?|ppl|perplexity|error)"
+    r"|learning rate|grad(?:ient)? norm|loss scale|(?:batch|data|step|iteration|iter) time"
+)
+_PAIR = re.compile(
+    rf"(?<![\w.@/%?&\\-])(?P<key>{_TWO_WORDS}|{_KEY})(?P<of>\s?\((?:m?s|%|[KMGT]i?B)\))?[\"']?"
+    rf"(?P<sep>\s*(?:=|:|\uff1a)\s*|\s+is\s+|\s+)(?P<open>[\"'\[(]{{0,2}})\s*{_NUMBER}\s?"
+    rf"{_UNIT}{_ENDS}",
+    re.IGNORECASE,
+)
+_FIELD = re.compile(
+    rf"\s*(?P<key>[^\W\d][\w ./%-]{{1,48}}?)\s*(?P<of>\((?:m?s|%|[KMGT]i?B)\))?\s*"
+    rf"(?P<sep>[:=])\s*(?P<open>){_NUMBER}\s?{_UNIT}(?=\s|$)",
+    re.IGNORECASE,
+)
+_RATE = re.compile(
+    rf"(?<![\w.=/-])(?P<num>{_THOUSANDS}|{_FLOAT})(?P<unit>[kKM]?)\s?"
+    r"(?P<noun>tok(?:en)?s?|samples?|imgs?|images?|it|iters?|steps?|seqs?|examples?|frames?)"
+    r"(?:/| per )s(?:ec(?:ond)?)?(?![\w/])"
+)
+_SLOW = re.compile(rf"(?<![\w.=/-])(?P<num>{_FLOAT})s/(?P<noun>it|step|iter|batch)(?!\w)")
+_SCALES = {
+    "k": 1e3,
+    "m": 1e6,
+    "g": 1e9,
+    "b": 1e9,
+    "t": 1e12,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "\u00b5s": 1e-6,
+    "ns": 1e-9,
+    **{f"{u}b": 1e3 ** (i + 1) for i, u in enumerate("kmgt")},
+    **{f"{u}ib": 1024.0 ** (i + 1) for i, u in enumerate("kmgt")},
+}
+_INVERSE = 0.0
+_LONGEST_LINE = 4096
+_MOST_VALUES = 64
+_MOST_SHAPES = 2048
+
+
+class Said(NamedTuple):
+    """What one line tells."""
+
+    step: int | None
+    """As the line counts them; see `within`."""
+    total: int | None
+    epoch: int | None
+    within: bool
+    """Whether `step` and `total` count inside `epoch`, anew in every one."""
+    side: bool
+    """Whether it tells of an evaluation, whose steps are not those of the training."""
+    values: dict[str, float]
+    bar: bool = False
+    """Whether it is a progress bar; one with another total is another thing's."""
+
+
+class _Slot(NamedTuple):
+    key: str
+    begin: int
+    """Where its digits begin in the line; -1: `scale` is the value itself."""
+    end: int
+    scale: float
+
+
+class _Parsed(NamedTuple):
+    step: Step | None
+    slots: tuple[_Slot, ...]
+
+
+class _Plan(NamedTuple):
+    """A parsed line with places among a line's digits and what is between them."""
+
+    step: Step | None
+    step_at: int
+    total_at: int
+    epoch_at: int
+    slots: tuple[tuple[str, int, int, float], ...]
+
+
+class Reader:
+    """Reads lines; remembers their shapes, and nothing else."""
+
+    def __init__(self, patterns: Sequence[re.Pattern[str]] = ()) -> None:
+        """Prepare.
+
+        Args:
+            patterns: Expressions with groups named after metrics (and `step`), tried first.
+        """
+        self._patterns = tuple(patterns)
+        self._shapes: dict[tuple[str, ...], _Plan | bool | None] = {}
+
+    def read(self, line: str) -> Said | None:
+        """What the line tells; None: nothing."""
+        if len(line) > _LONGEST_LINE:
+            line = line[-_LONGEST_LINE:]
+        if "\x1b" in line:
+            line = _COLOUR.sub("", line)
+        said = self._read(line)
+        return _with_patterns(said, line, self._patterns) if self._patterns else said
+
+    def _read(self, line: str) -> Said | None:
+        parts = _DIGITS.split(line)
+        if len(parts) == 1 and "nan" not in line.lower() and "inf" not in line.lower():
+            return None
+        shape = tuple(parts[::2])
+        plan = self._shapes.get(shape, False)
+        if plan is None:
+            return None
+        if isinstance(plan, _Plan):
+            return _fill(plan, parts)
+        parsed = _parse(line)
+        if plan is False:
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.clear()
+            self._shapes[shape] = None if parsed is None else _plan(parsed, parts) or True
+        return None if parsed is None else _said(parsed, line)
+
+
+def extract(line: str, patterns: Sequence[re.Pattern[str]] = ()) -> Said | None:
+    """What one line tells; None: nothing. For many lines, keep a `Reader`."""
+    return Reader(patterns).read(line)
+
+
+# -- from a line ------------------------------------------------------------------------------
+
+
+def _parse(line: str) -> _Parsed | None:
+    step = find_step(line)
+    slots: dict[str, _Slot] = {}
+    taken: set[int] = set()
+    if line.count("|") > 1 and step is not None and "%|" not in line:
+        begin = 0
+        for piece in line.split("|"):
+            match = _FIELD.match(piece)
+            if match is not None:
+                _take(match, begin, step, slots, taken, line)
+            begin += len(piece) + 1
+    for match in _PAIR.finditer(line):
+        if match["key"].lower() not in slots:
+            _take(match, 0, step, slots, taken, line)
+    for match in _RATE.finditer(line):
+        if match.start("num") not in taken:
+            key = "it/s" if match["noun"] == "it" else _plural(match["noun"]) + "/s"
+            scale = _SCALES.get(match["unit"].lower(), 1.0)
+            slots.setdefault(key, _Slot(key, match.start("num"), match.end("num"), scale))
+    for match in _SLOW.finditer(line):
+        key = f"{match['noun']}/s"
+        slots.setdefault(key, _Slot(key, match.start("num"), match.end("num"), _INVERSE))
+    if step is not None and step.foreign and set(slots) <= {"it/s"}:
+        return None
+    found = tuple(slots.values())[:_MOST_VALUES]
+    return _Parsed(step, found) if found or step is not None else None
+
+
+def _take(
+    match: re.Match[str],
+    offset: int,
+    step: Step | None,
+    slots: dict[str, _Slot],
+    taken: set[int],
+    line: str,
+) -> None:
+    begin = match.start("num") + offset if match["num"] else -1
+    if begin in taken or (step is not None and begin >= 0 and step.begin <= begin < step.end):
+        return
+    if not _is_metric(match, step is not None):
+        return
+    key = words.name(match["key"])
+    if step is not None and step.side and not key.startswith(step.side):
+        key = f"{step.side}/{key}"
+    unit = (match["unit"] or (match["of"] or "").strip(" ()")).lower()
+    scale = _SCALES.get(unit, 1.0)
+    if match["sign"] == "-":
+        scale = -scale
+    if begin < 0:
+        value = float(match["sign"] + match["word"])
+        slots.setdefault(key, _Slot(key, -1, -1, value))
+        return
+    taken.add(begin)
+    slots.setdefault(key, _Slot(key, begin, match.end("num") + offset, scale))
+
+
+def _is_metric(match: re.Match[str], has_step: bool) -> bool:
+    key, sep, number = match["key"], match["sep"], match["num"]
+    bare = key.lower()
+    if words.never(bare) and not (bare == "error" and number and "." in number):
+        return False
+    whole = number is not None and number.isdigit()
+    if whole and len(number) > 1 and number[0] == "0" and not words.known(bare):
+        return False
+    if whole and words.constant(bare) and not has_step:
+        return False
+    if not sep.strip():
+        # `key value` is how prose looks too
+        if words.strong(bare):
+            return True
+        fraction = number is not None and not whole
+        return has_step and (fraction or words.known(bare))
+    if sep.strip() == "is":
+        return words.strong(bare)
+    if sep == ":" and whole and match.re is _PAIR and not words.known(bare):
+        # host:29500, file.py:12; a JSON key ends with its quote
+        return match.string[match.end("key") : match.end("key") + 1] in "\"'"
+    return True
+
+
+def _plural(noun: str) -> str:
+    return {"token": "tokens", "toks": "tok", "imgs": "img", "image": "images"}.get(
+        noun, noun if noun in ("tok", "img") or noun.endswith("s") else noun + "s"
+    )
+
+
+def _said(parsed: _Parsed, line: str) -> Said | None:
+    values = {}
+    for key, begin, end, scale in parsed.slots:
+        value = scale if begin < 0 else _number(line[begin:end].replace(",", ""), scale)
+        if value is not None and _plausible(key, value):
+            values[key] = value
+    step = parsed.step
+    if step is None:
+        return Said(None, None, None, False, False, values) if values else None
+    side = bool(step.side)
+    return Said(step.number, step.total, step.epoch, step.within, side, values, step.bar)
+
+
+def _number(digits: str, scale: float) -> float | None:
+    if len(digits) > 24 or (digits.isdigit() and len(digits) > 15):
+        return None
+    value = float(digits)
+    if scale == _INVERSE:
+        return 1.0 / value if value else None
+    return value * scale if scale != 1.0 else value
+
+
+def _plausible(key: str, value: float) -> bool:
+    # seconds since the epoch tell when, not how much
+    return not (value > 1e9 and key.rsplit("/", 1)[-1] in ("time", "now", "t", "start", "end"))
+
+
+# -- by shape ---------------------------------------------------------------------------------
+
+
+def _plan(parsed: _Parsed, parts: list[str]) -> _Plan | None:
+    """The same for every line of this shape; None where the digits themselves decide."""
+    begins, ends, at = {}, {}, 0
+    for index, part in enumerate(parts):
+        if index % 2:
+            begins[at], ends[at + len(part)] = index, index
+        at += len(part)
+    slots = []
+    for key, begin, end, scale in parsed.slots:
+        if begin < 0:
+            slots.append((key, -1, -1, scale))
+            continue
+        first, last = begins.get(begin), ends.get(end)
+        if first is None or last is None or any("," in part for part in parts[first : last + 1]):
+            return None
+        slots.append((key, first, last + 1, scale))
+    step = parsed.step
+    places = [-1, -1, -1]
+    if step is not None:
+        for index, span in enumerate(step.spans):
+            if span is None:
+                continue
+            first = begins.get(span[0])
+            if first is None or ends.get(span[1]) != first:
+                return None
+            places[index] = first
+    return _Plan(step, places[0], places[1], places[2], tuple(slots))
+
+
+def _fill(plan: _Plan, parts: list[str]) -> Said | None:
+    values = {}
+    for key, first, end, scale in plan.slots:
+        if first < 0:
+            values[key] = scale
+            continue
+        digits = parts[first] if end - first == 1 else "".join(parts[first:end])
+        value = _number(digits, scale)
+        if value is not None and _plausible(key, value):
+            values[key] = value
+    step = plan.step
+    if step is None:
+        return Said(None, None, None, False, False, values) if values else None
+    return Said(
+        int(parts[plan.step_at][:18]) if plan.step_at >= 0 else None,
+        int(parts[plan.total_at][:18]) if plan.total_at >= 0 else None,
+        int(parts[plan.epoch_at][:18]) if plan.epoch_at >= 0 else None,
+        step.within,
+        bool(step.side),
+        values,
+        step.bar,
+    )
+
+
+# -- the user's own ---------------------------------------------------------------------------
+
+
+def _with_patterns(
+    said: Said | None, line: str, patterns: Sequence[re.Pattern[str]]
+) -> Said | None:
+    values: dict[str, float] = {}
+    step = None
+    for pattern in patterns:
+        match = pattern.search(line)
+        for group, text in (match.groupdict() if match else {}).items():
+            value = _told(text)
+            if value is None:
+                continue
+            if group in ("step", "iteration", "iter"):
+                step = int(value) if abs(value) < 1e18 else None
+            else:
+                values[group] = value
+    if not values and step is None:
+        return said
+    known = said or Said(None, None, None, False, False, {})
+    if step is not None:
+        known = known._replace(step=step, total=None, within=False)
+    return known._replace(values={**known.values, **values})
+
+
+def _told(text: str | None) -> float | None:
+    if not text:
+        return None
+    try:
+        return float(text.strip().replace(",", "").rstrip("%"))
+    except ValueError:
+        return None
