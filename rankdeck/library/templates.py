@@ -1,4 +1,4 @@
-"""Templates: jobs kept under a name. A template is a job.yaml file whose first comment describes it.
+"""Templates: jobs kept under a name, each a job.yaml file whose first comment describes it.
 
 A template without a `project` is a job for whatever folder it is started in.
 """
@@ -6,7 +6,6 @@ A template without a `project` is a job for whatever folder it is started in.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +20,7 @@ from rankdeck.library.shelf import Kept, Shelf, with_description
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 Template = Kept
 """One template: name, path, description, draft, problems."""
