@@ -43,8 +43,13 @@ def load_job_yaml(path: Path) -> JobDraft:
     return read.draft
 
 
-def read_job_yaml(path: Path) -> DraftFile:
-    """As `load_job_yaml`, but problems are returned beside what could be read."""
+def read_job_yaml(path: Path, folder: str = "") -> DraftFile:
+    """As `load_job_yaml`, but problems are returned beside what could be read.
+
+    Args:
+        path: The file.
+        folder: What paths in it are relative to; empty: the file's own directory.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -56,11 +61,11 @@ def read_job_yaml(path: Path) -> DraftFile:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         return _unreadable(Problem("is not valid UTF-8", file=str(path), line=line))
-    return parse_job_yaml(text, str(path))
+    return parse_job_yaml(text, str(path), folder)
 
 
-def parse_job_yaml(text: str, path: str) -> DraftFile:
-    """The draft in `text`; `path` names the file and anchors its relative paths."""
+def parse_job_yaml(text: str, path: str, folder: str = "") -> DraftFile:
+    """The draft in `text`; `path` names the file, its directory or `folder` anchors its paths."""
     # loaded here: a job described by options alone needs no YAML
     import yaml
 
@@ -74,7 +79,7 @@ def parse_job_yaml(text: str, path: str) -> DraftFile:
         return _unreadable(Problem(f"is not valid YAML: {message}", file=path))
     except RecursionError:
         return _unreadable(Problem("is nested too deeply", file=path))
-    return _Reader(path).document(root)
+    return _Reader(path, folder).document(root)
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, path: str) -> Problem:
@@ -93,9 +98,9 @@ def _unreadable(problem: Problem) -> DraftFile:
 class _Reader:
     """Walks the composed nodes and collects problems."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, folder: str = "") -> None:
         self.path = path
-        self.folder = os.path.dirname(os.path.abspath(path))
+        self.folder = folder or os.path.dirname(os.path.abspath(path))
         self.problems: list[Problem] = []
         self.sources: dict[str, Source] = {}
 

@@ -1,6 +1,7 @@
 """A target and what the options say, to one complete JobSpec. All problems are found at once.
 
-Precedence: options, then job.yaml, then what the project's folder suggests, then defaults.
+Precedence: options, then a template, then job.yaml, then the workspace, then what the project's
+folder suggests, then defaults.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rankdeck.job.draft import JobDraft, Source, located
 from rankdeck.job.fields import FIELDS, PATH_KINDS
 from rankdeck.job.spec import JobSpec, PassAs
 from rankdeck.job.validate import NODE_FIELDS, errors_of, find_problems, runs_elsewhere
+from rankdeck.library.names import in_templates
 from rankdeck.project.hyperparameters import (
     FILE_NAME,
     HyperParameterFile,
@@ -42,32 +44,49 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resolve_job(
-    target: str | None, draft: JobDraft, cwd: Path, environ: Mapping[str, str]
+    target: str | None,
+    draft: JobDraft,
+    cwd: Path,
+    environ: Mapping[str, str],
+    *,
+    base: JobDraft | None = None,
 ) -> JobSpec:
     """The job to run; see `resolve`."""
-    return resolve(target, draft, cwd, environ).spec
+    return resolve(target, draft, cwd, environ, base=base).spec
 
 
 def resolve(
-    target: str | None, draft: JobDraft, cwd: Path, environ: Mapping[str, str]
+    target: str | None,
+    draft: JobDraft,
+    cwd: Path,
+    environ: Mapping[str, str],
+    *,
+    base: JobDraft | None = None,
+    template: Path | None = None,
 ) -> Resolution:
     """Complete and check a job.
 
     Args:
         target: A project directory, a job file or the file to run; None: the current directory.
             A project directory with a `job.yaml` is that job; otherwise its `train.sh`, else its
-            `train.py` is run. A file that is run keeps `cwd` as its working directory.
+            `train.py` is run. A file that is run keeps `cwd` as its working directory, and so
+            does a template that names no project.
         draft: What the options (or a form) say; wins over the target's own file.
         cwd: What relative paths in `draft` and `target` are relative to.
         environ: Where the interpreter is looked for.
+        base: What jobs begin from: a workspace. Its nodes go where another backend is named.
+        template: A job file under the options and over the target, which then only says where
+            and what to run.
 
     Raises:
         InvalidJobError: With every problem found, each with file, line and key where known.
     """
     problems: list[Problem] = []
     flags = _absolute(draft, cwd)
-    base = _read_target(target, flags, cwd, problems)
-    merged = _for_backend(base, flags).merged(flags)
+    told = _read_told(target, template, flags, cwd, problems)
+    if base is not None:
+        told = _beneath(base, told.merged(flags)).merged(told)
+    merged = _for_backend(told, flags).merged(flags)
     fields = _typed(merged, problems)
     _complete(fields, merged, cwd, environ, problems)
     file = find_hyperparameters(fields["project"], fields["entry"])
@@ -88,7 +107,9 @@ def resolve(
     return Resolution(spec=spec, warnings=tuple(problems))
 
 
-def resolve_inventory(target: str | None, draft: JobDraft, cwd: Path) -> tuple[JobSpec, bool]:
+def resolve_inventory(
+    target: str | None, draft: JobDraft, cwd: Path, *, base: JobDraft | None = None
+) -> tuple[JobSpec, bool]:
     """As much of a job as says which nodes it would use, and whether it names its backend.
 
     Nothing needs to be there to be run: an inventory can be looked at before there is a job.
@@ -98,7 +119,10 @@ def resolve_inventory(target: str | None, draft: JobDraft, cwd: Path) -> tuple[J
     """
     problems: list[Problem] = []
     flags = _absolute(draft, cwd)
-    merged = _read_target(target, flags, cwd, problems).merged(flags)
+    told = _read_target(target, flags, cwd, problems)
+    if base is not None:
+        told = _beneath(base, told.merged(flags)).merged(told)
+    merged = told.merged(flags)
     fields = _typed(merged, problems)
     if errors := errors_of(tuple(located(problem, merged.sources) for problem in problems)):
         raise InvalidJobError(errors)
@@ -135,14 +159,44 @@ def _for_backend(base: JobDraft, flags: JobDraft) -> JobDraft:
     return msgspec.structs.replace(base, **dict.fromkeys(NODE_FIELDS))
 
 
+def _beneath(base: JobDraft, job: JobDraft) -> JobDraft:
+    """As much of a workspace as means something to a job that may name another backend."""
+    if job.backend in (None, base.backend) or (
+        base.backend is None and runs_elsewhere(job.backend)
+    ):
+        return base
+    nothing = ("backend", "backend_options", "master_addr", "master_port", *NODE_FIELDS)
+    return msgspec.structs.replace(base, **dict.fromkeys(nothing))
+
+
+def _read_told(
+    target: str | None,
+    template: Path | None,
+    flags: JobDraft,
+    cwd: Path,
+    problems: list[Problem],
+) -> JobDraft:
+    """What target and template say."""
+    if template is None:
+        return _read_target(target, flags, cwd, problems)
+    job = _file_draft(str(template), cwd, problems)
+    if target is None:
+        return job
+    place = _read_target(target, flags, cwd, problems)
+    taken = {"project": None, "name": None}
+    if place.entry is not None:
+        taken |= {"entry": None, "launcher": None}
+    return place.merged(msgspec.structs.replace(job, **taken))
+
+
 def _read_target(
     target: str | None, flags: JobDraft, cwd: Path, problems: list[Problem]
 ) -> JobDraft:
     if target is None:
-        return _project_draft(flags.project or str(cwd), problems)
+        return _project_draft(flags.project or str(cwd), cwd, problems)
     path = os.path.normpath(os.path.join(cwd, os.path.expanduser(target)))
     if os.path.isdir(path):
-        return _project_draft(path, problems)
+        return _project_draft(path, cwd, problems)
     if not os.path.exists(path):
         if "/" not in target and flags.launcher == "direct":
             # a program, looked for on $PATH
@@ -150,23 +204,24 @@ def _read_target(
         problems.append(Problem(f"there is no such file or directory: {target}"))
         return JobDraft(project=str(cwd))
     if path.endswith((".yaml", ".yml")):
-        return _file_draft(path, problems)
+        return _file_draft(path, cwd, problems)
     return JobDraft(
         project=str(cwd), entry=path, name=values.slug(os.path.splitext(os.path.basename(path))[0])
     )
 
 
-def _project_draft(folder: str, problems: list[Problem]) -> JobDraft:
+def _project_draft(folder: str, cwd: Path, problems: list[Problem]) -> JobDraft:
     path = os.path.join(folder, JOB_FILE)
-    return _file_draft(path, problems) if os.path.isfile(path) else JobDraft(project=folder)
+    return _file_draft(path, cwd, problems) if os.path.isfile(path) else JobDraft(project=folder)
 
 
-def _file_draft(path: str, problems: list[Problem]) -> JobDraft:
+def _file_draft(path: str, cwd: Path, problems: list[Problem]) -> JobDraft:
     from rankdeck.job.load import read_job_yaml
 
-    read = read_job_yaml(Path(path))
+    folder = str(cwd) if in_templates(path) else os.path.dirname(path)
+    read = read_job_yaml(Path(path), folder)
     problems += read.problems
-    return JobDraft(project=os.path.dirname(path)).merged(read.draft)
+    return JobDraft(project=folder).merged(read.draft)
 
 
 def _typed(draft: JobDraft, problems: list[Problem]) -> dict[str, Any]:

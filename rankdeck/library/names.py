@@ -1,10 +1,17 @@
-"""Names of what is kept in the library: typed in commands, and names of files. Pure."""
+"""Names of what is kept in the library, typed in commands, and where its files are. Pure."""
 
 from __future__ import annotations
 
+import os
 import re
+from typing import TYPE_CHECKING
 
+from rankdeck.config.folder import config_folder
 from rankdeck.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 SUFFIX = ".yaml"
 _NAME = r"[^\W_][\w.-]{0,63}"
@@ -31,3 +38,18 @@ def check_name(name: str, what: str) -> str:
     if fault := name_fault(name):
         raise UserError(f"a {what}'s name {fault}")
     return name
+
+
+def templates_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the user's templates are."""
+    return config_folder(environ) / "templates"
+
+
+def workspaces_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the user's workspaces are."""
+    return config_folder(environ) / "workspaces"
+
+
+def in_templates(path: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a file is one of the user's templates."""
+    return os.path.dirname(os.path.abspath(path)) == os.path.abspath(templates_folder(environ))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rankdeck.config.folder import config_folder
 from rankdeck.errors import InvalidJobError, UserError
 from rankdeck.job.draft import JobDraft
 from rankdeck.job.dump import draft_to_yaml
 from rankdeck.job.spec import JobSpec
+from rankdeck.library.names import templates_folder
 from rankdeck.library.secrets import SecretChoice, found_secrets, without_secrets
 from rankdeck.library.shelf import Kept, Shelf, with_description
 
@@ -77,11 +77,6 @@ class TemplateStore(Shelf):
 def template_store(environ: Mapping[str, str] = os.environ) -> TemplateStore:
     """The templates in the user's config folder."""
     return TemplateStore(templates_folder(environ))
-
-
-def templates_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the user's templates are."""
-    return config_folder(environ) / "templates"
 
 
 def template_of(job: JobSpec | JobDraft) -> JobDraft:
