@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.app import App
 from textual.widgets import Input
 
+from tests.tui.pilot import until
 from tui.widgets.log_pane import LogPane
 from tui.widgets.rank_grid import RankGrid
 
@@ -40,19 +41,37 @@ class Desk:
         with self.path.open("ab") as file:
             file.write(text if isinstance(text, bytes) else text.encode())
 
+    async def settle(self) -> None:
+        """Wait until all that was asked for is on the screen."""
+        await self.pilot.pause()
+        pane = self.pane
+        await until(self.pilot, lambda: pane.settled and pane._seek is None)
+        await self.pilot.pause()
+        await until(self.pilot, lambda: pane.settled)
+        await self.pilot.pause()
+
+    async def tick(self) -> None:
+        self.pane.tick()
+        await self.settle()
+
     async def open(self) -> None:
         self.pane.open(self.path, "rank 0")
         self.pane.focus()
-        self.pane.tick()
-        await self.pilot.pause()
+        await self.tick()
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.app.workers.wait_for_complete()
-        await self.pilot.pause()
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settle()
 
     async def look_for(self, text: str) -> None:
         await self.pilot.press("slash")
+        self.app.query_one(Input).value = text
+        await self.press("enter")
+
+    async def enter(self, key: str, text: str) -> None:
+        """Type into the line that a key opens."""
+        await self.pilot.press(key)
         self.app.query_one(Input).value = text
         await self.press("enter")
 
@@ -70,9 +89,10 @@ class Desk:
 
     @property
     def found(self) -> str:
-        view = self.pane.view
-        assert view.viewport is not None
-        return next(row.cells.text for row in view.viewport.rows if row.line.offset == view.found)
+        page = self.pane.view.page
+        row = page.row_of(page.found)
+        assert row is not None
+        return row.row.cells.text
 
 
 def numbered(first: int, last: int) -> str:

@@ -27,7 +27,7 @@ async def test_a_log_that_is_not_there_yet_is_shown_when_it_comes(desk: Desk) ->
     assert desk.rows[0].strip() == "no output yet"
     assert desk.pane.status == "following · no output yet"
     desk.write("first words\n")
-    desk.pane.tick()
+    await desk.tick()
     assert desk.texts[0] == "first words"
     assert desk.pane.status == "following · 1 line"
 
@@ -37,13 +37,13 @@ async def test_it_follows_pauses_counts_what_is_new_and_resumes(desk: Desk) -> N
     await desk.open()
     assert desk.texts[-1] == "line 100"
     desk.write(numbered(101, 102))
-    desk.pane.tick()
+    await desk.tick()
     assert desk.texts[-1] == "line 102"
     assert desk.pane.status == "following · 102 lines"
     await desk.press("up")
     assert desk.texts[-1] == "line 101"
     desk.write(numbered(103, 110))
-    desk.pane.tick()
+    await desk.tick()
     assert desk.texts[-1] == "line 101"
     assert desk.pane.status == "paused · +8 lines · 110 lines"
     await desk.press("down", "down", "down")
@@ -54,7 +54,7 @@ async def test_it_follows_pauses_counts_what_is_new_and_resumes(desk: Desk) -> N
     assert desk.pane.status == "following · 110 lines"
     await desk.press("f")
     desk.write(numbered(111, 111))
-    desk.pane.tick()
+    await desk.tick()
     assert desk.texts[-1] == "line 110"
     await desk.press("f")
     assert desk.texts[-1] == "line 111"
@@ -91,17 +91,17 @@ async def test_nothing_is_repainted_while_nothing_changes(
     await desk.open()
     painted: list[object] = []
     monkeypatch.setattr(desk.pane.view, "refresh", lambda *regions: painted.append(regions))
-    monkeypatch.setattr(desk.pane._line, "update", painted.append)
-    desk.pane.tick()
-    desk.pane.tick()
+    monkeypatch.setattr(desk.pane._line, "refresh", lambda *_: painted.append("line"))
+    await desk.tick()
+    await desk.tick()
     assert painted == []
     desk.write(" now longer")
-    desk.pane.tick()
+    await desk.tick()
     assert len(painted) == 1, "only the row that has changed"
     await desk.press("g")
     painted.clear()
     desk.write(" and more")
-    desk.pane.tick()
+    await desk.tick()
     assert painted == []
 
 
@@ -109,20 +109,20 @@ async def test_truncation_and_replacement_are_followed(desk: Desk) -> None:
     desk.write(numbered(1, 100))
     await desk.open()
     desk.path.write_text("anew\n")
-    desk.pane.tick()
+    await desk.tick()
     assert [text for text in desk.texts if text] == ["anew"]
-    assert desk.pane.status == "following · 1 line"
+    assert desk.pane.status == "following · 1 line · the log was replaced"
     desk.write(numbered(1, 100))
-    desk.pane.tick()
+    await desk.tick()
     await desk.press("up")
     other = desk.path.with_name("other")
     other.write_text(numbered(500, 600))
     os.replace(other, desk.path)
-    desk.pane.tick()
+    await desk.tick()
     assert desk.texts[0] == "line 500"
-    assert desk.pane.status == "paused · 101 lines"
+    assert desk.pane.status == "paused · 101 lines · the log was replaced"
     os.truncate(desk.path, 0)
-    desk.pane.tick()
+    await desk.tick()
     assert not any(desk.texts[1:])
 
 
@@ -135,7 +135,7 @@ async def test_a_line_of_200_mb(desk: Desk) -> None:
     assert any(text.startswith("xxx") for text in desk.texts)
     desk.write(b"\nafter\n")
     for _ in range(60):
-        desk.pane.tick()
+        await desk.tick()
     assert desk.pane.status == "following · 3 lines"
     assert desk.texts[0] == "before"
     assert desk.texts[1].startswith("xxx")
@@ -154,7 +154,7 @@ async def test_invalid_utf8_and_progress_bars(desk: Desk) -> None:
     assert desk.texts[0] == "bad \ufffd\ufffd bytes"
     assert desk.texts[1] == "99%"
     desk.write(b"\r100%")
-    desk.pane.tick()
+    await desk.tick()
     assert desk.texts[1] == "100%"
 
 
@@ -191,17 +191,15 @@ async def test_resize_keeps_the_end_or_the_place(desk: Desk) -> None:
     await desk.open()
     await desk.press("w")
     await desk.pilot.resize_terminal(40, 20)
-    await desk.pilot.pause()
+    await desk.settle()
     assert desk.texts[-1].endswith("word")
-    assert desk.pane.view.viewport is not None
-    assert desk.pane.view.viewport.at_end
     await desk.press(*["pageup"] * 5)
-    top = desk.pane.view.viewport.rows[0].line.offset
+    top = desk.pane.view.page.rows[0].row.line.offset
     await desk.pilot.resize_terminal(90, 30)
-    await desk.pilot.pause()
-    assert desk.pane.view.viewport.rows[0].line.offset == top
+    await desk.settle()
+    assert desk.pane.view.page.rows[0].row.line.offset == top
     assert all(cell_len(row) == 90 for row in desk.rows)
-    assert len(desk.pane.view.viewport.rows) == desk.pane.view.size.height
+    assert len(desk.pane.view.page.rows) == desk.pane.view.size.height
 
 
 async def test_scrolling_sideways_shows_what_is_there(desk: Desk) -> None:
@@ -218,7 +216,7 @@ async def test_scrolling_sideways_shows_what_is_there(desk: Desk) -> None:
 async def test_an_unreadable_log_says_so(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     desk.pane.open(tmp_path / "loop", "rank 0")
-    desk.pane.tick()
+    await desk.tick()
     assert "cannot be read" in desk.pane.status
     desk.write("words\n")
     await desk.open()
@@ -230,6 +228,7 @@ async def test_the_mouse_moves_too(desk: Desk) -> None:
     await desk.open()
     view = desk.pane.view
     await desk.pilot.mouse_down(view, offset=(view.size.width - 1, 0))
+    await desk.settle()
     assert desk.texts[0] == "line 1"
     assert not desk.pane.following
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from textual.widgets import Input
-from textual.worker import WorkerCancelled
 
+from rankdeck.logs.plain_source import FileSource
+from rankdeck.logs.search import Step
 from tests.tui.log_desk import Deck, Desk, numbered
+from tests.tui.pilot import until
+from tui.widgets.log_prompt import LogPrompt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 
@@ -68,12 +71,12 @@ async def test_the_search_line_comes_and_goes(desk: Desk) -> None:
     await desk.press("n")
     assert "press /" in desk.pane.status
     entry = desk.app.query_one(Input)
-    assert not entry.display
+    assert not desk.app.query_one(LogPrompt).asking
     await desk.press("slash")
-    assert entry.display
+    assert desk.app.query_one(LogPrompt).asking
     assert entry.has_focus
     await desk.press("g", "escape")
-    assert not entry.display
+    assert not desk.app.query_one(LogPrompt).asking
     assert desk.pane.view.has_focus
 
 
@@ -92,24 +95,54 @@ async def test_errors_are_found_in_both_directions(desk: Desk) -> None:
     assert desk.found == "ValueError: boom"
 
 
-async def test_a_search_is_dropped_when_another_log_is_opened(desk: Desk, tmp_path: Path) -> None:
+async def test_a_search_is_dropped_when_another_log_is_opened(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.write(numbered(1, 100) + "needle\n")
     await desk.open()
-    await desk.pilot.press("g", "slash")
+    await desk.press("g", "slash")
+    held = threading.Event()
+    real = FileSource.search
+
+    def slow(*args: Any, **kwargs: Any) -> Iterator[Step]:
+        held.wait(30)
+        yield from real(*args, **kwargs)
+
+    monkeypatch.setattr(FileSource, "search", slow)
     desk.app.query_one(Input).value = "needle"
-    entry = desk.app.query_one(Input)
-    desk.pane.on_input_submitted(Input.Submitted(entry, "needle"))
-    worker = desk.pane._worker
-    assert worker is not None
+    await desk.pilot.press("enter")
+    assert "searching needle" in desk.pane.status
     other = tmp_path / "other"
     other.write_text("other\n")
     desk.pane.open(other, "rank 1")
-    assert worker.is_cancelled
-    with suppress(WorkerCancelled):
-        await worker.wait()
-    await desk.pilot.pause()
+    held.set()
+    await desk.tick()
     assert desk.texts[0] == "other"
     assert "searching" not in desk.pane.status
+    assert desk.pane.view.found is None
+
+
+async def test_esc_cancels_a_search(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.write(numbered(1, 100) + "needle\n")
+    await desk.open()
+    held = threading.Event()
+
+    def endless(*_: Any, **__: Any) -> Iterator[Step]:
+        while not held.wait(0.01):
+            yield Step((), 0)
+
+    monkeypatch.setattr(FileSource, "search", endless)
+    await desk.press("g")
+    await desk.pilot.press("slash")
+    desk.app.query_one(Input).value = "needle"
+    await desk.pilot.press("enter")
+    await until(desk.pilot, lambda: "searching needle" in desk.pane.status)
+    await desk.pilot.press("down")
+    await until(desk.pilot, lambda: desk.texts[0] == "line 2")
+    await desk.pilot.press("escape")
+    await desk.settle()
+    assert "search cancelled" in desk.pane.status
+    held.set()
 
 
 async def test_a_match_far_to_the_right_is_scrolled_to(desk: Desk) -> None:

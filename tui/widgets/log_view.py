@@ -1,7 +1,7 @@
-"""LogView: draws the rows of a Viewport, its scroll bar and marks; repaints rows that differ.
+"""LogView: draws a page of a log, its scroll bar, marks and selection; repaints rows that differ.
 
-A Line-API widget. It draws its own scroll bar, by bytes: how many rows a log has is not known
-until all of it has been read, and nobody should wait for that.
+A Line-API widget. It reads nothing: a page has all it needs. It draws its own scroll bar, by
+positions: how many rows a log has is not known until all of it has been read.
 """
 
 from __future__ import annotations
@@ -9,34 +9,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from rankdeck.logs.file import Change, LogFile
-from tui.widgets.log_viewport import Row, Viewport
+from tui.log_page import Page, PageRow
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable
-    from pathlib import Path
 
-    from rich.style import Style
     from textual import events
 
 _WHEEL_ROWS = 3
-_NUMBER_WIDTH = 6
 _MARKS_PER_LINE = 200
+_BOOKMARK = "▌"
+# told apart on dark and light grounds; the label's text says the rank as well
+_RANK_COLOURS = (
+    "cyan", "green", "yellow", "magenta", "blue", "bright_red", "bright_cyan", "bright_green",
+    "bright_magenta", "bright_blue", "bright_yellow", "red",
+)  # fmt: skip
+_RANK_STYLES = tuple(Style(color=colour) for colour in _RANK_COLOURS)
 
 
 class _Drawn(NamedTuple):
     """All that decides how one row of the screen looks."""
 
-    row: Row | None
-    number: str
+    row: PageRow | None
     thumb: bool
     found: bool
+    selected: int
+    """0: no, 1: selected, 2: where the selection ends."""
 
 
 class LogView(Widget, can_focus=True):
@@ -45,105 +49,90 @@ class LogView(Widget, can_focus=True):
     DEFAULT_CSS = """
     LogView { height: 1fr; }
     LogView > .log-view--number { color: $text-muted; }
+    LogView > .log-view--time { color: $text-muted; }
+    LogView > .log-view--bookmark { color: $warning; text-style: bold; }
     LogView > .log-view--empty { color: $text-muted; text-style: italic; }
     LogView > .log-view--match { text-style: reverse; }
     LogView > .log-view--found { background: $warning; color: black; text-style: bold underline; }
+    LogView > .log-view--selected { background: $primary 40%; }
+    LogView > .log-view--cursor { background: $primary 70%; text-style: bold; }
     LogView > .log-view--thumb { color: $primary; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "log-view--number",
+        "log-view--time",
+        "log-view--bookmark",
         "log-view--empty",
         "log-view--match",
         "log-view--found",
+        "log-view--selected",
+        "log-view--cursor",
         "log-view--thumb",
     }
 
-    class Moved(Message):
-        """What is shown has changed place by the mouse."""
+    class Wheel(Message):
+        """The wheel was turned, or a selection is drawn over an edge."""
+
+        def __init__(self, rows: int) -> None:
+            super().__init__()
+            self.rows = rows
+
+    class Dragged(Message):
+        """The scroll bar was taken to a place."""
+
+        def __init__(self, fraction: float) -> None:
+            super().__init__()
+            self.fraction = fraction
+
+    class Picked(Message):
+        """Lines were selected with the mouse."""
+
+        def __init__(self, anchor: int, cursor: int) -> None:
+            super().__init__()
+            self.anchor = anchor
+            self.cursor = cursor
+
+    class Cleared(Message):
+        """A click where nothing is to be selected."""
+
+    class Resized(Message):
+        """There is another size to fill."""
 
     def __init__(self) -> None:
-        """Begin without a log."""
+        """Begin without a page."""
         super().__init__()
-        self.viewport: Viewport | None = None
+        self.page = Page()
         self.empty = "no log"
         """What to say while there is nothing to show."""
-        self.numbers = True
-        """Whether line numbers are shown where they are known."""
         self.column = 0
         """The first cell shown of lines that are not wrapped."""
         self.pattern: re.Pattern[str] | None = None
         """What to mark in the text."""
-        self.found: int | None = None
-        """Offset of the line that the last search has gone to."""
         self._drawn: tuple[_Drawn, ...] = ()
+        self._told_empty = ""
+        self._anchor: int | None = None
+        self._dragging = False
+        self._picked = False
 
     @property
     def text_width(self) -> int:
-        """Cells for text, between the line numbers and the scroll bar."""
-        return max(2, self.size.width - self._gutter - 1)
+        """Cells for text, between what stands left of it and the scroll bar."""
+        return max(2, self.size.width - self.page.gutter.width - 1)
 
     @property
-    def _gutter(self) -> int:
-        return self._digits + 1 if self.numbers else 0
+    def found(self) -> int | None:
+        """Position of the line that was gone to last."""
+        return self.page.found
 
-    @property
-    def _digits(self) -> int:
-        lines = self.viewport.file.line_count if self.viewport else 0
-        return max(_NUMBER_WIDTH, len(f"{lines}"))
-
-    def open(self, path: Path) -> None:
-        """Show another log, at its end.
-
-        Raises:
-            OSError: It is there but cannot be read.
-        """
-        old, self.viewport = self.viewport, None
-        if old is not None:
-            old.file.close()
-        wrap = old.wrap if old is not None else False
-        self.column = 0
-        self.found = None
-        self.viewport = Viewport(LogFile(path))
-        self.viewport.wrap = wrap
-        self.show()
-
-    def poll(self, budget: int) -> Change:
-        """Look whether the log has changed, count some lines, show what is new.
-
-        Raises:
-            OSError: The log cannot be read any more.
-        """
-        viewport = self.viewport
-        if viewport is None:
-            return Change.SAME
-        counted = viewport.file.indexed
-        change = viewport.file.refresh()
-        if change is Change.RESET:
-            viewport.reset()
-            self.found = None
-        if not viewport.file.indexed:
-            viewport.file.index_some(budget)
-        if change is not Change.SAME or not counted:
-            self.show()
-        return change
-
-    def move(self, act: Callable[[Viewport], None]) -> None:
-        """Change the place in the log and show that."""
-        if self.viewport is not None:
-            act(self.viewport)
-            self.show()
-
-    def show(self) -> None:
-        """Read what belongs on the screen; repaint the rows that differ from what is there."""
-        viewport = self.viewport
-        if viewport is not None:
-            viewport.width, viewport.height = self.text_width, self.size.height
-            viewport.layout()
+    def show(self, page: Page) -> None:
+        """Show a page; repaint the rows that differ from what is there."""
+        self.page = page
         drawn = self._draw()
-        if drawn == self._drawn:
+        if drawn == self._drawn and self._told_empty == self.empty:
             return
         old, self._drawn = self._drawn, drawn
-        if len(old) != len(drawn):
+        self._told_empty, told = self.empty, self._told_empty
+        if len(old) != len(drawn) or told != self.empty:
             self.refresh()
             return
         for y, (before, now) in enumerate(zip(old, drawn, strict=True)):
@@ -152,118 +141,150 @@ class LogView(Widget, can_focus=True):
 
     def reveal_column(self) -> None:
         """Scroll sideways so that the first mark in the found line is seen."""
-        viewport = self.viewport
-        if viewport is None or viewport.wrap or self.pattern is None:
+        row = self.page.row_of(self.page.found)
+        if self.page.wrap or self.pattern is None or row is None:
             return
-        for row in viewport.rows:
-            if row.line.offset == self.found and (match := self.pattern.search(row.cells.text)):
-                first, last = row.cells.cell_of(match.start()), row.cells.cell_of(match.end())
-                if first < self.column or last > self.column + self.text_width:
-                    self.column = max(0, first - self.text_width // 3)
-                    self.refresh()
+        cells = row.row.cells
+        if match := self.pattern.search(cells.text):
+            first, last = cells.cell_of(match.start()), cells.cell_of(match.end())
+            if first < self.column or last > self.column + self.text_width:
+                self.column = max(0, first - self.text_width // 3)
+                self.refresh()
 
     def shift(self, cells: int) -> None:
         """Scroll sideways, no further than the longest line on the screen."""
-        viewport = self.viewport
-        if viewport is None or viewport.wrap:
+        if self.page.wrap:
             return
-        widest = max((row.cells.width for row in viewport.rows), default=0)
+        widest = max((row.row.cells.width for row in self.page.rows), default=0)
         column = max(0, min(self.column + cells, widest - self.text_width // 2))
         if column != self.column:
             self.column = column
             self.refresh()
 
     def on_resize(self) -> None:
-        """Fill the new size."""
-        self.show()
+        """Have the new size filled."""
+        self.post_message(self.Resized())
+
+    # -- the mouse --------------------------------------------------------------------------
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Go down."""
-        self._by_mouse(event, lambda viewport: viewport.move(_WHEEL_ROWS))
+        event.stop()
+        self.post_message(self.Wheel(_WHEEL_ROWS))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Go up."""
-        self._by_mouse(event, lambda viewport: viewport.move(-_WHEEL_ROWS))
+        event.stop()
+        self.post_message(self.Wheel(-_WHEEL_ROWS))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Go to the part of the log that the scroll bar shows there."""
-        if event.x == self.size.width - 1:
-            part = event.y / max(1, self.size.height - 1)
-            self._by_mouse(event, lambda viewport: viewport.to_fraction(part))
-
-    def _by_mouse(self, event: events.MouseEvent, act: Callable[[Viewport], None]) -> None:
+        """Take the scroll bar, or begin to select."""
         event.stop()
-        self.move(act)
-        self.post_message(self.Moved())
+        self._picked = False
+        if event.x >= self.size.width - 1:
+            self._dragging = True
+            self.capture_mouse()
+            self._drag(event.y)
+        else:
+            self._anchor = self._position_at(event.y)
+            self.capture_mouse()
 
-    def _draw(self) -> tuple[_Drawn, ...]:
-        viewport, height = self.viewport, self.size.height
-        rows = viewport.rows if viewport is not None else ()
-        first, last = self._thumb(rows)
-        numbers = self._row_numbers(rows)
-        return tuple(
-            _Drawn(
-                rows[y] if y < len(rows) else None,
-                numbers[y] if y < len(rows) else "",
-                first <= y < last,
-                y < len(rows) and rows[y].line.offset == self.found,
-            )
-            for y in range(height)
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Move the scroll bar, or select more."""
+        if self._dragging:
+            self._drag(event.y)
+        elif self._anchor is not None and (self._picked or event.delta_y):
+            self._picked = True
+            if not 0 <= event.y < self.size.height:
+                self.post_message(self.Wheel(-1 if event.y < 0 else 1))
+            position = self._position_at(min(max(0, event.y), self.size.height - 1))
+            if position is not None:
+                self.post_message(self.Picked(self._anchor, position))
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """Let go."""
+        event.stop()
+        if not self._dragging and not self._picked:
+            self.post_message(self.Cleared())
+        self._dragging, self._anchor = False, None
+        self.release_mouse()
+
+    def _drag(self, y: int) -> None:
+        self.post_message(
+            self.Dragged(min(max(0, y), self.size.height) / max(1, self.size.height - 1))
         )
 
-    def _thumb(self, rows: tuple[Row, ...]) -> tuple[int, int]:
-        """The rows of the scroll bar that stand for what is on the screen."""
-        viewport, height = self.viewport, self.size.height
-        if viewport is None or not rows or viewport.file.size == 0:
-            return 0, 0
-        begin, size = rows[0].line.offset, viewport.file.size
-        if begin == 0 and viewport.at_end and not rows[0].start:
-            return 0, 0
-        length = max(1, min(height, (rows[-1].line.end - begin) * height // size))
-        first = height - length if viewport.at_end else (height - length) * begin // size
-        return first, first + length
+    def _position_at(self, y: int) -> int | None:
+        rows = self.page.rows
+        return rows[min(y, len(rows) - 1)].row.line.offset if rows else None
 
-    def _row_numbers(self, rows: tuple[Row, ...]) -> list[str]:
-        """The line number of each row that begins a line."""
-        if not self.numbers or self.viewport is None or not rows:
-            return [""] * len(rows)
-        number = self.viewport.file.line_at(rows[0].line.offset)
-        numbers: list[str] = []
-        offset = rows[0].line.offset
-        for row in rows:
-            if number is not None and row.line.offset != offset:
-                number += 1
-            offset = row.line.offset
-            known = number is not None and row.line.exact and row.start == 0
-            told = f"{number + 1}" if known and number is not None else ""
-            numbers.append(f"{told:>{self._digits}} ")
-        return numbers
+    # -- drawing ----------------------------------------------------------------------------
+
+    def _draw(self) -> tuple[_Drawn, ...]:
+        page = self.page
+        first, last = page.thumb
+        rows: list[PageRow | None] = [*page.rows]
+        rows += [None] * (page.height - len(rows))
+        return tuple(
+            _Drawn(
+                row,
+                first <= y < last,
+                row is not None and row.row.line.offset == page.found,
+                self._selected(row),
+            )
+            for y, row in enumerate(rows)
+        )
+
+    def _selected(self, row: PageRow | None) -> int:
+        chosen = self.page.selection
+        if row is None or chosen is None or not chosen.low <= row.row.line.offset <= chosen.high:
+            return 0
+        return 2 if row.row.line.offset == chosen.cursor else 1
 
     def render_line(self, y: int) -> Strip:
-        """One row: line number, text, scroll bar."""
+        """One row: bookmark, number, time, rank, text, scroll bar."""
         base = self.rich_style
         width = self.size.width
-        if y >= len(self._drawn):
-            return Strip.blank(width, base)
-        row, number, thumb, found = self._drawn[y]
-        if row is None:
-            if y == 0 and not any(drawn.row for drawn in self._drawn):
+        drawn = self._drawn[y] if y < len(self._drawn) else None
+        if drawn is None or drawn.row is None:
+            if y == 0 and not self.page.rows:
                 style = self.get_component_rich_style("log-view--empty")
                 return Strip([Segment(self.empty, style)]).crop_extend(0, width, base)
             return Strip.blank(width, base)
-        strip = self._text(row, base, found=found)
-        strip = strip.crop_extend(0, self.text_width, base)
+        left = self._left(drawn.row, base)
+        if drawn.selected:
+            name = "log-view--cursor" if drawn.selected > 1 else "log-view--selected"
+            base = base + self.get_component_rich_style(name)
+        room = self.text_width
+        text = self._text(drawn.row, base, found=drawn.found).crop_extend(0, room, base)
         bar = Segment("█", self.get_component_rich_style("log-view--thumb"))
-        end = Strip([bar if thumb else Segment(" ", base)], 1)
-        if not self.numbers:
-            return Strip.join([strip, end])
-        style = self.get_component_rich_style("log-view--number")
-        return Strip.join([Strip([Segment(number, style)], self._gutter), strip, end])
+        end = Strip([bar if drawn.thumb else Segment(" ", self.rich_style)], 1)
+        strip = Strip.join([left, text, end]) if left else Strip.join([text, end])
+        # a page made for another size is on its way out
+        return strip if strip.cell_length == width else strip.crop_extend(0, width, base)
 
-    def _text(self, row: Row, base: Style, *, found: bool) -> Strip:
+    def _left(self, row: PageRow, base: Style) -> Strip | None:
+        gutter = self.page.gutter
+        segments: list[Segment] = []
+        if gutter.bookmark:
+            style = self.get_component_rich_style("log-view--bookmark")
+            segments.append(Segment(_BOOKMARK if row.bookmark else " ", style))
+        if gutter.number:
+            segments.append(Segment(row.number, self.get_component_rich_style("log-view--number")))
+        if gutter.time:
+            segments.append(Segment(row.time, self.get_component_rich_style("log-view--time")))
+        if gutter.label:
+            style = base
+            if row.rank >= 0 and not len(row.row.line.ranks) > 1:
+                style = base + _RANK_STYLES[row.rank % len(_RANK_STYLES)]
+            segments.append(Segment(row.label, style))
+        return Strip(segments, gutter.width) if segments else None
+
+    def _text(self, shown: PageRow, base: Style, *, found: bool) -> Strip:
+        row = shown.row
         cells = row.cells
         marked = self._marks(cells.text, found=found)
-        if self.viewport is not None and self.viewport.wrap:
+        if self.page.wrap:
             return cells.strip(row.start, row.stop, base=base, marked=marked)
         return cells.window(self.column, self.text_width, base=base, marked=marked)
 

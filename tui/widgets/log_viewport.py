@@ -1,7 +1,8 @@
 """Viewport: which rows of a log fill a screen of some size; pure, knows no widget.
 
-Its place is a byte offset (the begin of the top line) and a character in that line, never a line
-number, so any place in a file of any size is shown at the cost of one screenful of reading.
+Its place is a position (of the top line) and a character in that line, never a line number, so
+any place in a log of any size is shown at the cost of one screenful of reading. Reads the source
+whenever it moves, so it belongs to the reader's thread.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
+from rankdeck.logs.plain_source import FileSource
+from tui.log_known import KnownLines
 from tui.widgets.log_lines import CellLine, cell_line
 
 if TYPE_CHECKING:
-    from rankdeck.logs.file import LogFile
+    from collections.abc import Sequence
+
     from rankdeck.logs.lines import LogLine
+    from rankdeck.logs.source import LogSource
 
 
 class Row(NamedTuple):
@@ -33,9 +38,9 @@ class Row(NamedTuple):
 class Viewport:
     """A window of `height` rows on a log."""
 
-    def __init__(self, file: LogFile) -> None:
+    def __init__(self, source: LogSource) -> None:
         """Begin at the end of the log, following it, without any size yet."""
-        self.file = file
+        self.source = source
         self.width = 0
         """Cells for the text of a row; matters only for wrapping."""
         self.height = 0
@@ -46,6 +51,15 @@ class Viewport:
         """What is on the screen; fewer than `height` only if the log is that short."""
         self._top = 0
         self._char = 0
+        self._last = (-1, -1)
+        self._known = None if isinstance(source, FileSource) else KnownLines(source)
+        self.searching = False
+        """Whether there may be more to show than was found so far: lay out again."""
+
+    @property
+    def top(self) -> int:
+        """Position of the line at the top."""
+        return self._top
 
     @property
     def at_end(self) -> bool:
@@ -53,24 +67,34 @@ class Viewport:
         if not self.rows:
             return True
         row = self.rows[-1]
-        return row.line.end >= self.file.size and row.stop >= len(row.cells.text)
+        return row.line.offset >= self._last_position() and row.stop >= len(row.cells.text)
+
+    def _last_position(self) -> int:
+        if self._last[0] != self.source.size:
+            lines = self._before(self.source.size, 1)
+            self._last = (self.source.size, lines[-1].offset if lines else -1)
+        return self._last[1]
 
     def reset(self) -> None:
         """The log is another one now: back to its end if following, else to its begin."""
         self._top = self._char = 0
+        self._last = (-1, -1)
+        if self._known is not None:
+            self._known.forget()
 
     def layout(self) -> None:
         """Read the rows for the place and size of now."""
+        self.searching = False
         if self.height <= 0:
             self.rows = ()
             return
         if not self.follow:
             rows = self._forward(self._top, self._char, self.height)
-            if len(rows) >= self.height:
+            if len(rows) >= self.height or self.searching:
                 self._settle(rows)
                 return
         # a page at the end is always a full one
-        self._settle(self._backward(self.file.size, 0, self.height))
+        self._settle(self._backward(self.source.size, 0, self.height))
 
     def move(self, rows: int) -> None:
         """Go up (negative) or down; following ends when that was up."""
@@ -93,21 +117,46 @@ class Viewport:
         self.follow = True
         self.layout()
 
-    def show_line(self, offset: int) -> None:
-        """Bring the line that begins at `offset` onto the screen, some lines above it."""
+    def show_line(self, position: int) -> None:
+        """Bring the line at `position` onto the screen, some lines above it."""
         self.follow = False
-        if not any(row.line.offset == offset for row in self.rows):
-            self._top, self._char = offset, 0
-            self._settle_top(self._backward(offset, 0, self.height // 3))
+        if not any(row.line.offset == position for row in self.rows):
+            self._top, self._char = position, 0
+            self._settle_top(self._backward(position, 0, self.height // 3))
+        self.layout()
+
+    def reveal(self, position: int) -> None:
+        """Move just as far as is needed for the line at `position` to be seen."""
+        self.follow = False
+        if self.rows and position > self.rows[-1].line.offset:
+            lines = self.source.after(position, 1)
+            rows = self._rows_of(lines[0])[: self.height] if lines else []
+            above = self._backward(position, 0, self.height - len(rows))
+            self._settle_top([*above, *rows])
+        elif not self.rows or position < self.rows[0].line.offset or self.rows[0].start:
+            self._top, self._char = position, 0
         self.layout()
 
     def to_fraction(self, fraction: float) -> None:
-        """Go to a part of the file, by bytes."""
+        """Go to a part of the log."""
         self.follow = False
-        offset = int(self.file.size * min(max(0.0, fraction), 1.0))
-        lines = self.file.before(offset, 1)
-        self._top, self._char = (lines[0].offset if lines else 0), 0
+        self._top = self.source.position_near(min(max(0.0, fraction), 1.0))
+        self._char = 0
         self.layout()
+
+    def _after(self, position: int, count: int) -> Sequence[LogLine]:
+        if self._known is None:
+            return self.source.after(position, count)
+        lines = self._known.after(position, count)
+        self.searching = self.searching or self._known.more
+        return lines
+
+    def _before(self, position: int, count: int) -> Sequence[LogLine]:
+        if self._known is None:
+            return self.source.before(position, count)
+        lines = self._known.before(position, count)
+        self.searching = self.searching or self._known.more
+        return lines
 
     def _settle_top(self, rows: list[Row]) -> None:
         if rows:
@@ -128,7 +177,7 @@ class Viewport:
     def _forward(self, offset: int, char: int, count: int) -> list[Row]:
         """Up to `count` rows from a place on."""
         found: list[Row] = []
-        for line in self.file.after(offset, count):
+        for line in self._after(offset, count):
             rows = self._rows_of(line)
             if line.offset == offset and char:
                 rows = rows[max(0, bisect_right([row.start for row in rows], char) - 1) :]
@@ -141,10 +190,10 @@ class Viewport:
         """Up to `count` rows that end before a place, in order."""
         found: list[Row] = []
         if char:
-            for line in self.file.after(offset, 1):
+            for line in self._after(offset, 1):
                 found = [row for row in self._rows_of(line) if row.start < char]
         while len(found) < count and offset > 0:
-            lines = self.file.before(offset, count - len(found))
+            lines = self._before(offset, count - len(found))
             if not lines or lines[0].offset >= offset:
                 break
             offset = lines[0].offset

@@ -1,0 +1,107 @@
+"""Other programs that take over the terminal for a while: the user's pager and editor."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from textual.app import SuspendNotSupported
+
+from rankdeck.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from textual.app import App
+
+_PLUS = frozenset(
+    {
+        *("vi", "vim", "nvim", "vimdiff", "view", "gvim", "ex", "kak", "zile", "mg", "ne"),
+        *("nano", "pico", "emacs", "emacsclient", "micro", "joe", "jed", "jmacs", "mcedit"),
+        *("less", "more", "most"),
+    }
+)
+"""Programs that take `+LINE FILE`."""
+_COLON = frozenset(["hx", "helix", "subl", "zed"])
+"""Programs that take `FILE:LINE`."""
+_GOTO = frozenset(["code", "code-insiders", "codium", "cursor", "windsurf"])
+
+
+def at_line(command: Sequence[str], path: str, line: int) -> list[str]:
+    """The command that shows a file at a line, as far as the program is known to do that."""
+    name = os.path.basename(command[0])
+    if name in _PLUS:
+        return [*command, f"+{line}", path]
+    if name in _COLON:
+        return [*command, f"{path}:{line}"]
+    if name in _GOTO:
+        wait = [] if "--wait" in command or "-w" in command else ["--wait"]
+        return [*command, *wait, "--goto", f"{path}:{line}"]
+    return [*command, path]
+
+
+def pager(environ: Mapping[str, str]) -> list[str]:
+    """The user's pager.
+
+    Raises:
+        UserError: There is none.
+    """
+    return _program(environ, ("PAGER",), ("less", "more"))
+
+
+def editor(environ: Mapping[str, str]) -> list[str]:
+    """The user's editor.
+
+    Raises:
+        UserError: There is none.
+    """
+    return _program(environ, ("VISUAL", "EDITOR"), ())
+
+
+def _program(
+    environ: Mapping[str, str], names: Sequence[str], fallbacks: Sequence[str]
+) -> list[str]:
+    name = next((name for name in names if environ.get(name, "").strip()), None)
+    if name is None:
+        for program in fallbacks:
+            if found := shutil.which(program, path=environ.get("PATH")):
+                return [found]
+        wanted = names[-1]
+        example = "less" if wanted == "PAGER" else "vim"
+        raise UserError(
+            f"${wanted} is not set", f"set it before starting rankdeck: export {wanted}={example}"
+        )
+    try:
+        command = shlex.split(environ[name])
+    except ValueError as error:
+        raise UserError(
+            f"${name} cannot be understood: {error}", f"it is {environ[name]!r}"
+        ) from None
+    if not command or shutil.which(command[0], path=environ.get("PATH")) is None:
+        raise UserError(
+            f"${name} is {environ[name]!r}, and there is no such program",
+            f"install it, or set ${name} to one that is there",
+        )
+    return command
+
+
+def run_outside(app: App[object], command: Sequence[str]) -> None:
+    """Give the terminal to another program until it ends.
+
+    Raises:
+        UserError: It cannot be started, or this terminal cannot be given away.
+    """
+    try:
+        with app.suspend():
+            subprocess.run(command, check=False)
+    except SuspendNotSupported:
+        raise UserError(
+            "this terminal cannot be given to another program",
+            f"run it elsewhere: {shlex.join(command)}",
+        ) from None
+    except OSError as error:
+        raise UserError(f"{command[0]} cannot be started: {error.strerror or error}") from None
+    app.refresh(layout=True)

@@ -1,0 +1,270 @@
+"""LogBase: the frame of a log pane: its reader, the page that is shown, and the line that tells.
+
+Everything that reads is sent to the reader's thread; what comes back is shown here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import Vertical
+from textual.message import Message
+
+from tui.log_page import Look, Page, Target
+from tui.log_reader import Intent, LogReader
+from tui.log_text import filter_text
+from tui.log_work import LogWork, Notice
+from tui.widgets.bars import LineBar
+from tui.widgets.log_lines import safe_text
+from tui.widgets.log_prompt import LogPrompt
+from tui.widgets.log_view import LogView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+    from typing_extensions import Self
+
+    from tui.log_finder import Count, Seek
+    from tui.log_save import Save
+    from tui.looks import Piece
+
+_MIB = 1 << 20
+_STUCK = 1.0
+"""Seconds after which a read is told of, and a reader that is to read something else is left."""
+
+
+class LogBase(Vertical):
+    """What every part of a log pane builds on."""
+
+    DEFAULT_CSS = """
+    LogBase { height: 1fr; }
+    LogBase > #log-status { height: 1; }
+    """
+
+    class Handed(Message, bubble=False):
+        """The reader (or a task that it began) has something for the pane."""
+
+        def __init__(self, reader: LogReader, found: object) -> None:
+            super().__init__()
+            self.reader = reader
+            self.found = found
+
+        def can_replace(self, message: Message) -> bool:
+            """A newer page of the same reader is as good as both."""
+            return (
+                isinstance(message, LogBase.Handed)
+                and message.reader is self.reader
+                and isinstance(message.found, Page)
+                and isinstance(self.found, Page)
+            )
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        id: str | None = None,  # noqa: A002 - the library's own name for it
+        classes: str | None = None,
+    ) -> None:
+        """Begin without a log; `open` gives it one."""
+        super().__init__(name=name, id=id, classes=classes)
+        self.status = ""
+        """Where the view is: `following · 182,331 lines`."""
+        self.look = Look()
+        self._view = LogView()
+        self._prompt = LogPrompt()
+        self._line = LineBar(id="log-status")
+        self._reader: LogReader | None = None
+        self._target: Target | None = None
+        self._title = ""
+        self._notice = ""
+        self._follow_wanted = True
+        self._selecting = False
+        self._reveal = False
+        self._seek: Seek | None = None
+        self._count: Count | None = None
+        self._save: Save | None = None
+
+    def compose(self) -> ComposeResult:
+        """The view, the line to type in and the line that tells."""
+        yield self._view
+        yield self._prompt
+        yield self._line
+
+    def on_mount(self) -> None:
+        """Say what there is to say before the first tick."""
+        self._tell()
+
+    def on_unmount(self) -> None:
+        """Stop reading and looking."""
+        self._stop_tasks()
+        if self._reader is not None:
+            self._reader.end()
+
+    def focus(self, scroll_visible: bool = True) -> Self:
+        """Give the keys to the log."""
+        self._view.focus(scroll_visible)
+        return self
+
+    @property
+    def view(self) -> LogView:
+        """The part that shows lines."""
+        return self._view
+
+    @property
+    def following(self) -> bool:
+        """Whether the end of the log is shown as it grows."""
+        return self._follow_wanted
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was asked for has been read."""
+        return self._reader is None or self._reader.idle
+
+    # -- to the reader and back -------------------------------------------------------------
+
+    def _send(self, kind: str, act: Callable[[LogWork], object]) -> None:
+        """Have something done on the reader's thread."""
+        if self._reader is not None:
+            self._reader.send(Intent(kind, lambda work, _: act(work)))
+
+    def _send_amount(self, kind: str, act: Callable[[LogWork, int], object], amount: int) -> None:
+        if self._reader is not None:
+            self._reader.send(Intent(kind, act, amount))
+
+    def _fresh_reader(self) -> None:
+        """A reader that is not stuck; one that hangs is left to itself."""
+        if self._reader is not None and self._reader.stuck_for < _STUCK:
+            return
+        if self._reader is not None:
+            self._reader.end()
+        self._reader = LogReader(LogWork, self._hand)
+        self._send_size()
+
+    def _hand(self, reader: LogReader, found: object) -> None:
+        self.post_message(self.Handed(reader, found))
+
+    def _send_size(self) -> None:
+        columns, rows = self._view.size
+        self._send("resize", lambda work: work.resize(columns, rows))
+
+    def on_log_view_resized(self) -> None:
+        """Have the new size filled."""
+        self._send_size()
+
+    def on_log_base_handed(self, event: Handed) -> None:
+        """Show what the reader found."""
+        event.stop()
+        if event.reader is not self._reader:
+            return
+        found = event.found
+        if isinstance(found, Page):
+            self._show(found)
+        elif isinstance(found, Notice):
+            self._say(found)
+        else:
+            self._take(found)
+
+    def _show(self, page: Page) -> None:
+        self._follow_wanted = page.follow
+        self._selecting = page.selection is not None
+        if not page.rows:
+            self._view.empty = page.problem or self._why_empty(page)
+        self._view.show(page)
+        if self._reveal and page.row_of(page.found) is not None:
+            self._reveal = False
+            self._view.reveal_column()
+        self._tell()
+
+    def _why_empty(self, page: Page) -> str:
+        if not page.exists:
+            return "no output yet"
+        if self.look.filters:
+            return "no line passes the filter" if not page.searching else "looking for lines…"
+        return ""
+
+    def _take(self, found: object) -> None:
+        """Something that is neither a page nor a notice."""
+
+    def _stop_tasks(self) -> None:
+        """Stop looking."""
+        for task in (self._seek, self._count):
+            if task is not None:
+                task.cancel()
+        self._seek = self._count = None
+
+    # -- what is told -----------------------------------------------------------------------
+
+    def _say(self, notice: str) -> None:
+        self._notice = safe_text(notice)
+        self._tell()
+
+    def _tell(self) -> None:
+        told = self._told()
+        self.status = " · ".join(text for text, _ in told)
+        pieces: list[Piece] = [(f"{self._title} — ", "bold")] if self._title and told else []
+        if self._title and not told:
+            pieces = [(self._title, "bold")]
+        for index, piece in enumerate(told):
+            pieces += [(" · ", "dim"), piece] if index else [piece]
+        if self.is_mounted:
+            self._line.show(tuple(pieces))
+
+    def _told(self) -> list[Piece]:
+        if self._target is None:
+            return []
+        page = self._view.page
+        told: list[Piece] = []
+        stuck = self._reader.stuck_for if self._reader is not None else 0.0
+        if stuck >= _STUCK:
+            told.append((f"waiting for the file system … {stuck:.0f} s", "warning"))
+        if page.problem:
+            told.append((page.problem, "error"))
+        else:
+            told += self._told_of_place(page)
+        told += self._told_of_tasks()
+        if self._notice:
+            told.append((self._notice, "accent"))
+        return told
+
+    def _told_of_place(self, page: Page) -> list[Piece]:
+        told: list[Piece] = [("following", "good") if page.follow else ("paused", "warning")]
+        if page.new_lines:
+            told.append((f"+{page.new_lines:,} line{_s(page.new_lines)}", "bold"))
+        if page.selection is not None:
+            lines = "lines" if page.selected < 0 else f"{page.selected:,} line{_s(page.selected)}"
+            told.append((f"{lines} selected: y copies, esc ends", "accent"))
+        told.append((self._length(page), ""))
+        if page.view:
+            told.append((page.view, "accent"))
+        if self.look.filters:
+            looking = " …" if page.searching else ""
+            told.append((f"only {safe_text(filter_text(self.look.filters))}{looking}", "accent"))
+        if page.wrap:
+            told.append(("wrapped", "dim"))
+        if self._view.column:
+            told.append((f"column {self._view.column + 1}", "dim"))
+        return told
+
+    def _told_of_tasks(self) -> list[Piece]:
+        told: list[Piece] = []
+        if self._seek is not None:
+            name = safe_text(self._seek.wanted.name)
+            told.append((f"searching {name} {self._seek.percent}%", "accent"))
+        elif self._count is not None and self._count.matches:
+            told.append((self._count.told(self._view.page.found), "accent"))
+        if self._save is not None:
+            told.append((f"saving {self._save.percent}%", "accent"))
+        return told
+
+    @staticmethod
+    def _length(page: Page) -> str:
+        if not page.exists:
+            return "no output yet"
+        if page.counted >= 1.0:
+            return f"{page.lines:,} line{_s(page.lines)}"
+        return f"{page.size / _MIB:,.1f} MiB, lines counted {int(page.counted * 100)}%"
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
