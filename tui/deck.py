@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 
@@ -13,21 +13,30 @@ from rankdeck.config.settings import Settings
 from rankdeck.run.layout import RunDir
 from tui.asking import Question
 from tui.controller import Answer, Controller
+from tui.history import History
+from tui.key_order import Fence, KeyOrder
 from tui.keys import Scope, bindings
 from tui.looks import safe
 from tui.places import place
 from tui.screens.runs import RunsScreen
 from tui.terminal.output import CellOutput
+from tui.themes import DEFAULT, MONOCHROME, Colourless, apply_theme, register_themes
+from tui.valid_keys import refused_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from textual import events
+    from textual.actions import ActionParseResult
+    from textual.dom import DOMNode
     from textual.screen import Screen
 
-    from rankdeck.errors import UserError
+    from rankdeck.errors import Problem, UserError
+    from rankdeck.job.draft import JobDraft
     from rankdeck.run.state import RunPhase
     from rankdeck.run.store import RunStore
     from tui.looks import Line
+    from tui.notices import Notices
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -48,6 +57,7 @@ class Deck(CellOutput):
         run_id: str | None = None,
         *,
         settings: Settings | None = None,
+        problems: tuple[Problem, ...] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Show the runs of `store`, or one of them first.
@@ -56,19 +66,35 @@ class Deck(CellOutput):
             store: The runs.
             run_id: The run to show first.
             settings: How the user wants it; None: as it is by default.
+            problems: What in the user's own files does not count, to be told first.
             clock: What ages count from.
         """
         super().__init__()
         self.settings = settings or Settings()
+        self.problems = problems
+        register_themes(self)
+        self._colourless = Colourless(enabled=False)
+        self._filters.append(self._colourless)
+        self.use_theme(self.settings.theme)
+        self.history = History()
+        self._key_order = KeyOrder(self)
+        self._notices: Notices | None = None
         self.controller = Controller(store, self, read_only=self.settings.read_only)
         self.clock = clock
         self.farewell = ""
         """What to tell on the terminal after the interface has gone."""
         self._first_run = run_id
 
+    @property
+    def read_only(self) -> bool:
+        """Whether everything that changes something is refused."""
+        return self.controller.read_only
+
     def get_default_screen(self) -> Screen[None]:
         """The runs list is below everything."""
-        return RunsScreen()
+        screen = RunsScreen()
+        self.history.opened(screen, RunsScreen)
+        return screen
 
     def on_mount(self) -> None:
         """Take over the signals; textual alone would leave the terminal as it is."""
@@ -81,6 +107,14 @@ class Deck(CellOutput):
                 break
         if self._first_run:
             self.open_run(self._first_run)
+        self.call_later(self._after_first_paint)
+
+    def _after_first_paint(self) -> None:
+        for problem in self.problems[:3]:
+            self.notify(safe(str(problem)), severity="warning", timeout=15, markup=False)
+        if len(self.problems) > 3:
+            more = f"{len(self.problems) - 3} more: `rankdeck config check` lists them"
+            self.notify(more, severity="warning", timeout=15, markup=False)
 
     def on_unmount(self) -> None:
         """Let go of the runs; they go on."""
@@ -112,29 +146,185 @@ class Deck(CellOutput):
         text = safe(error.message) + (f"\n{safe(error.hint)}" if error.hint else "")
         self.notify(text, severity="error", timeout=10, markup=False)
 
+    # -- keys -------------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """Send keys one after another: see `KeyOrder`."""
+        from textual.events import Key, Paste
+
+        typed = isinstance(event, (Key, Paste)) and not event.is_forwarded
+        if typed and isinstance(event, (Key, Paste)) and self._key_order.hold(event):
+            return
+        await super().on_event(event)
+        if typed:
+            self._key_order.sent()
+
+    @on(Fence)
+    def _next_key(self, fence: Fence) -> None:
+        self._key_order.passed(fence)
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key or the palette asks for, unless the deck is read-only and it writes."""
+        if self.read_only and isinstance(action, str):
+            row = refused_row(default_namespace or self, action)
+            if row is not None:
+                self.notify(
+                    f"{row.label}: this deck is read-only; start it without --read-only, "
+                    "or change the setting",
+                    severity="warning",
+                    markup=False,
+                )
+                return True
+        return await super().run_action(action, default_namespace, namespaces)
+
+    def do_action(self, action: str, owner: DOMNode) -> None:
+        """Do what a key would, on the widget that it belongs to."""
+        if owner.is_attached:
+            self.call_later(self.run_action, action, owner)
+
+    # -- looks ------------------------------------------------------------------------------
+
+    def use_theme(self, name: str) -> None:
+        """Show this theme; without a name, or an unknown one, the default."""
+        if self.no_color:
+            name = MONOCHROME
+        self.theme = name if name in self.available_themes else DEFAULT
+
+    def choose_theme(self, name: str) -> None:
+        """Show this theme from now on, the next time too."""
+        if self.no_color:
+            self.notify("NO_COLOR is set: there is only one theme", markup=False)
+            return
+        self.use_theme(name)
+        self.save_settings({"theme": "" if name == DEFAULT else name})
+
+    def save_settings(self, changes: dict[str, object]) -> None:
+        """Keep settings for the next time; what holds now is up to the caller."""
+        import msgspec
+
+        from rankdeck.config.folder import config_folder
+        from rankdeck.config.settings import save_settings
+
+        self.settings = msgspec.structs.replace(self.settings, **changes)
+        folder = config_folder()
+        self.controller.do(
+            lambda: save_settings(folder, changes),
+            lambda _, error: self.tell(error) if error else None,
+        )
+
+    def watch_theme(self, name: str) -> None:
+        """Give everything that is not styled by CSS the theme's colours."""
+        self._colourless.enabled = name == MONOCHROME
+        apply_theme(self.available_themes[name])
+        if self._running:
+            for screen in self.screen_stack:
+                for widget in screen.query("*"):
+                    widget.refresh()
+
     # -- screens ----------------------------------------------------------------------------
 
     def go(self, name: str) -> None:
+        """Show one of `tui.places`; where it is open already, go back to it."""
+        there = place(name)
+        for screen in self.screen_stack:
+            if type(screen).__name__ == there.screen and self._go_down_to(screen):
+                return
+        if there.typed:
+            self.push_screen(there.make())
+        else:
+            self._show(there.make)
+
+    def _show(self, made: Callable[[], Screen[None]]) -> None:
+        screen = made()
+        self.history.opened(screen, made)
+        self.push_screen(screen)
+
+    def _go_down_to(self, screen: Screen[Any]) -> bool:
+        """Close what lies above a screen, unless something there would be lost."""
+        above = self.screen_stack[self.screen_stack.index(screen) + 1 :]
+        if not all(self.history.knows(one) for one in above):
+            return False
+        for _ in above:
+            self.pop_screen()
+        return True
+
+    def came_to(self, screen: Screen[None]) -> None:
+        """A screen is seen (again)."""
+        self.history.came_to(screen)
+        if self._notices is None:
+            from tui.notices import Notices
+
+            self._notices = Notices(self)
+        self._notices.look()
+
+    @property
+    def seen_run(self) -> str:
+        """The run whose screen is on top; empty: another kind of screen is."""
+        return getattr(self.screen, "run_id", getattr(self.screen, "_run_id", ""))
+
+    def action_last_place(self) -> None:
+        """Go to the place before this one, and with the same key back again."""
+        last = self.history.last(self.screen_stack)
+        if last is None:
+            self.notify("there is no place before this one", timeout=3, markup=False)
+        elif last.screen not in self.screen_stack:
+            if len(self.screen_stack) > 1 and self.history.knows(self.screen):
+                self.pop_screen()
+            if self.screen is not last.screen:
+                self._show(last.again)
+        elif not self._go_down_to(last.screen):
+            self._show(last.again)
+
+    def action_place(self, name: str) -> None:
         """Show one of `tui.places`."""
-        self.push_screen(place(name).make())
+        self.go(name)
+
+    def action_palette(self, text: str = "") -> None:
+        """Find anything that can be done here and do it."""
+        from tui.screens.palette import PaletteScreen
+
+        if isinstance(self.screen, PaletteScreen):
+            return
+        self.push_screen(PaletteScreen(self.screen, text), lambda chosen: chosen and chosen())
 
     def copy(self, text: str, what: str) -> None:
         """Copy text to the user's clipboard, and say how, or why not."""
-        self.copy_to_clipboard(text)
-        self.notify(f"{what}: copied", timeout=3, markup=False)
+        from tui.clipboard import copy
+
+        copy(self, text, what, home=self.controller.store.home)
 
     def open_run(self, run_id: str) -> None:
         """Show one run."""
         from tui.screens.run import RunScreen
 
-        self.push_screen(RunScreen(run_id))
+        self._show(lambda: RunScreen(run_id))
 
-    def open_form(self, run_id: str | None = None) -> None:
-        """Describe a new job, or that of an earlier run."""
+    def open_form(self, run_id: str | None = None, *, exclude: tuple[str, ...] = ()) -> None:
+        """Describe a new job, or that of an earlier run; `exclude`: without these nodes of it."""
         from tui.screens.new_job import NewJobScreen
 
         run = RunDir(self.controller.store.runs_dir / run_id) if run_id else None
-        self.push_screen(NewJobScreen(str(run.job) if run else None))
+        if run is None or not exclude:
+            self.push_screen(NewJobScreen(str(run.job) if run else None))
+            return
+
+        def patch() -> JobDraft:
+            from rankdeck.run.rerun import without_nodes
+
+            return without_nodes(run, exclude)
+
+        def made(draft: JobDraft | None, error: UserError | None) -> None:
+            if error is not None:
+                self.tell(error)
+            else:
+                self.push_screen(NewJobScreen(str(run.job), patch=draft))
+
+        self.controller.do(patch, made)
 
     def show_launched(self, run_id: str, form: Screen[None]) -> None:
         """Show a run that has just been started, in place of its form."""

@@ -12,7 +12,9 @@ from rankdeck.logs.sanitise import clean
 from rankdeck.text import MARKS, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.color import Color
 
     from rankdeck.run.state import RunPhase
 
@@ -20,22 +22,45 @@ Piece = tuple[str, str]
 """Text and the name of its style (`STYLES`)."""
 Line = tuple[Piece, ...]
 
-STYLES: dict[str, Style] = {
-    "": Style(),
-    "bold": Style(bold=True),
-    "dim": Style(dim=True),
-    "title": Style(bold=True),
-    "error": Style(color="red", bold=True),
-    "warning": Style(color="yellow"),
-    "good": Style(color="green"),
-    "accent": Style(color="cyan"),
-    "key": Style(color="cyan", bold=True),
-    **{
-        phase.value: Style(color=colour, bold=phase.value in ("failed", "lost"))
-        for phase, (_, colour) in MARKS.items()
-    },
+STYLES: dict[str, Style] = {}
+"""Every style by name; its colours are those of the theme (`use_colours`)."""
+_ROLES = {
+    "red": "error",
+    "yellow": "warning",
+    "green": "success",
+    "cyan": "accent",
+    "blue": "accent",
+    "magenta": "secondary",
 }
+"""What in a theme stands for the colours by which states are known on the command line."""
 _BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def use_colours(roles: Mapping[str, Color]) -> None:
+    """Give every style its colour: by role (`error`), else the terminal's own."""
+
+    def style(name: str, *, bold: bool | None = None) -> Style:
+        return Style(color=roles.get(_ROLES.get(name, ""), name), bold=bold)
+
+    STYLES.update(
+        {
+            "": Style(),
+            "bold": Style(bold=True),
+            "dim": Style(dim=True),
+            "title": Style(bold=True),
+            "error": style("red", bold=True),
+            "warning": style("yellow"),
+            "good": style("green"),
+            "accent": style("cyan"),
+            "key": style("cyan", bold=True),
+        }
+    )
+    for phase, (_, colour) in MARKS.items():
+        bold = phase.value in ("failed", "lost") or None
+        STYLES[phase.value] = style(colour, bold=bold)
+
+
+use_colours({})
 
 
 def safe(text: str) -> str:

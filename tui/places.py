@@ -21,6 +21,8 @@ class Place:
     module: str
     screen: str
     """The class in `module`; imported only when the place is gone to."""
+    typed: bool = False
+    """Whether something is typed there that would be lost with it."""
 
     def make(self) -> Screen[None]:
         """A new screen of it."""
@@ -30,7 +32,22 @@ class Place:
 
 PLACES: tuple[Place, ...] = (
     Place("runs", "runs", "Every run, newest first.", "tui.screens.runs", "RunsScreen"),
-    Place("new", "new job", "Describe a job and start it.", "tui.screens.new_job", "NewJobScreen"),
+    Place(
+        "new",
+        "new job",
+        "Describe a job and start it.",
+        "tui.screens.new_job",
+        "NewJobScreen",
+        True,
+    ),
+    Place(
+        "commands",
+        "command log",
+        "Every command that Rankdeck has executed.",
+        "tui.screens.commands",
+        "CommandsScreen",
+    ),
+    Place("settings", "settings", "Theme, keys, mouse.", "tui.screens.settings", "SettingsScreen"),
 )
 
 

@@ -1,4 +1,4 @@
-"""What every screen has: the app in its own type, the clock, and the keys of its scope."""
+"""What every screen has: the app in its own type, the clock, its place in the trail, a way back."""
 
 from __future__ import annotations
 
@@ -31,6 +31,25 @@ class DeckScreen(Screen[None]):
         """Whether nothing lies above it; what is covered need not keep up."""
         return self.app.screen is self
 
+    @property
+    def trail(self) -> tuple[str, ...]:
+        """What the screens below this one are called, from the first."""
+        from tui.widgets.bars import TitleBar
+
+        stack = self.app.screen_stack
+        below = stack[: stack.index(self)] if self in stack else stack[:-1]
+        titles = (bar for screen in below for bar in screen.query(TitleBar))
+        return tuple(title.crumb for title in titles if title.crumb)
+
+    def on_screen_resume(self) -> None:
+        """Tell the deck where the user is."""
+        self.deck.came_to(self)
+
     def now(self) -> float:
         """The time, by a clock that pictures can stop."""
         return self.deck.clock()
+
+    def action_back(self) -> None:
+        """Back to the screen below."""
+        if self.on_top and len(self.app.screen_stack) > 1:
+            self.dismiss()

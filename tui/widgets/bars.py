@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.looks import Line, Piece, line_width, segments
+from tui.looks import Line, Piece, line_width, plain, segments
+from tui.valid_keys import ValidKey, valid_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tui.keys import Key
+
+_ROOT = "rankdeck"
+_STEP = " ▸ "
+_MOST_KEYS = 8
 
 
 class LineBar(Widget):
@@ -42,7 +48,7 @@ class LineBar(Widget):
 
 
 class TitleBar(LineBar):
-    """Where one is: text on the left, a summary on the right."""
+    """Where one is and how one came there on the left, a summary on the right."""
 
     DEFAULT_CSS = "TitleBar { background: $panel; }"
 
@@ -50,44 +56,102 @@ class TitleBar(LineBar):
         super().__init__(id=id)
         self._parts: tuple[Line, Line] = ((), ())
 
+    @property
+    def crumb(self) -> str:
+        """What this screen is called in the titles of those above it."""
+        return next((text.strip() for text, _ in self._parts[0] if text.strip()), "")
+
     def show_parts(self, left: Line, right: Line = ()) -> None:
-        """Show both sides; the right one goes when there is no room for it."""
+        """Show both sides; the way here, and then the right one, go when there is no room.
+
+        Args:
+            left: What this screen shows; `rankdeck ▸ ` before it is not repeated.
+            right: A summary.
+        """
+        left = _without_root(left)
         self._parts = (left, right)
-        gap = self.size.width - line_width(left) - line_width(right) - 2
+        if getattr(self.app, "read_only", False):
+            left = (*left, ("  ", ""), ("read-only", "warning"))
+        width = self.size.width - 2
+        room = width - line_width(left) - line_width(right) - 1
+        way = next((way for way in self._ways() if cell_len(way) <= room), "")
+        gap = width - cell_len(way) - line_width(left) - line_width(right)
         middle: Piece = (" " * max(1, gap), "")
-        self.show((((" "), ""), *left, *((middle, *right) if gap > 0 else ())))
+        end = (middle, *right) if gap > 0 else ()
+        self.show(((" ", ""), (way, "dim"), *left, *end))
+
+    def _ways(self) -> list[str]:
+        """How the way here is written, the longest first."""
+        trail: tuple[str, ...] = getattr(self.screen, "trail", ())
+        names = (_ROOT, *trail)
+        ways = [_STEP.join((*names, ""))]
+        ways += [_STEP.join(("…", *names[cut:], "")) for cut in range(1, len(names))]
+        return ways
 
     def on_resize(self) -> None:
         """Lay both sides out again."""
         self.show_parts(*self._parts)
 
 
+def _without_root(line: Line) -> Line:
+    text = plain(line)
+    if not text.startswith(_ROOT + _STEP):
+        return line
+    cut = len(_ROOT + _STEP)
+    kept: list[Piece] = []
+    for piece, style in line:
+        if piece[cut:]:
+            kept.append((piece[cut:], style))
+        cut = max(0, cut - len(piece))
+    return tuple(kept)
+
+
 class KeyBar(LineBar):
-    """The most useful keys here, as many as fit, and always `? help`."""
+    """The most useful keys of what has the focus, then the screen's, and always the help's."""
 
     DEFAULT_CSS = "KeyBar { background: $panel; }"
 
-    def __init__(self, keys: Sequence[Key]) -> None:
+    def __init__(self, keys: Sequence[Key] = ()) -> None:
+        """`keys` is what there is before anything has the focus."""
         super().__init__()
-        self._keys = tuple(key for key in keys if key.bar)
+        self._first = tuple(keys)
+
+    def on_mount(self) -> None:
+        """Follow the focus."""
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.choose())
 
     def on_resize(self) -> None:
         """Choose what fits."""
-        help_key = [key for key in self._keys if key.action == "help"]
-        room = self.size.width - 1 - sum(_width(key) for key in help_key)
-        shown: list[Key] = []
-        for key in self._keys:
-            if key in help_key:
-                continue
-            room -= _width(key)
-            if room < 0:
+        self.choose()
+
+    def choose(self) -> None:
+        """Show the keys that are valid now, as many as fit."""
+        if not self.is_attached or not self.size.width:
+            return
+        found = [valid for valid in valid_keys(self.screen) if valid.row.bar and valid.shown]
+        if not found:
+            found = [ValidKey(key, self, key.shown.split()[0]) for key in self._first if key.bar]
+        helps = [valid for valid in found if valid.row.action == "help"]
+        others = [valid for valid in found if valid.row.action != "help"]
+        room = self.size.width - 1 - sum(map(_width, helps))
+        shown: list[ValidKey] = []
+        for valid in others[:_MOST_KEYS]:
+            # the mark of what is left out needs its place, too
+            last = len(shown) + 1 == len(others)
+            if _width(valid) + (0 if last else 3) > room:
                 break
-            shown.append(key)
+            room -= _width(valid)
+            shown.append(valid)
         pieces: list[Piece] = [(" ", "")]
-        for key in (*shown, *help_key):
-            pieces += [(key.shown.split()[0], "key"), (f" {key.label}  ", "")]
+        for valid in shown:
+            style = ("key", "") if valid.enabled else ("dim", "dim")
+            pieces += [(valid.shown, style[0]), (f" {valid.row.label}  ", style[1])]
+        if len(shown) < len(others):
+            pieces.append(("…  ", "dim"))
+        for valid in helps:
+            pieces += [(valid.shown, "key"), (f" {valid.row.label}  ", "")]
         self.show(tuple(pieces))
 
 
-def _width(key: Key) -> int:
-    return len(key.shown.split()[0]) + len(key.label) + 3
+def _width(valid: ValidKey) -> int:
+    return cell_len(valid.shown) + cell_len(valid.row.label) + 3
