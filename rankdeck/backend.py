@@ -33,6 +33,7 @@ _SHIPPED = {
     "ssh": "backends.ssh.backend:SshBackend",
     "slurm": "backends.slurm.backend:SlurmBackend",
     "mpi": "backends.mpi.backend:MpiBackend",
+    "demo": "backends.demo.backend:DemoBackend",
 }
 _SHIPPED_OPTIONS = {name: f"backends.{name}.options" for name in _SHIPPED}
 
