@@ -9,6 +9,7 @@ import click
 
 from rankdeck.cli.common import json_option, print_json
 from rankdeck.cli.job_options import JobCommand, draft_from, job_options
+from rankdeck.cli.library import template_option, workspace_option
 from rankdeck.cli.text import paint, shown, size, table
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.text import mentions
@@ -26,8 +27,16 @@ _HEAD = ("NODE", "RESULT", "HOST", "PYTHON", "TORCH", "CPUS", "GPUS", "FREE", ""
 @click.command("check", cls=JobCommand)
 @click.argument("target", metavar="[PROJECT|JOB.yaml|SCRIPT]", required=False)
 @job_options
+@template_option
+@workspace_option
 @json_option
-def check_command(target: str | None, as_json: bool, **options: Any) -> None:
+def check_command(
+    target: str | None,
+    template: str | None,
+    workspace: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Check a job without starting it: its options, its nodes, and what is on each of them.
 
     Every node is asked once for its interpreter, torch, clock, free space and the job's files;
@@ -36,11 +45,12 @@ def check_command(target: str | None, as_json: bool, **options: Any) -> None:
     """
     from rankdeck.backend import load_backend
     from rankdeck.cli.asking import terminal_ask
-    from rankdeck.cli.run import resolve
+    from rankdeck.cli.run import Beginning, resolve
     from rankdeck.plan.build import build_plan
     from rankdeck.probe.checking import NodeCheckup
 
-    spec = resolve(target, draft_from(options))
+    begin = Beginning(template=template, workspace=workspace)
+    spec = resolve(target, draft_from(options), begin)
     backend = load_backend(spec.backend)
     nodes = backend.nodes(spec)
     plan = build_plan(spec, nodes)

@@ -21,6 +21,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("rankdeck.cli.demo", "Train a small GPT on this machine and show it."),
     "doctor": ("rankdeck.cli.doctor", "Check this machine and say what to mend."),
     "export": ("rankdeck.cli.export", "Print a run or job as a script to run by hand."),
+    "import": ("rankdeck.cli.importing", "Make a job of a pasted command or batch script."),
     "init": ("rankdeck.cli.init", "Make a project folder that trains at once."),
     "kill": ("rankdeck.cli.stop", "End runs now, without grace."),
     "logs": ("rankdeck.cli.logs", "Print or follow the logs of a run's ranks."),
@@ -30,10 +31,13 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "rm": ("rankdeck.cli.rm", "Delete finished runs and their logs."),
     "run": ("rankdeck.cli.run", "Start a training run."),
     "show": ("rankdeck.cli.show", "Show everything known about a run."),
+    "signal": ("rankdeck.cli.signal", "Send a signal to the ranks of a run."),
     "stop": ("rankdeck.cli.stop", "Stop runs: TERM, the grace, KILL."),
     "sweep": ("rankdeck.cli.sweep", "Find and end what ended runs have left behind."),
+    "template": ("rankdeck.cli.template", "Keep jobs under a name, and start them again."),
     "wait": ("rankdeck.cli.wait", "Wait for a run and exit with its code."),
     "why": ("rankdeck.cli.why", "Say which rank failed first, and why."),
+    "workspace": ("rankdeck.cli.workspace", "Keep nodes and limits that new jobs begin from."),
 }
 
 

@@ -10,6 +10,7 @@ import click
 
 from rankdeck.cli.common import json_option, print_json
 from rankdeck.cli.job_options import draft_from, field_options
+from rankdeck.cli.library import workspace_option
 from rankdeck.cli.text import shown, table
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ _FIELDS = ("backend", "nnodes", "hostfile", "host", "include", "exclude")
 @click.command("nodes")
 @click.argument("project", metavar="[PROJECT|JOB.yaml]", required=False)
 @field_options(*_FIELDS)
+@workspace_option
 @json_option
-def nodes_command(project: str | None, as_json: bool, **options: Any) -> None:
+def nodes_command(
+    project: str | None, workspace: str | None, as_json: bool, **options: Any
+) -> None:
     """List the nodes a run would get, in rank order; none of them is connected to.
 
     They come from --host or --hostfile, the allocation this shell is in, or the project's file
@@ -31,9 +35,15 @@ def nodes_command(project: str | None, as_json: bool, **options: Any) -> None:
     of these that is there is shown, else this machine.
     """
     from rankdeck.job.resolve import resolve_inventory
+    from rankdeck.library.workspaces import base_of
     from rankdeck.nodes.listing import list_nodes
 
-    spec, backend_named = resolve_inventory(project, draft_from(options), Path.cwd())
+    spec, backend_named = resolve_inventory(
+        project,
+        draft_from(options),
+        Path.cwd(),
+        base=base_of(project, os.environ, workspace),
+    )
     nodes = list_nodes(spec, dict(os.environ), any_backend=not backend_named)
     if as_json:
         print_json({"nodes": nodes})

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from rankdeck.cli.common import json_option, open_store, print_json
 from rankdeck.cli.job_options import JobCommand, draft_from, job_options, split_at_target
+from rankdeck.cli.library import template_option, workspace_option
 
 if TYPE_CHECKING:
     from rankdeck.job.draft import JobDraft
@@ -30,6 +32,8 @@ class RunCommandParser(JobCommand):
 @click.argument("target", metavar="[PROJECT|JOB.yaml|SCRIPT]", required=False)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]")
 @job_options
+@template_option
+@workspace_option
 @click.option("-d", "--detach", is_flag=True, help="Start it and return; print the run's id.")
 @click.option(
     "--dry-run", is_flag=True, help="Print exactly what would be executed, start nothing."
@@ -38,6 +42,8 @@ class RunCommandParser(JobCommand):
 def run_command(
     target: str | None,
     args: tuple[str, ...],
+    template: str | None,
+    workspace: str | None,
     detach: bool,
     dry_run: bool,
     as_json: bool,
@@ -49,33 +55,71 @@ def run_command(
     succeeded. Ctrl-C stops the run, a second one kills it; a closed terminal leaves it running.
     Everything after SCRIPT, or after `--`, goes to the script.
     """
-    launch(target, draft_from(options, args), detach=detach, dry_run=dry_run, as_json=as_json)
+    launch(
+        target,
+        draft_from(options, args),
+        begin=Beginning(template=template, workspace=workspace),
+        detach=detach,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
 
 
-def resolve(target: str | None, draft: JobDraft) -> JobSpec:
+class Beginning(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies under the options of a job."""
+
+    template: str | None = None
+    """A template's name."""
+    workspace: str | None = None
+    """A workspace's name; None: the current one; empty: none."""
+
+
+_USUAL = Beginning()
+
+
+def resolve(target: str | None, draft: JobDraft, begin: Beginning = _USUAL) -> JobSpec:
     """The complete job; warnings go to stderr.
 
     Raises:
         InvalidJobError: With everything that is wrong.
     """
     from rankdeck.job import resolve as resolving
+    from rankdeck.library.workspaces import base_of
 
-    found = resolving.resolve(target, draft, Path.cwd(), dict(os.environ))
+    template = None
+    if begin.template is not None:
+        from rankdeck.library.templates import template_store
+
+        template = Path(template_store().get(begin.template).path)
+    found = resolving.resolve(
+        target,
+        draft,
+        Path.cwd(),
+        dict(os.environ),
+        base=base_of(target, os.environ, begin.workspace),
+        template=template,
+    )
     for problem in found.warnings:
         click.echo(f"rankdeck: warning: {problem}", err=True)
     return found.spec
 
 
 def launch(
-    target: str | None, draft: JobDraft, *, detach: bool, dry_run: bool, as_json: bool
+    target: str | None,
+    draft: JobDraft,
+    *,
+    detach: bool,
+    dry_run: bool,
+    as_json: bool,
+    begin: Beginning = _USUAL,
 ) -> None:
     """Start (or only plan) a job, and exit with its code if attached."""
     if dry_run:
-        _show_plan(resolve(target, draft), as_json=as_json)
+        _show_plan(resolve(target, draft, begin), as_json=as_json)
         return
     if as_json and not detach:
         raise click.UsageError("--json goes with --dry-run or --detach")
-    run = submit_draft(target, draft)
+    run = submit_draft(target, draft, begin)
     if as_json:
         print_json({"id": run.id, "path": str(run.path)})
     elif detach:
@@ -86,7 +130,7 @@ def launch(
         sys.exit(follow_run(run, owns_run=True))
 
 
-def submit_draft(target: str | None, draft: JobDraft) -> RunDir:
+def submit_draft(target: str | None, draft: JobDraft, begin: Beginning = _USUAL) -> RunDir:
     """Resolve a job and start it.
 
     The supervisor's interpreter starts first of all: it loads while the job is being read.
@@ -99,7 +143,7 @@ def submit_draft(target: str | None, draft: JobDraft) -> RunDir:
         from rankdeck.run.launch import submit
 
         return submit(
-            resolve(target, draft),
+            resolve(target, draft, begin),
             open_store(),
             cwd=Path.cwd(),
             environ=dict(os.environ),

@@ -13,6 +13,7 @@ import msgspec
 from rankdeck.errors import InvalidJobError, UserError
 from rankdeck.job.draft import JobDraft
 from rankdeck.job.dump import draft_to_yaml
+from rankdeck.job.resolve import launcher_for
 from rankdeck.job.spec import JobSpec
 from rankdeck.library.names import templates_folder
 from rankdeck.library.secrets import SecretChoice, found_secrets, without_secrets
@@ -92,10 +93,9 @@ def template_of(job: JobSpec | JobDraft) -> JobDraft:
     project, entry = given["project"], given["entry"]
     if project and entry and entry.startswith(f"{project}/"):
         given["entry"] = os.path.relpath(entry, project)
-    launcher, entry = given["launcher"], str(given["entry"] or "")
-    if launcher is None and isinstance(job, JobSpec) and not entry.endswith(".py"):
-        # what the name of the file would not suggest must be said
-        given["launcher"] = job.launcher
+    if entry and job.launcher is not None:
+        # what the name of the file suggests need not be said, anything else must be
+        given["launcher"] = None if launcher_for(entry) == job.launcher else job.launcher
     if isinstance(pass_as := given["pass_as"], str):
         given["pass_as"] = getattr(pass_as, "value", pass_as)
     return JobDraft(**given)

@@ -1,0 +1,214 @@
+"""What `rankdeck template` and `rankdeck workspace` share: options, saying names, the editor."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rankdeck.cli.text import paint, shown
+from rankdeck.errors import UserError
+from rankdeck.library.secrets import SecretChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rankdeck.errors import Problem
+    from rankdeck.job.draft import JobDraft
+    from rankdeck.library.shelf import Kept, Shelf
+
+
+def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--workspace NAME`: what the job begins from."""
+    from rankdeck.library.workspaces import workspace_store
+
+    return click.option(
+        "--workspace",
+        metavar="NAME",
+        default=None,
+        shell_complete=_names_of(workspace_store),
+        help="Begin from this workspace instead of the current one; '' begins from none.",
+    )(command)
+
+
+def template_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--template NAME`: the job that is changed by the options."""
+    from rankdeck.library.templates import template_store
+
+    return click.option(
+        "--template",
+        metavar="NAME",
+        default=None,
+        shell_complete=_names_of(template_store),
+        help="Start this template; options change it, and a target says where and what to run.",
+    )(command)
+
+
+def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of everything that saves a file."""
+    for option in (
+        click.option("--description", default="", metavar="TEXT", help="One line for lists."),
+        click.option("-f", "--force", is_flag=True, help="Overwrite one of that name."),
+        click.option(
+            "--keep-secrets",
+            "secrets",
+            flag_value=SecretChoice.KEEP.value,
+            help="Save values that look like secrets as they are.",
+        ),
+        click.option(
+            "--drop-secrets",
+            "secrets",
+            flag_value=SecretChoice.DROP.value,
+            help="Leave values that look like secrets out.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def secret_choice(given: str | None) -> SecretChoice:
+    """What was said of secrets; without a word nothing secret is saved."""
+    return SecretChoice(given) if given else SecretChoice.REFUSE
+
+
+def name_argument(shelf: Callable[[], Shelf], *, nargs: int = 1) -> Callable[[Any], Any]:
+    """A NAME argument, completed from what there is."""
+    return click.argument(
+        "names" if nargs == -1 else "name",
+        nargs=nargs,
+        required=True,
+        metavar="NAME..." if nargs == -1 else "NAME",
+        shell_complete=_names_of(shelf),
+    )
+
+
+def _names_of(shelf: Callable[[], Shelf]) -> Callable[..., list[str]]:
+    def complete(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
+        try:
+            return [kept.name for kept in shelf().list() if typed in kept.name]
+        except UserError:
+            return []
+
+    return complete
+
+
+def draft_of_source(source: str) -> JobDraft:
+    """What a RUN, JOB.yaml or PROJECT describes.
+
+    Raises:
+        UserError: There is no such file, and no such run.
+    """
+    from rankdeck.job.resolve import JOB_FILE
+
+    path = Path(source).expanduser()
+    if path.is_dir():
+        from rankdeck.job.draft import JobDraft
+
+        own = path / JOB_FILE
+        if not own.is_file():
+            return JobDraft(project=str(path.absolute()))
+        return _anchored(own)
+    if path.exists():
+        return _anchored(path)
+    from rankdeck.cli.common import find_run
+    from rankdeck.job.load import load_job_yaml
+
+    return load_job_yaml(find_run(source).job)
+
+
+def _anchored(path: Path) -> JobDraft:
+    """A job file as a draft whose project is where the file is, if it names none."""
+    import msgspec
+
+    from rankdeck.job.load import load_job_yaml
+
+    draft = load_job_yaml(path)
+    if draft.project is None:
+        draft = msgspec.structs.replace(draft, project=str(path.parent.absolute()))
+    return draft
+
+
+def told(kept: Kept) -> str:
+    """What is wrong with a file, for a list; empty: nothing."""
+    if not kept.problems:
+        return ""
+    first = kept.problems[0]
+    line = f"line {first.line}: " if first.line else ""
+    key = f"{first.key}: " if first.key else ""
+    more = f" (and {len(kept.problems) - 1} more)" if len(kept.problems) > 1 else ""
+    return paint(shown(f"✖ {line}{key}{first.message}{more}", 90), "red")
+
+
+def document(kept: Kept, **more: object) -> dict[str, object]:
+    """One kept file for `--json`."""
+    from rankdeck.job.fields import FIELDS
+
+    job = {field.name: getattr(kept.draft, field.name) for field in FIELDS}
+    return {
+        "name": kept.name,
+        "path": kept.path,
+        "description": kept.description,
+        "job": {name: value for name, value in job.items() if value is not None},
+        "problems": [_problem(problem) for problem in kept.problems],
+        **more,
+    }
+
+
+def _problem(problem: Problem) -> dict[str, object]:
+    return {"line": problem.line, "key": problem.key, "message": problem.message}
+
+
+def edit(shelf: Shelf, name: str) -> None:
+    """Open the user's editor on a file, and look at what has become of it.
+
+    Raises:
+        UserError: There is no editor, or nobody to ask what shall become of mistakes.
+    """
+    from rankdeck.ask import Nobody
+    from rankdeck.cli.asking import terminal_ask
+    from rankdeck.library.editing import Editing
+
+    command = _editor()
+    editing = Editing(shelf, name)
+    while True:
+        code = subprocess.run([*command, str(editing.copy)], check=False).returncode
+        if code:
+            editing.forget()
+            raise UserError(f"{command[0]} ended with {code}: {name} is as it was")
+        problems = editing.problems()
+        if not problems or (not editing.changed and not editing.is_new):
+            break
+        for problem in problems:
+            click.echo(f"rankdeck: {problem}", err=True)
+        ask = terminal_ask()
+        if isinstance(ask, Nobody):
+            raise UserError(
+                f"{name} is as it was; the new text has mistakes",
+                f"the text is in {editing.copy}",
+            )
+        if ask.confirm("Edit it again?", ""):
+            continue
+        if ask.confirm(f"Keep {name} with these mistakes?", "It can be edited later."):
+            break
+        editing.forget()
+        click.echo(f"{name} is as it was")
+        return
+    if not editing.changed:
+        editing.forget()
+        click.echo(f"{name}: nothing has changed")
+        return
+    click.echo(f"saved {shown(str(editing.keep()))}")
+
+
+def _editor() -> list[str]:
+    given = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not given:
+        raise UserError("$EDITOR is not set", "set it, as: export EDITOR=vim")
+    try:
+        return shlex.split(given)
+    except ValueError as error:
+        raise UserError(f"$EDITOR cannot be understood: {error}") from None

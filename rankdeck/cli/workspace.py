@@ -1,0 +1,158 @@
+"""`rankdeck workspace`: named nodes, limits and defaults that new jobs begin from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rankdeck.cli.common import json_option, print_json
+from rankdeck.cli.job_options import JobCommand, draft_from, job_options
+from rankdeck.cli.library import (
+    document,
+    draft_of_source,
+    edit,
+    name_argument,
+    saving_options,
+    secret_choice,
+    told,
+)
+from rankdeck.cli.template import shown_text
+from rankdeck.cli.text import shown, table
+from rankdeck.library.workspaces import workspace_store
+
+if TYPE_CHECKING:
+    from rankdeck.library.workspaces import Workspace
+
+_HEAD = ("", "NAME", "BACKEND", "NODES", "LIMIT", "DESCRIPTION")
+
+
+@click.group("workspace")
+def workspace_command() -> None:
+    """Named nodes, limits and defaults; new jobs begin from the current one."""
+
+
+@workspace_command.command("ls")
+@json_option
+def list_workspaces(as_json: bool) -> None:
+    """List workspaces; `*` marks the current one."""
+    store = workspace_store()
+    current, found = store.current, store.list()
+    if as_json:
+        print_json(
+            {
+                "current": current,
+                "workspaces": [document(kept, current=kept.name == current) for kept in found],
+            }
+        )
+    elif not found:
+        click.echo("no workspaces yet; make one with: rankdeck workspace save NAME --hostfile …")
+    else:
+        click.echo(table([_HEAD, *(_row(kept, current) for kept in found)]))
+
+
+def _row(workspace: Workspace, current: str) -> tuple[str, ...]:
+    return (
+        "*" if workspace.name == current else "",
+        shown(workspace.name, 40),
+        shown(workspace.draft.backend or "–", 12),
+        shown(nodes_text(workspace) or "–", 40),
+        shown(str(workspace.draft.time_limit or "–"), 12),
+        told(workspace) or shown(workspace.description, 90),
+    )
+
+
+def nodes_text(workspace: Workspace) -> str:
+    """Which nodes it gives, in a few words."""
+    draft = workspace.draft
+    host = ",".join(draft.host) if isinstance(draft.host, tuple) else draft.host
+    words = [
+        draft.include or host or (draft.hostfile or ""),
+        f"without {draft.exclude}" if draft.exclude else "",
+        f"{draft.nnodes} nodes" if draft.nnodes else "",
+    ]
+    return ", ".join(word for word in words if word)
+
+
+@workspace_command.command("use")
+@click.argument("name", required=False)
+@click.option("--none", "nothing", is_flag=True, help="Begin from no workspace.")
+def use_workspace(name: str | None, nothing: bool) -> None:
+    """Let new jobs begin from NAME, or with --none from nothing."""
+    if nothing == (name is not None):
+        raise click.UsageError("give the name of a workspace, or --none")
+    workspace_store().use(None if nothing else name)
+    click.echo(f"new jobs begin from {shown(name)}" if name else "new jobs begin from nothing")
+
+
+@workspace_command.command("save", cls=JobCommand)
+@click.argument("workspace_name", metavar="NAME")
+@click.argument("source", metavar="[RUN|JOB.yaml|PROJECT]", required=False)
+@job_options
+@saving_options
+def save_workspace(
+    workspace_name: str,
+    source: str | None,
+    description: str,
+    force: bool,
+    secrets: str | None,
+    **options: Any,
+) -> None:
+    """Keep nodes, limits and defaults as NAME: from the options, and from a run or job if given.
+
+    What belongs to one job (its name, entry, arguments, hyperparameters) is left out.
+    """
+    draft = draft_from(options)
+    if source is not None:
+        below = draft_of_source(source)
+        draft = below.merged(draft)
+    path = workspace_store().save(
+        workspace_name, draft, description, overwrite=force, secrets=secret_choice(secrets)
+    )
+    click.echo(f"saved {shown(str(path))}")
+    click.echo(f"use it with: rankdeck workspace use {workspace_name}")
+
+
+@workspace_command.command("show")
+@click.argument("name", required=False)
+@json_option
+def show_workspace(name: str | None, as_json: bool) -> None:
+    """Print a workspace as it is written, the current one without NAME."""
+    store = workspace_store()
+    wanted = name or store.current
+    if not wanted:
+        click.echo("there is no current workspace")
+        return
+    workspace = store.get(wanted)
+    if as_json:
+        print_json(document(workspace, current=wanted == store.current))
+        return
+    click.echo(shown_text(store.text(wanted)), nl=False)
+    for problem in workspace.problems:
+        click.echo(f"rankdeck: warning: {problem}", err=True)
+
+
+@workspace_command.command("edit")
+@name_argument(workspace_store)
+def edit_workspace(name: str) -> None:
+    """Open a workspace in $EDITOR; a new one begins with a few lines."""
+    edit(workspace_store(), name)
+
+
+@workspace_command.command("cp")
+@name_argument(workspace_store)
+@click.argument("target", metavar="NEW")
+@click.option("-f", "--force", is_flag=True, help="Overwrite one of that name.")
+def copy_workspace(name: str, target: str, force: bool) -> None:
+    """Copy a workspace, comments and all."""
+    click.echo(f"saved {shown(str(workspace_store().copy(name, target, overwrite=force)))}")
+
+
+@workspace_command.command("rm")
+@name_argument(workspace_store, nargs=-1)
+def remove_workspaces(names: tuple[str, ...]) -> None:
+    """Remove workspaces."""
+    store = workspace_store()
+    for name in names:
+        store.remove(name)
+        click.echo(f"removed {shown(name)}")
