@@ -50,8 +50,8 @@ class TerminalAsk:
             termios.tcflush(terminal, termios.TCIFLUSH)
             _write(terminal, "".join(f"{line}\n" for line in _lines(detail)))
             while True:
-                _write(terminal, f"{shown(question)} [yes/no] ")
                 try:
+                    _write(terminal, f"{shown(question)} [yes/no] ")
                     line = _read_line(terminal)
                 except KeyboardInterrupt:
                     line = None

@@ -77,7 +77,7 @@ def test_a_healthy_cluster_trains_to_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("scenario", "word"), [("oom", "out of memory"), ("segfault", "SIGSEGV")])
 def test_the_rank_that_dies_is_named(tmp_path: Path, scenario: str, word: str) -> None:
-    state = final(start(tmp_path, scenario))
+    state = final(start(tmp_path, scenario, steps=20, step_seconds=0.2))
     assert state.state is RunPhase.FAILED
     assert state.failure is not None
     assert (state.failure.rank, state.failure.node) == (4, "demo002")
