@@ -39,7 +39,7 @@ async def test_rows_tell_state_in_words(home: Path, size: tuple[int, int]) -> No
         for part in ("✖ failed", "rank 1 ran", "1m"):
             assert part in bad
         assert ("BACKEND" in text) == (size[0] >= 100)
-        assert "1 succeeded · 1 failed" in text
+        assert "1 failed · 1 succeeded" in text
         assert all(len(line) == size[0] for line in text.splitlines())
 
 

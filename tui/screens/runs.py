@@ -50,6 +50,17 @@ _HINT = "words  !not  re:loss.*nan  state:failed  node:node03  age:<2d  ranks:>=
 _DETAILS_FROM = (120, 30)
 _SIDE_FROM = 180
 _SETTLED = 0.08
+_URGENT_FIRST = (
+    RunPhase.RUNNING,
+    RunPhase.STARTING,
+    RunPhase.STOPPING,
+    RunPhase.QUEUED,
+    RunPhase.PLANNED,
+    RunPhase.FAILED,
+    RunPhase.LOST,
+    RunPhase.STOPPED,
+    RunPhase.SUCCEEDED,
+)
 
 
 class RunsScreen(DeckScreen):
@@ -370,5 +381,5 @@ class RunsScreen(DeckScreen):
 
 def _counts(runs: tuple[RunSummary, ...]) -> str:
     counted = Counter(run.state for run in runs)
-    told = [f"{counted[phase]} {phase.value}" for phase in RunPhase if counted[phase]]
+    told = [f"{counted[phase]} {phase.value}" for phase in _URGENT_FIRST if counted[phase]]
     return " · ".join(told) or "no runs"

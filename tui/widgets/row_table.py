@@ -58,7 +58,7 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         "row-table--mark",
     }
     DEFAULT_CSS = """
-    RowTable { height: 1fr; scrollbar-size-horizontal: 0; overflow-x: hidden; }
+    RowTable { height: 1fr; scrollbar-size: 1 1; scrollbar-size-horizontal: 0; overflow-x: hidden; }
     RowTable > .row-table--head { color: $text-muted; text-style: bold; }
     RowTable > .row-table--cursor { background: $primary 60%; color: $text; }
     RowTable:focus > .row-table--cursor { background: $primary; color: $text; text-style: bold; }
@@ -145,7 +145,7 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         selected = self.selected
         self._rows = tuple(rows)
         self._places = {self._key(row): index for index, row in enumerate(self._rows)}
-        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self.virtual_size = Size(self._room, len(self._rows) + 1)
         if selected is not None:
             self.cursor = self._places.get(self._key(selected), self.cursor)
         self.cursor = self.validate_cursor(self.cursor)
@@ -269,11 +269,16 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
                     self._sort_by(name)
                 return
 
+    @property
+    def _room(self) -> int:
+        """Cells beside the scroll bar."""
+        return self.scrollable_content_region.width
+
     # -- drawing ----------------------------------------------------------------------------
 
     def on_resize(self) -> None:
         """Draw everything anew."""
-        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self.virtual_size = Size(self._room, len(self._rows) + 1)
         self._drawn.clear()
         self.refresh()
 
@@ -285,7 +290,7 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One row of the screen."""
-        width = self.size.width
+        width = self._room
         state = self._state(y)
         self._drawn[y] = state
         under_cursor, marked, line = state
@@ -304,7 +309,7 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
 
     def widths(self) -> dict[str, int]:
         """Cells of each column that is shown at this width, in order."""
-        room = self.size.width
+        room = self._room
         columns = [column for column in self._columns if room >= column.from_width]
         left = room - 1 - sum(column.width + 1 for column in columns)
         shares = sum(column.share for column in columns)

@@ -25,6 +25,7 @@ class RunDetailsPane(Container):
     RunDetailsPane.-side {
         width: 64; height: 1fr; layout: vertical; border-top: none; border-left: solid $panel;
     }
+    RunDetailsPane.-side > #about-run { height: auto; max-height: 60%; margin-bottom: 1; }
     """
 
     def compose(self) -> ComposeResult:

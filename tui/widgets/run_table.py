@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rankdeck.run.summary import RunSummary
 
 _BAR = 8
+_BAR_FROM = 24
+_REASON_FROM = 24
+_FIRST_SECONDS = 3.0
+"""By then a new run has its supervisor."""
 _COLUMNS = (
     Column("state", "STATE", 11, sort=True),
     Column("name", "NAME", 10, share=2, most=40, sort=True),
@@ -65,12 +69,12 @@ def stale_text(run: RunSummary, now: float) -> str:
     """Why what is shown of a living run may no longer be so; empty: it is up to date."""
     if run.state.final:
         return ""
-    if not run.supervised:
+    if not run.supervised and now - run.created > _FIRST_SECONDS:
         since = f"stale {age(now - run.last_word)}, " if run.last_word is not None else ""
         return f"{since}unsupervised"
     if run.silent_since is not None:
-        which = "1 node is" if run.silent == 1 else f"{run.silent} nodes are"
-        return f"stale {age(now - run.silent_since)}: {which} silent"
+        which = "1 node" if run.silent == 1 else f"{run.silent} nodes"
+        return f"stale {age(now - run.silent_since)}, {which} silent"
     return ""
 
 
@@ -81,7 +85,7 @@ def _step(run: RunSummary, room: int) -> str:
         return str(run.step)
     part = run.step / run.total_steps
     count, percent = f"{run.step}/{run.total_steps}", f"{int(100 * part):3}%"
-    if room < len(count) + len(percent) + _BAR + 2:
+    if room < max(_BAR_FROM, len(count) + len(percent) + _BAR + 2):
         return f"{count} {percent}"
     return f"{fit(count, room - len(percent) - _BAR - 2)} {bar(part, _BAR)} {percent}"
 
@@ -89,7 +93,8 @@ def _step(run: RunSummary, room: int) -> str:
 def _loss(run: RunSummary, now: float, room: int) -> Piece:
     loss = "" if run.loss is None else f"{run.loss:.4g}"
     if stale := stale_text(run, now):
-        return (f"{stale}  {loss}", "warning")
+        # where there is little room, that it is stale says more than why
+        return (stale if room >= _REASON_FROM else stale.partition(",")[0], "warning")
     if run.failure_summary:
         return (safe(run.failure_summary), "error")
     if not run.state.final and run.reason:
