@@ -20,7 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from rankdeck.metrics import words
-from rankdeck.text import duration, figure
+from rankdeck.text import age, duration, figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,5 +185,5 @@ class Pace:
         if now - time <= max(STALL_STEPS * typical, STALL_SECONDS):
             return None
         usual = f"{typical:.2g} s" if typical < 10 else duration(typical)
-        told = f"no step since {step:,.0f}, for {duration(now - time)}; usually one each {usual}"
+        told = f"no step since {step:,.0f}, for {age(now - time)}; usually one each {usual}"
         return Alert(AlertKind.STALL, "", step, time, rank, attempt, told)

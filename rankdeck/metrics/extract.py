@@ -20,7 +20,10 @@ _COLOUR = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
 _FLOAT = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _THOUSANDS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?"
 _NUMBER = rf"(?P<sign>[-+]?)(?:(?P<num>(?:{_THOUSANDS}|{_FLOAT}))|(?P<word>nan|inf(?:inity)?))"
-_UNIT = r"(?P<unit>%(?!\|)|[kKMGBT](?![A-Za-z])|[mun\u00b5]?s(?![A-Za-z])|[KMGT]i?B(?![A-Za-z])|x(?!\w))?"
+_UNIT = (
+    r"(?P<unit>%(?!\|)|x(?!\w)"
+    r"|(?:[kKMGBT]|[mun\u00b5]?s|[KMGT]i?B)(?![A-Za-z]))?"
+)
 _ENDS = r"(?![\w\u00b5%]|[.:\-]\w|/\d|/[A-Za-z]\w*/)"
 _KEY = r"[^\W\d][\w%]*(?:[./@-]\w+)*"
 _TWO_WORDS = (

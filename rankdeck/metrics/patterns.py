@@ -1,9 +1,9 @@
-"""Expressions for logs that say numbers in a way of their own: the user's and the project's.
+r"""Expressions for logs that say numbers in a way of their own: the user's and the project's.
 
 A project's are in `metrics.yaml` beside its code, so that job.yaml stays what describes the job:
 
     patterns:
-      - 'score after round (?P<step>\\d+) was (?P<score>[\\d.]+)'
+      - 'score after round (?P<step>\d+) was (?P<score>[\d.]+)'
 
 Each has groups named after metrics; a group `step` tells the step.
 """

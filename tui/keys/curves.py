@@ -2,9 +2,107 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from tui.keys.record import Key, Scope
 
-if TYPE_CHECKING:
-    from tui.keys.record import Key
+_S = Scope
 
-KEYS: tuple[Key, ...] = ()
+KEYS: tuple[Key, ...] = (
+    Key(_S.CURVES, "up,k", "move(0, -1)", "↑ k", "up", "The chart, metric or row above."),
+    Key(_S.CURVES, "down,j", "move(0, 1)", "↓ j", "down", "The chart, metric or row below."),
+    Key(
+        _S.CURVES,
+        "left",
+        "move(-1, 0)",
+        "←",
+        "left",
+        "The chart to the left; in one chart, the value before this one.",
+    ),
+    Key(
+        _S.CURVES,
+        "right",
+        "move(1, 0)",
+        "→",
+        "right",
+        "The chart to the right; in one chart, the next value.",
+    ),
+    Key(_S.CURVES, "h", "pan(-1)", "h", "pan left", "Pan to the left; among charts, go left."),
+    Key(_S.CURVES, "l", "pan(1)", "l", "pan right", "Pan to the right; among charts, go right."),
+    Key(
+        _S.CURVES,
+        "enter",
+        "open",
+        "enter",
+        "one chart",
+        "One chart alone; in a list, choose what is under the cursor.",
+        bar=True,
+    ),
+    Key(
+        _S.CURVES,
+        "escape",
+        "back",
+        "esc",
+        "back",
+        "Back: from a list, from the cursor, from one chart to all.",
+    ),
+    Key(_S.CURVES, "/", "filter", "/", "filter", "Only metrics with this text.", bar=True),
+    Key(
+        _S.CURVES,
+        "L",
+        "log",
+        "L",
+        "log scale",
+        "Logarithmic scale of values, or linear.",
+        bar=True,
+    ),
+    Key(
+        _S.CURVES,
+        "S",
+        "smooth",
+        "S",
+        "smooth",
+        "Smooth by a moving average: none, 0.6, 0.9, 0.98. What was told stays, dim.",
+        bar=True,
+    ),
+    Key(_S.CURVES, "x", "axis", "x", "step/time", "Over steps, or over time.", bar=True),
+    Key(_S.CURVES, "+,=", "zoom(1)", "+", "zoom in", "Zoom in around the cursor, else the end."),
+    Key(_S.CURVES, "-", "zoom(-1)", "-", "zoom out", "Zoom out."),
+    Key(_S.CURVES, "0", "reset", "0", "all", "See everything again, without cursor."),
+    Key(_S.CURVES, "home,g", "edge(-1)", "home g", "first", "The first value, chart or row."),
+    Key(_S.CURVES, "end,G", "edge(1)", "end G", "last", "The last value, chart or row."),
+    Key(
+        _S.CURVES,
+        "R",
+        "ranks",
+        "R",
+        "ranks",
+        "Choose whose numbers: 0,4-7, all; empty: the lowest rank that tells any.",
+    ),
+    Key(
+        _S.CURVES,
+        "m",
+        "merge",
+        "m",
+        "mean/min/max",
+        "Of several ranks: the mean, the least, the greatest, or each its own curve.",
+    ),
+    Key(
+        _S.CURVES,
+        "o",
+        "overlay",
+        "o",
+        "overlay",
+        "Lay the curves of other runs over these; space chooses, enter is done.",
+        bar=True,
+    ),
+    Key(_S.CURVES, "space", "mark", "space", "choose", "Choose the run under the cursor, or not."),
+    Key(_S.CURVES, "y", "copy", "y", "copy", "Copy the selected metric as CSV."),
+    Key(
+        _S.CURVES,
+        "A",
+        "alerts",
+        "A",
+        "alerts",
+        "NaN, spikes, divergence and stalls; enter goes to the place.",
+        bar=True,
+    ),
+)
