@@ -68,7 +68,7 @@ class AgentCommandKind(str, Enum):
     KILL = "kill"
     """KILL now, verify."""
     SIGNAL = "signal"
-    """Send `signal` to every rank, and to nothing else."""
+    """Send `signal` to ranks, and to nothing else."""
 
 
 class AgentCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,3 +81,5 @@ class AgentCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     master_port: int | None = None
     signal: str | None = None
     """`USR1` and the like, with SIGNAL."""
+    ranks: tuple[int, ...] = ()
+    """With SIGNAL: to these ranks; none: to every one."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rankdeck.job.spec import JobSpec
     from rankdeck.nodes.node import Node
+    from rankdeck.run.layout import RunDir
 
 
 class NodeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,5 +50,18 @@ class ReachesNodes(Protocol):
         """Run a shell command on every node, `data` on its standard input: one answer each.
 
         Never raises for a node. Answers come as they are known. `secrets`: what `prepare` gave.
+        """
+        ...
+
+
+@runtime_checkable
+class OpensShell(Protocol):
+    """A backend that knows how a person gets onto a node of a run."""
+
+    def shell_command(self, run: RunDir, node: str) -> tuple[str, ...] | None:
+        """The program that opens a shell there, for a terminal; None: there is no way (now).
+
+        Raises:
+            UserError: The run's records cannot be read.
         """
         ...

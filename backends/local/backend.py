@@ -106,6 +106,15 @@ class LocalBackend:
                 return f"{pid}:{started}:{host_name()}"
         return None
 
+    def shell_command(self, run: RunDir, node: str) -> tuple[str, ...] | None:
+        """The user's own shell, where the run is on this machine."""
+        from rankdeck.run.stored import read_state
+
+        refs = [known.agent for known in read_state(run).nodes if known.name == node]
+        if not refs or any(ref is not None and _parse(ref)[2] != host_name() for ref in refs):
+            return None
+        return (os.environ.get("SHELL") or "/bin/sh",)
+
     def liveness(self, run: RunDir, node: str, ref: str) -> AgentLiveness:
         """Whether that very process is there; unknown on any other host."""
         pid, started, host = _parse(ref)

@@ -86,6 +86,12 @@ class SlurmBackend:
         """Whether Slurm's programs are here: jobs can be looked after from any such host."""
         return shutil.which("squeue") is not None and shutil.which("sbatch") is not None
 
+    def shell_command(self, run: RunDir, node: str) -> tuple[str, ...] | None:
+        """A step of the run's job on that node, with a terminal; None when no job lives there."""
+        from backends.slurm.shell import shell_on
+
+        return shell_on(run, node, os.environ.get("SHELL") or "/bin/sh")
+
     def batch_script(self, plan: LaunchPlan, home: Path) -> str:
         """The script that a run of this plan submits, or has submitted.
 

@@ -89,6 +89,20 @@ class SshBackend:
         options = link_options(ssh_options(spec.backend_options))
         return run_on_hosts(options, secrets, nodes, command, data)
 
+    def shell_command(self, run: RunDir, node: str) -> tuple[str, ...] | None:
+        """The ssh program on that host, as the user would call it."""
+        from rankdeck.run.stored import read_plan
+
+        plan = read_plan(run)
+        there = next((known for known in plan.nodes if known.name == node), None)
+        if there is None:
+            return None
+        config = ssh_options(plan.backend_options).ssh_config
+        argv = ["ssh", *(("-F", config) if config else ())]
+        argv += ["-l", there.user] if there.user else []
+        argv += ["-p", str(there.port)] if there.port else []
+        return (*argv, "--", there.address or there.name)
+
     def reachable_from_here(self, run: RunDir, refs: Sequence[str]) -> bool:
         """Any machine on which the user has this run directory reaches the hosts the same way."""
         return True

@@ -25,6 +25,7 @@ class Command:
         self.master_addr: str | None = fields.get("master_addr")
         self.master_port: int | None = fields.get("master_port")
         self.signal: str = fields.get("signal") or ""
+        self.ranks: list[int] = fields.get("ranks") or []
 
 
 class FreshDirectory:

@@ -290,7 +290,7 @@ class Agent:
                 if self.node.phase == "ready":
                     self._go(command)
             elif command.kind == "signal":
-                send_to_ranks(self.node, command.signal)
+                send_to_ranks(self.node, command.signal, command.ranks)
             elif command.kind in ("stop", "kill"):
                 grace = self._order.grace if command.grace is None else command.grace
                 grace = 0.0 if command.kind == "kill" else grace

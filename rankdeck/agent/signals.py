@@ -47,14 +47,17 @@ def _noted(number: int, frame: FrameType | None) -> None:
     """The wake-up descriptor carries the signal; a handler must exist for that."""
 
 
-def send_to_ranks(node: Node, name: str) -> None:
-    """Send the signal of that name (`USR1`) to the ranks themselves, and to nothing else."""
+def send_to_ranks(node: Node, name: str, only: list[int]) -> None:
+    """Send the signal of that name (`USR1`) to the ranks themselves, and to nothing else.
+
+    `only`: to these of them; none named: to all.
+    """
     number = getattr(signal, f"SIG{name}", None)
     if not isinstance(number, signal.Signals):
         note(f"agent: there is no signal {name!r}")
         return
     for rank in node.ranks:
-        if not rank.running or rank.pid is None:
+        if not rank.running or rank.pid is None or (only and rank.rank not in only):
             continue
         stat = read_stat(rank.pid)
         if stat is None or rank.starttime not in (None, stat.start):

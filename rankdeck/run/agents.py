@@ -198,6 +198,18 @@ class Agents:
             raise
         return True
 
+    def send(self, node: RunNode, command: AgentCommand) -> bool:
+        """Send a command that may be sent again; whether there is an agent to send it to.
+
+        Raises:
+            UserError: It could not be sent.
+        """
+        watch = self._watches[node.name]
+        if watch.ref is None:
+            return False
+        self._session.send(node.name, watch.ref, command)
+        return True
+
     def stops_already(self, node: RunNode, attempt: int) -> bool:
         """Whether the agent is stopping its ranks, on whoever's order."""
         word = self._watches[node.name].file.value

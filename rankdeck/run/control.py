@@ -17,6 +17,11 @@ from rankdeck.run.files import read_regular, write_all
 if TYPE_CHECKING:
     from rankdeck.run.layout import RunDir
 
+SIGNALS = (
+    *("SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGTERM", "SIGKILL"),
+    *("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGSTOP", "SIGCONT"),
+)
+"""What ranks can be sent."""
 _MAX_COMMAND_BYTES = 64 * 1024
 _MAX_GRACE = 86_400.0
 
@@ -28,6 +33,8 @@ class RunCommandKind(str, Enum):
     """TERM to every rank, the grace, KILL, verify."""
     KILL = "kill"
     """KILL at once, verify."""
+    SIGNAL = "signal"
+    """Send `signal` to ranks, and to nothing else."""
 
 
 class RunCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,6 +42,10 @@ class RunCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     command: RunCommandKind
     grace: float | None = None
+    signal: str = ""
+    """`SIGUSR1` and the like, with SIGNAL."""
+    ranks: tuple[int, ...] = ()
+    """With SIGNAL: to these; none: to every rank."""
     reason: str = ""
     by: str = ""
     """`user@host` of whoever asked."""
@@ -112,6 +123,8 @@ def _read_item(run: RunDir, name: str) -> InboxItem:
         return InboxItem(name, None, error.strerror or str(error))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return InboxItem(name, None, f"not a command: {error}")
+    if command.command is RunCommandKind.SIGNAL and command.signal not in SIGNALS:
+        return InboxItem(name, None, f"{command.signal!r} is none of {', '.join(SIGNALS)}")
     if command.grace is not None and not 0 <= command.grace <= _MAX_GRACE:
         return InboxItem(name, None, f"a grace of {command.grace:g} s is not possible")
     return InboxItem(name, command)

@@ -120,6 +120,12 @@ class Stopping:
         if command is None:
             desk.record(self._answer(item, "refused", item.fault))
             return
+        if command.command is RunCommandKind.SIGNAL:
+            from rankdeck.run.signalling import send_signal
+
+            outcome, told = send_signal(desk, command)
+            desk.record(self._answer(item, outcome, told))
+            return
         by = f"by {command.by}" if command.by else ""
         answer = self._answer(item, "accepted", by)
         kill = command.command is RunCommandKind.KILL

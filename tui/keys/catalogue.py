@@ -19,6 +19,7 @@ _MODULES: dict[Scope, str] = {
     Scope.RUNS: "runs",
     Scope.TABLE: "table",
     Scope.FORM: "form",
+    Scope.PLAN: "form",
     Scope.RUN: "run",
     Scope.RANKS: "ranks",
     Scope.LOG: "log",
@@ -44,7 +45,7 @@ _MODULES: dict[Scope, str] = {
 
 _ON_SCREEN: dict[Scope, tuple[Scope, ...]] = {
     Scope.RUNS: (Scope.TABLE, Scope.TEXT),
-    Scope.FORM: (Scope.TEXT,),
+    Scope.FORM: (Scope.PLAN,),
     Scope.RUN: (
         *(Scope.RANKS, Scope.LOG, Scope.CURVES, Scope.TEXT),
         *(Scope.NODE_LOAD, Scope.EVENTS, Scope.FAILURE),

@@ -14,6 +14,7 @@ class Scope(str, Enum):
     RUNS = "Runs"
     TABLE = "Tables"
     FORM = "New job"
+    PLAN = "Preview of a job"
     RUN = "Run"
     RANKS = "Rank grid"
     LOG = "Log"

@@ -1,37 +1,34 @@
-"""One run as lines of text: its header, its history and its failure. Pure."""
+"""One run as lines of text: its header and its ranks. Pure."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from rankdeck.run.node_state import RankState
 from rankdeck.run.state import RunPhase
 from rankdeck.run.summary import find_loss
 from rankdeck.text import (
-    CERTAINTIES,
     age,
     attempt_text,
     duration,
-    event_columns,
     figure,
-    other_problems,
-    problem_text,
     ranges,
     silence_text,
     size,
     state_text,
 )
-from tui.looks import Line, Piece, bar, fit, safe, sparkline, state_piece
+from tui.looks import Line, Piece, bar, safe, sparkline, state_piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from rankdeck.run.events import Event
-    from rankdeck.run.state import Failure, RunState
+    from rankdeck.run.state import RunState
     from rankdeck.run.view import NodeView, RankView, RunSnapshot
 
-_EVENT_STYLES = {"failure": "error", "problem": "error", "command": "accent", "note": "dim"}
+_STALE = 10.0
+"""Agents write every two seconds; data older than this is told to be old."""
+_NODES_NAMED = 3
+_NOT_JOINED = (RankState.PENDING, RankState.SPAWNED)
 
 
 def elapsed_of(run: RunState, now: float) -> float | None:
@@ -141,117 +138,53 @@ def rank_line(
     return tuple(pieces)
 
 
-def node_lines(
-    nodes: Sequence[NodeView], now: float, *, ended: bool, most: int
-) -> tuple[Line, ...]:
-    """The nodes in at most so many lines: those in trouble first, then in their own order.
+def stale_line(snapshot: RunSnapshot, now: float) -> Line | None:
+    """How old the newest of what is seen is, where that is old; None: it is fresh."""
+    if snapshot.run.state is not RunPhase.RUNNING:
+        return None
+    heard = [node.heartbeat for node in snapshot.nodes if node.heartbeat is not None]
+    if not heard or now - max(heard) < _STALE:
+        return None
+    told = f"stale for {age(now - max(heard))}: no agent has been heard since"
+    return ((" ! ", "warning"), (told, "warning"))
 
-    A line tells state, load and memory while it works, and what is wrong with the node.
+
+def waiting_line(snapshot: RunSnapshot) -> Line | None:
+    """The ranks that the others wait for; None where none waits, or none has joined yet."""
+    if snapshot.run.state not in (RunPhase.STARTING, RunPhase.RUNNING):
+        return None
+    missing = [rank for rank in snapshot.ranks if rank.state in _NOT_JOINED]
+    joined = any(rank.state is RankState.RENDEZVOUS for rank in snapshot.ranks)
+    if not missing or not joined:
+        return None
+    by_node: dict[str, list[int]] = {}
+    for rank in missing:
+        by_node.setdefault(rank.node, []).append(rank.rank)
+    first = list(by_node.items())[:_NODES_NAMED]
+    named = [f"{ranges(numbers)} ({safe(node)})" for node, numbers in first]
+    more = len(by_node) - len(named)
+    rest = f" and those of {more} other node{'s' if more > 1 else ''}" if more else ""
+    word = "rank" if len(missing) == 1 else "ranks"
+    return ((" ◔ ", "accent"), (f"waiting for {word} {', '.join(named)}{rest}", "warning"))
+
+
+def notices(snapshot: RunSnapshot, now: float, alone: str, alert: Line | None) -> tuple[Line, ...]:
+    """What is out of the ordinary, the gravest first.
+
+    Args:
+        snapshot: The run.
+        now: The time.
+        alone: Why nobody here can look after it; empty: somebody does.
+        alert: The newest alert of the curves.
     """
-    if not nodes:
-        return ()
-    if nodes[0].placeholder:
-        count = f"{len(nodes)} node{'s' if len(nodes) > 1 else ''}"
-        return (((f" {count}", "bold"), (", not chosen yet", "dim")),)
-    if len(nodes) <= most:
-        return tuple(_node_line(node, now, ended) for node in nodes)
-    ranked = sorted(nodes, key=lambda node: (_calm(node), node.node_rank))
-    shown, rest = ranked[: most - 1], ranked[most - 1 :]
-    counted = Counter(_state(node, ended) for node in rest)
-    told = ", ".join(f"{count} {safe(state)}" for state, count in counted.most_common(3))
-    return (
-        *(_node_line(node, now, ended) for node in sorted(shown, key=lambda n: n.node_rank)),
-        ((f" … {len(rest)} more: {told}", "dim"),),
+    live = not snapshot.run.state.final
+    left_alone: Line | None = ((" ! ", "warning"), (safe(alone), "warning")) if alone else None
+    lines = (
+        reason_line(snapshot.run),
+        left_alone if live else None,
+        silence_line(snapshot.nodes, now) if live else None,
+        stale_line(snapshot, now) if live else None,
+        waiting_line(snapshot),
+        alert,
     )
-
-
-def _calm(node: NodeView) -> int:
-    if node.problem is not None or node.state == "lost":
-        return 0
-    return 1 if node.silent_since is not None else 2
-
-
-def _state(node: NodeView, ended: bool) -> str:
-    return "silent" if node.silent_since is not None and not ended else node.state
-
-
-def _node_line(node: NodeView, now: float, ended: bool) -> Line:
-    pieces: list[Piece] = [(f" {safe(node.name)}", "bold"), (f" {safe(node.state)}", "")]
-    if node.problem is not None:
-        message = node.problem.message.removeprefix(f"{node.name}: ")
-        return (pieces[0], (f" · {safe(message)}", "error"))
-    if node.silent_since is not None and not ended:
-        pieces.append((f" ! silent {age(now - node.silent_since)}", "warning"))
-        return tuple(pieces)
-    load = None if ended else node.load
-    if load is not None and load.cpu_percent is not None:
-        pieces.append((f" · cpu {load.cpu_percent:.0f}%", ""))
-    if load is not None and load.mem_total:
-        pieces.append((f" · mem {size(load.mem_used)}/{size(load.mem_total)}", ""))
-    return tuple(pieces)
-
-
-def event_lines(events: Iterable[Event]) -> tuple[Line, ...]:
-    """The history, oldest first."""
-    return tuple(_event_line(event) for event in events)
-
-
-def _event_line(event: Event) -> Line:
-    when, kind, subject, state, details = event_columns(event)
-    style = _EVENT_STYLES.get(kind, "")
-    if state in (RankState.FAILED.value, RankState.LOST.value):
-        style = "error"
-    return (
-        (f"{when}  ", "dim"),
-        (f"{fit(kind, 10)}  ", style),
-        (f"{fit(subject, 12)}  " if subject or state else "", ""),
-        (f"{fit(safe(state), 10)}  " if state else "", style),
-        (safe(details), style),
-    )
-
-
-def failure_lines(run: RunState) -> tuple[Line, ...]:
-    """The failure card; what there is to say where nothing has failed."""
-    failure = run.failure
-    if failure is None:
-        reason = f": {safe(run.reason)}" if run.reason else ""
-        told: Line = ((f" {run.state.value}{reason}; no rank has failed.", "dim"),)
-        return ((), told, *_other_lines(run))
-    sure = CERTAINTIES.get(
-        failure.certainty, "not certain: the cause is not in what the ranks left behind"
-    )
-    lines: list[Line] = [
-        (("✖ ", "error"), (safe(failure.summary), "error")),
-        ((_culprit(failure), "bold"), (f" · {safe(failure.category)} · {sure}", "")),
-        (),
-    ]
-    lines += [(("│ ", "dim"), (safe(line), "")) for line in failure.evidence]
-    if failure.evidence:
-        lines.append(())
-    if failure.collateral_ranks:
-        lines.append((("ended because of it: ", "dim"), (_ranks(failure), "")))
-    if failure.hint:
-        lines.append((("try: ", "key"), (safe(failure.hint), "")))
-    lines += _other_lines(run)
-    lines.append((("r", "key"), (" runs it again   ", ""), ("2", "key"), (" its log", "")))
-    return tuple(lines)
-
-
-def _other_lines(run: RunState) -> list[Line]:
-    """What is wrong with nodes, beside the failure itself."""
-    lines: list[Line] = []
-    for node in other_problems(run):
-        lines.append((("also: ", "dim"), (safe(problem_text(node)), "error")))
-        if node.problem_hint:
-            lines.append((("      try: ", "key"), (safe(node.problem_hint), "")))
-    return lines
-
-
-def _culprit(failure: Failure) -> str:
-    where = [f"rank {failure.rank}"] if failure.rank is not None else []
-    where += [f"node {safe(failure.node)}"] if failure.node else []
-    return ", ".join(where) or "the run"
-
-
-def _ranks(failure: Failure) -> str:
-    return f"ranks {ranges(failure.collateral_ranks)}"
+    return tuple(line for line in lines if line)

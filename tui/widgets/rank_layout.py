@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 20
 _GAP = 2
+_FEW = 16
+_LONG_PREFIX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,32 @@ def build_layout(nodes: Sequence[tuple[str, int]], width: int, height: int) -> G
         if len(layout.rows) <= height:
             break
     return layout
+
+
+def build_folded(nodes: Sequence[tuple[str, int]], width: int) -> GridLayout:
+    """One cell for each node, its index the node's; every row has the name of its first one."""
+    start = max((cell_len(name) for name, _ in nodes), default=0) + 1
+    step = 2 if width - start >= 2 * _FEW else 1
+    per_row = max(1, (width - start) // step)
+    rows: list[tuple[Piece, ...]] = []
+    row_of: list[int] = []
+    for first in range(0, len(nodes), per_row):
+        part = min(per_row, len(nodes) - first)
+        row_of.extend([len(rows)] * part)
+        rows.append((Piece(0, nodes[first][0], start, first, part),))
+    return GridLayout(tuple(rows), step, tuple(row_of))
+
+
+def shorten(names: Sequence[str]) -> tuple[str, ...]:
+    """Names without what all of them begin with, if that is long and leaves each something."""
+    if len(names) < _FEW:
+        return tuple(names)
+    low, high = min(names), max(names)
+    same = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
+    common = low[:same].rstrip("0123456789")
+    if len(common) < _LONG_PREFIX or any(len(name) == len(common) for name in names):
+        return tuple(names)
+    return tuple(f"…{name[len(common) :]}" for name in names)
 
 
 def _place(

@@ -1,0 +1,147 @@
+"""Where the panes of a run stand: from the size of the screen and what is wanted. Pure.
+
+Wide: ranks, curves and nodes in a column at the left, one of the others at the right. Narrow: the
+ranks at the top, a line about the nodes, and one of all others below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from textual.geometry import Region
+
+PANES = ("ranks", "log", "curves", "nodes", "events", "failure")
+"""By number, from 1; `other` is the second log."""
+OTHER = "other"
+WIDE = 100
+"""From so many columns on, panes stand beside each other."""
+_LEAST_SIDE = 20
+_LEAST_MAIN = 40
+_LEAST_LOG = 38
+"""Columns under which two logs stand one above the other."""
+_LEAST_CURVES = 7
+_MOST_CURVES = 16
+_LEAST_RANKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout:
+    """What the user wants to see, and how large."""
+
+    main: str = "log"
+    """The pane that has the place that is left."""
+    focus: str = "ranks"
+    zoomed: bool = False
+    split: bool = False
+    """A second log beside the first."""
+    side: int = 0
+    """Columns of the left part; 0: as it comes."""
+    top: int = 0
+    """Rows of the ranks; 0: as it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Rows that panes could use, their titles included."""
+
+    ranks: int = 12
+    nodes: int = 6
+
+
+def place_panes(width: int, height: int, layout: RunLayout, needs: Needs) -> dict[str, Region]:
+    """The place of every pane that is seen, by name."""
+    whole = Region(0, 0, width, height)
+    if layout.zoomed:
+        return _logs(whole, layout) if _is_log(layout.focus) else {layout.focus: whole}
+    if width >= WIDE:
+        return _wide(whole, layout, needs)
+    return _narrow(whole, layout, needs)
+
+
+def side_of(width: int, layout: RunLayout) -> int:
+    """Columns of the left part of a wide screen."""
+    wanted = layout.side or max(34, min(64, width * 30 // 100))
+    return max(_LEAST_SIDE, min(wanted, width - _LEAST_MAIN))
+
+
+def shown(layout: RunLayout, pane: str) -> RunLayout:
+    """The layout after a pane was asked for by its number."""
+    if pane in ("ranks", OTHER):
+        return replace(layout, focus=pane, split=layout.split or pane == OTHER)
+    return replace(layout, focus=pane, main=pane)
+
+
+def moved(
+    layout: RunLayout, width: int, height: int, needs: Needs, columns: int, rows: int
+) -> RunLayout:
+    """The layout after its borders were moved."""
+    places = place_panes(width, height, replace(layout, zoomed=False), needs)
+    if width < WIDE:
+        # there is only one border: the one under the ranks
+        rows, columns = rows or columns, 0
+    side, top = layout.side, layout.top
+    if columns:
+        side = side_of(width, replace(layout, side=side_of(width, layout) + columns))
+    if rows:
+        limit = height - (4 if width < WIDE else 3)
+        top = max(_LEAST_RANKS, min(places["ranks"].height + rows, limit))
+    return replace(layout, side=side, top=top)
+
+
+def _is_log(pane: str) -> bool:
+    return pane in ("log", OTHER)
+
+
+def _logs(whole: Region, layout: RunLayout) -> dict[str, Region]:
+    if not layout.split:
+        return {"log": whole}
+    x, y, width, height = whole
+    if width >= 2 * _LEAST_LOG:
+        left = width // 2
+        return {
+            "log": Region(x, y, left, height),
+            OTHER: Region(x + left, y, width - left, height),
+        }
+    upper = height // 2
+    return {"log": Region(x, y, width, upper), OTHER: Region(x, y + upper, width, height - upper)}
+
+
+def _main(whole: Region, layout: RunLayout, taken: dict[str, Region]) -> dict[str, Region]:
+    pane = layout.main if layout.main not in taken else "log"
+    return _logs(whole, layout) if _is_log(pane) else {pane: whole}
+
+
+def _wide(whole: Region, layout: RunLayout, needs: Needs) -> dict[str, Region]:
+    _, _, width, height = whole
+    side = side_of(width, layout)
+    nodes = max(3, min(needs.nodes, height // 3))
+    curves = _LEAST_CURVES if height - nodes - _LEAST_CURVES >= _LEAST_RANKS + 2 else 0
+    most = max(_LEAST_RANKS, height - nodes - curves)
+    ranks = max(_LEAST_RANKS, min(layout.top or needs.ranks, most))
+    spare = height - nodes - ranks - curves
+    if curves:
+        grown = spare if layout.top else min(spare, _MOST_CURVES - curves)
+        curves += grown
+        spare -= grown
+    if spare > 0 and not layout.top:
+        wanted = max(0, min(spare, needs.nodes - nodes))
+        nodes, spare = nodes + wanted, spare - wanted
+        ranks, spare = ranks + spare, 0
+    nodes = max(1, height - ranks - curves)
+    places = {"ranks": Region(0, 0, side, ranks)}
+    if curves:
+        places["curves"] = Region(0, ranks, side, curves)
+    places["nodes"] = Region(0, ranks + curves, side, nodes)
+    return {**places, **_main(Region(side, 0, width - side, height), layout, places)}
+
+
+def _narrow(whole: Region, layout: RunLayout, needs: Needs) -> dict[str, Region]:
+    _, _, width, height = whole
+    nodes = 0 if layout.main == "nodes" or height < 10 else 1
+    usual = min(needs.ranks, max(_LEAST_RANKS, height * 30 // 100))
+    ranks = max(_LEAST_RANKS, min(layout.top or usual, height - nodes - 3))
+    places = {"ranks": Region(0, 0, width, ranks)}
+    if nodes:
+        places["nodes"] = Region(0, ranks, width, nodes)
+    rest = Region(0, ranks + nodes, width, max(1, height - ranks - nodes))
+    return {**places, **_main(rest, layout, places)}

@@ -1,0 +1,89 @@
+"""RunLogs: the two log panes of a run, and which log each of them shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tui.looks import Line, safe
+from tui.screens.run_layout import OTHER
+from tui.screens.run_text import rank_line
+from tui.widgets.log_pane import LogPane
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rankdeck.run.layout import RunDir
+    from rankdeck.run.view import NodeView, RankView, RunSnapshot
+
+LOGS = ("log", OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a log pane is about: a rank, or a file of a node."""
+
+    rank: int | None = None
+    node: str = ""
+    what: str = ""
+    """`launcher` or `agent`, of a node."""
+
+
+class RunLogs:
+    """Two panes; the grid's cursor leads the active one."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self.panes = {name: LogPane(id=name) for name in LOGS}
+        self.active = "log"
+        self._shown: dict[str, Shown] = {}
+        self._paths: dict[str, tuple[Path, int]] = {}
+
+    @property
+    def pane(self) -> LogPane:
+        """The active pane."""
+        return self.panes[self.active]
+
+    def shown(self, name: str) -> Shown | None:
+        """What a pane is about."""
+        return self._shown.get(name)
+
+    def show_rank(self, name: str, rank: RankView, attempt: int) -> None:
+        """Show a rank's log; nothing happens where it is shown already."""
+        self._shown[name] = Shown(rank=rank.rank)
+        if self._paths.get(name) == (rank.log, attempt):
+            return
+        self._paths[name] = (rank.log, attempt)
+        title = f"rank {rank.rank} · {safe(rank.node)}"
+        self.panes[name].open(rank.log, title)
+
+    def show_node(self, name: str, node: NodeView, what: str) -> None:
+        """Show the log of a node's launcher or agent."""
+        path = node.log if what == "launcher" else node.agent_log
+        self._shown[name] = Shown(node=node.name, what=what)
+        self._paths[name] = (path, 0)
+        self.panes[name].open(path, f"{what} · {safe(node.name)}")
+
+    def refresh(self, snapshot: RunSnapshot) -> None:
+        """Follow ranks into a new attempt."""
+        for name, shown in self._shown.items():
+            if shown.rank is not None and shown.rank < len(snapshot.ranks):
+                self.show_rank(name, snapshot.ranks[shown.rank], snapshot.run.attempt)
+
+    def other_rank(self, snapshot: RunSnapshot, first: int) -> int:
+        """The rank to compare `first` with: the culprit, else rank 0, else the next one."""
+        failure = snapshot.run.failure
+        candidates = (failure.rank if failure else None, 0, first + 1)
+        known = (rank for rank in candidates if rank is not None and rank != first)
+        return min(next(known), len(snapshot.ranks) - 1)
+
+    def title(self, name: str, snapshot: RunSnapshot, now: float) -> Line:
+        """The facts of what a pane shows."""
+        shown = self._shown.get(name)
+        if shown is None:
+            return (("no log", "dim"),)
+        if shown.rank is None or shown.rank >= len(snapshot.ranks):
+            return ((f"{shown.what} of {safe(shown.node)}", "bold"),)
+        rank = snapshot.ranks[shown.rank]
+        silent = next((n.silent_since for n in snapshot.nodes if n.name == rank.node), None)
+        return rank_line(rank, now, ended=snapshot.run.state.final, silent_since=silent)

@@ -1,0 +1,163 @@
+"""RunBody: the panes of a run, each with its title, placed by `run_layout`; a line to type into."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import Binding
+from textual.containers import Container, Vertical
+from textual.geometry import NULL_OFFSET, Spacing
+from textual.layout import Layout, WidgetPlacement
+from textual.widgets import Input
+
+from tui.looks import line_width
+from tui.screens.run_layout import Needs, RunLayout, place_panes
+from tui.widgets.bars import LineBar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+    from textual.geometry import Region, Size
+    from textual.layout import ArrangeResult
+    from textual.widget import Widget
+
+    from tui.looks import Line
+
+
+class Pane(Vertical):
+    """One pane: a line that names it, and what it shows."""
+
+    DEFAULT_CSS = """
+    Pane { height: 1fr; }
+    Pane > .pane--title { background: $boost; color: $text-muted; }
+    Pane.-focused > .pane--title { background: $primary 40%; color: $text; }
+    RunScreen.-wide Pane.-left { border-right: vkey $panel; }
+    """
+
+    def __init__(self, name: str, content: Widget) -> None:
+        super().__init__(id=f"pane-{name}", name=name)
+        self.content = content
+        self._title = LineBar(id=f"title-{name}")
+        self._title.add_class("pane--title")
+
+    def compose(self) -> ComposeResult:
+        """The title above the content."""
+        yield self._title
+        yield self.content
+
+    def show_title(self, line: Line, tabs: Line = ()) -> None:
+        """Say what the pane shows; at the right, where there is room, what else there is."""
+        room = self.size.width - line_width(line) - line_width(tabs) - 1
+        self._title.show((*line, (" " * room, ""), *tabs) if tabs and room > 0 else line)
+
+
+class _PlacesLayout(Layout):
+    """Puts panes where the pure function says."""
+
+    name = "places"
+
+    def arrange(
+        self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True
+    ) -> ArrangeResult:
+        """See the library."""
+        parent.pre_layout(self)
+        places = cast("RunBody", parent).places(size.width, size.height)
+        return [
+            WidgetPlacement(places[child.name or ""], NULL_OFFSET, Spacing(), child)
+            for child in children
+            if child.name in places
+        ]
+
+
+class RunBody(Container):
+    """All panes, of which some are seen."""
+
+    DEFAULT_CSS = "RunBody { height: 1fr; overflow: hidden; }"
+
+    def __init__(self, panes: Sequence[Pane], layout: RunLayout) -> None:
+        super().__init__(*panes, id="body")
+        self.panes = {cast("str", pane.name): pane for pane in panes}
+        self.wanted = layout
+        self.needs = Needs()
+        self._places_layout = _PlacesLayout()
+
+    @property
+    def layout(self) -> Layout:
+        """Places by the pure function; no style sheet knows of it."""
+        return self._places_layout
+
+    def places(self, width: int, height: int) -> dict[str, Region]:
+        """Where the panes stand in so much room."""
+        return place_panes(width, height, self.wanted, self.needs)
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The panes that are seen and can have the keys, in reading order."""
+        places = self.places(*self.size)
+        # a pane of a single row has room for its title only
+        return tuple(name for name, region in places.items() if region.height > 1)
+
+    def arrange_panes(self, layout: RunLayout | None = None, needs: Needs | None = None) -> None:
+        """Place the panes anew where anything has changed."""
+        before = self.places(*self.size)
+        self.wanted = layout or self.wanted
+        self.needs = needs or self.needs
+        places = self.places(*self.size)
+        self._display(places)
+        if places != before:
+            self.refresh(layout=True)
+
+    def on_resize(self) -> None:
+        """Show what has a place at this size."""
+        self._display(self.places(*self.size))
+
+    def _display(self, places: dict[str, Region]) -> None:
+        for name, pane in self.panes.items():
+            if pane.display != (name in places):
+                pane.display = name in places
+            pane.set_class(name in places and places[name].x == 0, "-left")
+
+
+class RunPrompt(Input):
+    """A line in which something is typed; below everything, and only while it is needed."""
+
+    DEFAULT_CSS = """
+    RunPrompt { height: 1; border: none; padding: 0 1; background: $boost; display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Close", tooltip="Close the line", show=False)
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="prompt", compact=True)
+        self._done: Callable[[str | None], None] | None = None
+        self._before: Widget | None = None
+
+    def ask(self, what: str, value: str, done: Callable[[str | None], None]) -> None:
+        """Let something be typed; `done` gets it, or None."""
+        self._before = self.screen.focused
+        self._done = done
+        self.placeholder = what
+        self.value = value
+        self.display = True
+        self.focus()
+        self.select_all()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take what was typed."""
+        event.stop()
+        self._close(event.value)
+
+    def action_leave(self) -> None:
+        """Give nothing."""
+        self._close(None)
+
+    def _close(self, value: str | None) -> None:
+        done, self._done = self._done, None
+        self.display = False
+        if self._before is not None:
+            self._before.focus()
+        if done is not None:
+            done(value)

@@ -1,0 +1,223 @@
+"""What the glyph of a rank tells: its state, how far it is behind, its silence, its load. Pure.
+
+A mode gives every rank a level of its scale. Levels are told apart by their glyph; colour only
+repeats it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+from statistics import median
+from typing import TYPE_CHECKING
+
+from rankdeck.run.node_state import RankState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankdeck.run.view import RankView
+
+GLYPHS: dict[RankState, str] = {
+    RankState.PENDING: "·",
+    RankState.SPAWNED: "◌",
+    RankState.RENDEZVOUS: "◔",
+    RankState.OUTPUT: "◐",
+    RankState.STEPPING: "■",
+    RankState.EXITED: "✔",
+    RankState.FAILED: "✖",
+    RankState.KILLED: "▫",
+    RankState.LOST: "?",
+}
+"""One glyph for each state, one cell wide; each is told from the others without colour."""
+
+
+class Mode(str, Enum):
+    """What the grid shows of each rank."""
+
+    STATE = "state"
+    LAG = "step lag"
+    SILENCE = "last line"
+    LOAD = "load"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One step of a scale."""
+
+    glyph: str
+    look: str
+    """The grid's component class is `rank-grid--<look>`."""
+    word: str
+    urgency: int = 0
+    """Where one glyph stands for several ranks, it is that of the most urgent one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The level of every rank, and what the levels are."""
+
+    scale: tuple[Level, ...]
+    levels: tuple[int, ...]
+
+    def counts(self) -> tuple[tuple[Level, int], ...]:
+        """How many ranks are on each level that has any."""
+        counted = Counter(self.levels)
+        return tuple((level, counted[i]) for i, level in enumerate(self.scale) if counted[i])
+
+
+_URGENCY = {
+    RankState.FAILED: 9,
+    RankState.LOST: 8,
+    RankState.KILLED: 7,
+    RankState.PENDING: 6,
+    RankState.SPAWNED: 5,
+    RankState.RENDEZVOUS: 4,
+    RankState.OUTPUT: 3,
+    RankState.STEPPING: 2,
+    RankState.EXITED: 1,
+}
+_STATES = tuple(RankState)
+_STATE_INDEX = {state: index for index, state in enumerate(_STATES)}
+_STATE_SCALE = tuple(Level(GLYPHS[s], s.value, s.value, _URGENCY[s]) for s in _STATES)
+_ENDED = Level("▫", "killed", "ended", 0)
+_AGES = (10.0, 60.0, 300.0)
+_SILENCE_SCALE = (
+    Level("■", "stepping", "under 10s", 1),
+    Level("▣", "output", "under 1m", 2),
+    Level("□", "lost", "under 5m", 3),
+    Level("!", "failed", "5m and more", 5),
+    Level("·", "pending", "nothing printed", 4),
+    _ENDED,
+)
+_BARS = "▁▂▃▄▅▆▇█"
+_LOAD_SCALE = (
+    Level("·", "pending", "not known", 0),
+    *(
+        Level(glyph, "lost" if index == 0 else "stepping", f"cpu {word}", 10 - index)
+        for index, (glyph, word) in enumerate(
+            zip(
+                _BARS,
+                ("idle", "12%", "25%", "37%", "50%", "62%", "75%", "100% of a core"),
+                strict=True,
+            )
+        )
+    ),
+    _ENDED,
+)
+
+
+def read_ranks(mode: Mode, ranks: Sequence[RankView], now: float) -> Reading:
+    """The level of every rank in this mode."""
+    if mode is Mode.STATE:
+        return Reading(_STATE_SCALE, tuple(_STATE_INDEX[rank.state] for rank in ranks))
+    if mode is Mode.LAG:
+        return _read_lag(ranks)
+    if mode is Mode.SILENCE:
+        return Reading(_SILENCE_SCALE, tuple(_silence(rank, now) for rank in ranks))
+    return Reading(_LOAD_SCALE, tuple(_load(rank) for rank in ranks))
+
+
+def median_step(ranks: Sequence[RankView]) -> int | None:
+    """The step in the middle of all ranks that tell one."""
+    steps = [rank.step for rank in ranks if rank.step is not None]
+    return int(median(steps)) if steps else None
+
+
+def _read_lag(ranks: Sequence[RankView]) -> Reading:
+    steps = sorted(rank.step for rank in ranks if rank.step is not None)
+    middle = int(median(steps)) if steps else 0
+    # ranks are heard at different moments: what most of them differ by is no lag
+    spread = steps[len(steps) * 3 // 4] - steps[len(steps) // 4] if steps else 0
+    near = max(1, 2 * spread)
+    far = 4 * near
+    scale = (
+        Level("■", "stepping", f"within {near} of step {middle}", 1),
+        Level("▲", "output", f"more than {near} ahead", 2),
+        Level("▽", "lost", f"{near + 1}-{far} behind", 3),
+        Level("▼", "failed", f"over {far} behind", 5),
+        Level("·", "pending", "no steps", 4 if steps else 0),
+        _ENDED,
+    )
+
+    def level(rank: RankView) -> int:
+        if rank.state.final:
+            return 5
+        if rank.step is None:
+            return 4
+        lag = middle - rank.step
+        if lag > far:
+            return 3
+        if lag > near:
+            return 2
+        return 1 if lag < -near else 0
+
+    return Reading(scale, tuple(level(rank) for rank in ranks))
+
+
+def _silence(rank: RankView, now: float) -> int:
+    if rank.state.final:
+        return 5
+    if rank.last_output is None:
+        return 4
+    silent = now - rank.last_output
+    return sum(silent >= limit for limit in _AGES)
+
+
+def _load(rank: RankView) -> int:
+    if rank.state.final:
+        return len(_LOAD_SCALE) - 1
+    if rank.cpu_percent is None:
+        return 0
+    percent = rank.cpu_percent
+    return 1 + (0 if percent < 3 else min(7, 1 + int(percent / 12.5)))
+
+
+_TROUBLE = (RankState.FAILED, RankState.LOST)
+
+
+def in_trouble(reading: Reading, index: int, rank: RankView, silent: bool) -> bool:
+    """Whether somebody looking for trouble should stop at this rank.
+
+    Failed and lost ones always, those of silent nodes, and those that stand out in the mode.
+    """
+    if rank.state in _TROUBLE or (silent and not rank.state.final):
+        return True
+    level = reading.scale[reading.levels[index]]
+    return level.look == "failed"
+
+
+def find_rank(
+    text: str, ranks: Sequence[RankView], silent: frozenset[str], start: int, *, backward: bool
+) -> int | None:
+    """The index of the next rank that a text means, round the end; None: there is none.
+
+    A number is that rank; otherwise a state, `silent`, or part of a node's name; `node:1` is a
+    local rank there.
+    """
+    wanted = text.strip().casefold()
+    if not wanted or not ranks:
+        return None
+    if wanted.isdecimal():
+        number = int(wanted)
+        return next((i for i, rank in enumerate(ranks) if rank.rank == number), None)
+    node, colon, local = wanted.rpartition(":")
+    step = -1 if backward else 1
+    states = {state for state in RankState if state.value == wanted}
+    for distance in range(1, len(ranks) + 1):
+        index = (start + step * distance) % len(ranks)
+        rank = ranks[index]
+        if states:
+            met = rank.state in states
+        elif wanted == "silent":
+            met = rank.node in silent
+        elif colon and local.isdecimal():
+            met = node in rank.node.casefold() and rank.local_rank == int(local)
+        else:
+            met = wanted in rank.node.casefold() and (
+                not index or ranks[index - 1].node != rank.node
+            )
+        if met:
+            return index
+    return None
