@@ -172,6 +172,31 @@ def read_commands(paths: Iterable[Path]) -> tuple[Executed, ...]:
     return tuple(sorted(records, key=lambda record: record.t))
 
 
+class Logged(msgspec.Struct, frozen=True, kw_only=True):
+    """A command, and whose it is."""
+
+    run: str
+    """Id of the run whose supervisor executed it; empty: a command or the deck did."""
+    command: Executed
+
+    @property
+    def line(self) -> str:
+        """The command as a shell takes it."""
+        import shlex
+
+        # one that went over a connection is a shell's line already
+        argv = self.command.argv
+        return argv[0] if len(argv) == 1 and " " in argv[0] else shlex.join(argv)
+
+
+def read_logs(home: Path, runs: Iterable[RunDir]) -> tuple[Logged, ...]:
+    """What was executed by commands, the deck and the supervisors of these runs, oldest first."""
+    found = [Logged(run="", command=one) for one in read_commands([log_of_clients(home)])]
+    for run in runs:
+        found += [Logged(run=run.id, command=one) for one in read_commands([log_of(run)])]
+    return tuple(sorted(found, key=lambda logged: logged.command.t))
+
+
 def log_of(run: RunDir) -> Path:
     """Where a run's supervisors keep theirs."""
     return run.path / FILE

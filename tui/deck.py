@@ -58,6 +58,7 @@ class Deck(CellOutput):
         *,
         settings: Settings | None = None,
         problems: tuple[Problem, ...] = (),
+        read_only: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Show the runs of `store`, or one of them first.
@@ -67,11 +68,13 @@ class Deck(CellOutput):
             run_id: The run to show first.
             settings: How the user wants it; None: as it is by default.
             problems: What in the user's own files does not count, to be told first.
+            read_only: Refuse everything that changes something, whatever the settings say.
             clock: What ages count from.
         """
         super().__init__()
         self.settings = settings or Settings()
         self.problems = problems
+        self._always_read_only = read_only
         register_themes(self)
         self._colourless = Colourless(enabled=False)
         self._filters.append(self._colourless)
@@ -79,7 +82,7 @@ class Deck(CellOutput):
         self.history = History()
         self._key_order = KeyOrder(self)
         self._notices: Notices | None = None
-        self.controller = Controller(store, self, read_only=self.settings.read_only)
+        self.controller = Controller(store, self, read_only=read_only or self.settings.read_only)
         self.clock = clock
         self.farewell = ""
         """What to tell on the terminal after the interface has gone."""
@@ -202,6 +205,25 @@ class Deck(CellOutput):
             return
         self.use_theme(name)
         self.save_settings({"theme": "" if name == DEFAULT else name})
+
+    def read_settings(self) -> None:
+        """Take what the user's files say now; keys hold from the next start on."""
+        import os
+
+        from rankdeck.config.folder import config_folder
+        from rankdeck.config.settings import load_settings
+        from tui.keys.keymap import FILE, read_keymap
+
+        loaded = load_settings(config_folder(), os.environ)
+        self.settings = loaded.settings
+        self.problems = (*loaded.problems, *read_keymap(config_folder() / FILE).problems)
+        self.refuse_writes(self.settings.read_only)
+        self.use_theme(self.settings.theme)
+
+    def refuse_writes(self, refuse: bool) -> None:
+        """Be read-only from now on, or no more; one that was started so stays so."""
+        self.controller.read_only = refuse or self._always_read_only
+        self.screen.refresh_bindings()
 
     def save_settings(self, changes: dict[str, object]) -> None:
         """Keep settings for the next time; what holds now is up to the caller."""

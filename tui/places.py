@@ -41,6 +41,20 @@ PLACES: tuple[Place, ...] = (
         True,
     ),
     Place(
+        "templates",
+        "templates",
+        "Jobs kept under a name.",
+        "tui.screens.templates",
+        "TemplatesScreen",
+    ),
+    Place(
+        "workspaces",
+        "workspaces",
+        "Nodes, limits and defaults that new jobs begin from.",
+        "tui.screens.workspaces",
+        "WorkspacesScreen",
+    ),
+    Place(
         "commands",
         "command log",
         "Every command that Rankdeck has executed.",

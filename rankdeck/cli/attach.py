@@ -11,7 +11,9 @@ from rankdeck.cli.common import find_run, run_argument
 
 @click.command("attach")
 @run_argument()
-def attach_command(ref: str) -> None:
+@click.option("--read-only", is_flag=True, help="Open it so that it changes nothing.")
+@click.pass_obj
+def attach_command(given: dict[str, bool] | None, ref: str, read_only: bool) -> None:
     """Open the interface on RUN; without a terminal, follow its logs and exit with its code."""
     run = find_run(ref)
     from rankdeck.run.launch import ensure_supervised
@@ -20,7 +22,7 @@ def attach_command(ref: str) -> None:
     if sys.stdin.isatty() and sys.stdout.isatty():
         from rankdeck.cli.deck import open_deck
 
-        open_deck(run.id)
+        open_deck(run.id, read_only=read_only or bool(given and given.get("read_only")))
         return
     from rankdeck.cli.follow import follow_run
 

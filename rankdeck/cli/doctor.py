@@ -70,4 +70,5 @@ def _checks(interpreter: str | None) -> list[Callable[[], Finding]]:
         checks.terminal,
         checks.clipboard,
         checks.plugins,
+        checks.own_files,
     ]

@@ -177,3 +177,18 @@ def plugins() -> Finding:
     if find_spec("textual") is None:
         return Finding("plug-ins", FAIL, f"{detail}; textual is not installed", "install it again")
     return Finding("plug-ins", OK, detail)
+
+
+def own_files() -> Finding:
+    """Whether the user's settings and keys count in full."""
+    from rankdeck.cli.deck import keymap_problems
+    from rankdeck.config.folder import config_folder
+    from rankdeck.config.settings import load_settings
+
+    folder = config_folder()
+    problems = (*load_settings(folder, os.environ).problems, *keymap_problems(folder))
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        advice = problems[0].hint or "`rankdeck config check` lists what does not count"
+        return Finding("settings and keys", WARN, f"{problems[0]}{more}", advice)
+    return Finding("settings and keys", OK, str(folder))

@@ -17,7 +17,9 @@ from rankdeck.errors import ExitCode, UserError
 _COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("rankdeck.cli.attach", "Open the terminal interface on a run."),
     "check": ("rankdeck.cli.check", "Check a job and its nodes without starting it."),
+    "commands": ("rankdeck.cli.commands", "Show what Rankdeck has executed."),
     "completion": ("rankdeck.cli.completion", "Print the shell completion script."),
+    "config": ("rankdeck.cli.config", "Show and check your settings and keys."),
     "demo": ("rankdeck.cli.demo", "Train a small GPT on this machine and show it."),
     "doctor": ("rankdeck.cli.doctor", "Check this machine and say what to mend."),
     "export": ("rankdeck.cli.export", "Print a run or job as a script to run by hand."),
@@ -26,6 +28,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "kill": ("rankdeck.cli.stop", "End runs now, without grace."),
     "logs": ("rankdeck.cli.logs", "Print or follow the logs of a run's ranks."),
     "ls": ("rankdeck.cli.ls", "List runs, newest first."),
+    "metrics": ("rankdeck.cli.metrics", "Print the numbers that a run's logs tell."),
     "nodes": ("rankdeck.cli.nodes", "List the nodes a run would get."),
     "rerun": ("rankdeck.cli.rerun", "Start a run again, with changes if wanted."),
     "rm": ("rankdeck.cli.rm", "Delete finished runs and their logs."),
@@ -89,14 +92,19 @@ def _spell(token: str) -> str:
         "max_content_width": 100,
     },
 )
+@click.option("--read-only", is_flag=True, help="Open the interface so that it changes nothing.")
 @click.version_option(__version__, prog_name="rankdeck", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context, read_only: bool) -> None:
     """Launch distributed training, watch every rank, and learn which one failed first and why.
 
     Without a command, on a terminal, the interface opens.
     """
     if ctx.invoked_subcommand is not None:
+        if read_only and ctx.invoked_subcommand != "attach":
+            hint = f"leave it out: rankdeck {ctx.invoked_subcommand}"
+            raise UserError("--read-only is for the interface", hint)
+        ctx.obj = {"read_only": read_only}
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError(
@@ -104,7 +112,7 @@ def cli(ctx: click.Context) -> None:
         )
     from rankdeck.cli.deck import open_deck
 
-    open_deck(None)
+    open_deck(None, read_only=read_only)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -100,7 +100,7 @@ def _read(entry: Entry, default: object) -> object:
     if isinstance(default, tuple):
         words = (value,) if isinstance(value, str) else value
         for word in words:
-            _check_pattern(word)
+            check_pattern(word)
         return words
     if isinstance(value, tuple):
         raise ValueError("must be one value, not a list")
@@ -111,7 +111,8 @@ def _read(entry: Entry, default: object) -> object:
     return value
 
 
-def _check_pattern(pattern: str) -> None:
+def check_pattern(pattern: str) -> None:
+    """Refuse what cannot find a number. Raises ValueError with what is wrong."""
     import re
 
     try:
