@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tui.looks import Piece
 
 _MIB = 1 << 20
-_STUCK = 1.0
+STUCK = 1.0
 """Seconds after which a read is told of, and a reader that is to read something else is left."""
 
 
@@ -134,7 +134,7 @@ class LogBase(Vertical):
 
     def _fresh_reader(self) -> None:
         """A reader that is not stuck; one that hangs is left to itself."""
-        if self._reader is not None and self._reader.stuck_for < _STUCK:
+        if self._reader is not None and self._reader.stuck_for < STUCK:
             return
         if self._reader is not None:
             self._reader.end()
@@ -216,7 +216,7 @@ class LogBase(Vertical):
         page = self._view.page
         told: list[Piece] = []
         stuck = self._reader.stuck_for if self._reader is not None else 0.0
-        if stuck >= _STUCK:
+        if stuck >= STUCK:
             told.append((f"waiting for the file system … {stuck:.0f} s", "warning"))
         if page.problem:
             told.append((page.problem, "error"))

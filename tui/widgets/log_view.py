@@ -113,6 +113,7 @@ class LogView(Widget, can_focus=True):
         self._anchor: int | None = None
         self._dragging = False
         self._picked = False
+        self._pressed_at = 0
 
     @property
     def text_width(self) -> int:
@@ -180,7 +181,7 @@ class LogView(Widget, can_focus=True):
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Take the scroll bar, or begin to select."""
         event.stop()
-        self._picked = False
+        self._picked, self._pressed_at = False, event.y
         if event.x >= self.size.width - 1:
             self._dragging = True
             self.capture_mouse()
@@ -193,7 +194,7 @@ class LogView(Widget, can_focus=True):
         """Move the scroll bar, or select more."""
         if self._dragging:
             self._drag(event.y)
-        elif self._anchor is not None and (self._picked or event.delta_y):
+        elif self._anchor is not None and (self._picked or event.y != self._pressed_at):
             self._picked = True
             if not 0 <= event.y < self.size.height:
                 self.post_message(self.Wheel(-1 if event.y < 0 else 1))
