@@ -1,0 +1,52 @@
+"""Giving the terminal to a pager or an editor."""
+
+from __future__ import annotations
+
+import pytest
+from textual.app import App
+
+from rankdeck.errors import UserError
+from tui.outside import at_line, editor, pager, run_outside
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["vim"], ["vim", "+7", "/log"]),
+        (["/usr/bin/nvim", "-R"], ["/usr/bin/nvim", "-R", "+7", "/log"]),
+        (["nano"], ["nano", "+7", "/log"]),
+        (["emacs", "-nw"], ["emacs", "-nw", "+7", "/log"]),
+        (["less", "-R"], ["less", "-R", "+7", "/log"]),
+        (["most"], ["most", "+7", "/log"]),
+        (["hx"], ["hx", "/log:7"]),
+        (["code"], ["code", "--wait", "--goto", "/log:7"]),
+        (["code", "-w"], ["code", "-w", "--goto", "/log:7"]),
+        (["my-own"], ["my-own", "/log"]),
+    ],
+)
+def test_each_program_is_told_the_line_its_own_way(command: list[str], told: list[str]) -> None:
+    assert at_line(command, "/log", 7) == told
+
+
+def test_what_is_missing_is_told_with_what_to_do() -> None:
+    path = {"PATH": "/usr/bin:/bin"}
+    assert pager({**path, "PAGER": "cat -v"}) == ["cat", "-v"]
+    assert editor({**path, "EDITOR": "false", "VISUAL": "cat"}) == ["cat"]
+    for environ, said in (
+        ({"PATH": "/nowhere"}, "not set"),
+        ({**path, "PAGER": "no-such-pager"}, "no such program"),
+        ({**path, "PAGER": "'open"}, "cannot be understood"),
+    ):
+        with pytest.raises(UserError, match=said) as raised:
+            pager(environ)
+        assert raised.value.hint
+    with pytest.raises(UserError, match=r"\$EDITOR is not set"):
+        editor(path)
+
+
+async def test_a_terminal_that_cannot_be_given_away_says_so() -> None:
+    app: App[None] = App()
+    async with app.run_test():
+        with pytest.raises(UserError, match="cannot be given") as raised:
+            run_outside(app, ["less", "a file"])
+        assert "less 'a file'" in raised.value.hint
