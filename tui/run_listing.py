@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.run_filter import FilterError, RunFilter, parse_filter, run_text
+from tui.filter_grammar import Filter, FilterError
+from tui.run_filter import parse_run_filter, run_text
 from tui.widgets.run_table import sort_runs
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class RunListing:
         """The filter as it is typed."""
         self.problem = ""
         """Why that is no filter; the one before it still holds."""
-        self._filter = RunFilter()
+        self._filter: Filter[RunSummary] = Filter()
         self._texts: dict[str, tuple[RunSummary, str]] = {}
         self._sorting = ("", False)
 
@@ -33,7 +34,7 @@ class RunListing:
         """Take a filter."""
         self.text = text.strip()
         try:
-            self._filter = parse_filter(self.text)
+            self._filter = parse_run_filter(self.text)
         except FilterError as error:
             self.problem = str(error)
         else:

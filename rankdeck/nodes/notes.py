@@ -165,7 +165,7 @@ def read_until(text: str, now: float) -> float:
 
 
 def note_text(note: NodeNote, now: float) -> str:
-    """A note in one line: `avoid until 2026-11-30: bad NVLink`. Its own text is as it was written."""
+    """A note in one line, its own text as it was written: `avoid until 2026-11-30: bad NVLink`."""
     if not note.avoid:
         return note.text
     if note.until is None:

@@ -35,6 +35,9 @@ def main(arguments: dict[str, Any]) -> None:
         "output_free": free_bytes(arguments.get("output") or "/tmp"),
         "busy_ports": [port for port in arguments.get("ports", []) if not port_free(port)],
         "busy_gpus": busy_gpus(),
+        "load": os.getloadavg()[0],
+        **memory(),
+        "gpu_names": gpu_names(),
         "missing": [path for path in arguments.get("paths", []) if not os.path.exists(path)],
     }
     facts["clock"] = time.time()
@@ -78,6 +81,34 @@ def busy_gpus() -> int | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return len({line for line in told.stdout.splitlines() if line.startswith(b"GPU-")})
+
+
+def memory() -> dict[str, object]:
+    """All of it, and what a job could have now."""
+    found: dict[str, object] = {}
+    names = {"MemTotal:": "memory", "MemAvailable:": "memory_free"}
+    try:
+        with open("/proc/meminfo", encoding="ascii", errors="replace") as stream:
+            for line in stream:
+                words = line.split()
+                if words[:1] and words[0] in names:
+                    found[names[words[0]]] = int(words[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        return found
+    return found
+
+
+def gpu_names() -> list[str]:
+    """What the driver calls the GPUs; nothing is run for it."""
+    folder = "/proc/driver/nvidia/gpus"
+    found = []
+    try:
+        for gpu in sorted(os.listdir(folder)):
+            with open(os.path.join(folder, gpu, "information"), encoding="utf-8") as stream:
+                found += re.findall(r"^Model:\s*(.+?)\s*$", stream.read(), re.M)
+    except OSError:
+        return found
+    return found
 
 
 def free_bytes(folder: str) -> int | None:

@@ -39,6 +39,12 @@ class NodeFacts(msgspec.Struct, frozen=True):
     """Of the ports the job names, those that something listens on."""
     busy_gpus: int | None = None
     """GPUs that something computes on; null: unknown."""
+    load: float | None = None
+    """Processes that wanted a CPU, over the last minute."""
+    memory: int | None = None
+    memory_free: int | None = None
+    """Bytes that a job could have now."""
+    gpu_names: tuple[str, ...] = ()
 
 
 class NodeCheck(msgspec.Struct, frozen=True, kw_only=True):
