@@ -102,6 +102,14 @@ class Series:
             self.last_step,
         )
 
+    def rows(self) -> list[tuple[float, float, float]]:
+        """Step, time and value of everything that is kept, by step, what is no number as well."""
+        rows = list(zip(self.steps, self.times, self.values, strict=True))
+        if self.odd:
+            rows += [(odd.step, odd.time, odd.value) for odd in self.odd]
+            rows.sort(key=lambda row: row[0])
+        return rows
+
     def _thin(self) -> None:
         """Keep of every few points the first, the last, the least and the greatest."""
         values = self.values

@@ -243,14 +243,8 @@ def csv_text(curves: Sequence[Curve], key: str) -> str:
     lines = ["curve,step,time," + _quoted(key)]
     for curve in curves:
         series = curve.series
-        rows = [
-            (step, time, value)
-            for step, time, value in zip(series.steps, series.times, series.values, strict=True)
-        ]
-        rows += [(odd.step, odd.time, odd.value) for odd in series.odd]
-        rows.sort(key=lambda row: row[0])
         name = _quoted(curve.label)
-        for step, time, value in rows:
+        for step, time, value in series.rows():
             when = "" if math.isnan(time) else f"{time:.3f}"
             lines.append(f"{name},{step:g},{when},{value!r}")
     return "\n".join(lines) + "\n"
