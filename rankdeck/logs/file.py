@@ -15,6 +15,7 @@ from rankdeck.logs.index import BLOCK, BlockIndex
 from rankdeck.logs.lines import MAX_LINE, LogLine, clip, last_state, whole_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["Change", "LogFile"]
@@ -179,17 +180,7 @@ class LogFile:
         return self._look(offset, end - offset, ended=exact and end < self.size, exact=exact)
 
     def _look(self, offset: int, length: int, *, ended: bool, exact: bool) -> LogLine:
-        """The line with this place and length, read in bounded pieces."""
-        if length <= _PIECE:
-            line = whole_line(offset, self.read(offset, length), ended=ended)
-            return line._replace(exact=exact, clipped=line.clipped or not exact)
-        tail = self.read(offset + length - _PIECE, _PIECE).rstrip(b"\r")
-        if b"\r" in tail:
-            shown = last_state(tail)
-            data = clip(shown)
-            return LogLine(offset, length, data, ended, exact, len(data) < len(shown))
-        data = clip(self.read(offset, MAX_LINE + 4))
-        return LogLine(offset, length, data, ended, exact, clipped=True)
+        return look_at(self.read, offset, length, ended=ended, exact=exact)
 
     def _newline_after(self, offset: int) -> tuple[int, bool]:
         """Where the next newline (or the end) is; False: further than we are ready to look."""
@@ -239,3 +230,27 @@ class LogFile:
                 block = self._index.previous_with_newline(end // BLOCK - 1)
                 end = 0 if block is None else (block + 1) * BLOCK
         return 0, found + 1, None
+
+
+def look_at(
+    read: Callable[[int, int], bytes], offset: int, length: int, *, ended: bool, exact: bool = True
+) -> LogLine:
+    """The line with this place and length, read in bounded pieces.
+
+    Args:
+        read: Gives the bytes from an offset on, so many of them.
+        offset: Where the line begins.
+        length: How long it is, without its newline.
+        ended: Whether it has one.
+        exact: Whether place and length are known for sure.
+    """
+    if length <= _PIECE:
+        line = whole_line(offset, read(offset, length), ended=ended)
+        return line._replace(length=length, exact=exact, clipped=line.clipped or not exact)
+    tail = read(offset + length - _PIECE, _PIECE).rstrip(b"\r")
+    if b"\r" in tail:
+        shown = last_state(tail)
+        data = clip(shown)
+        return LogLine(offset, length, data, ended, exact, len(data) < len(shown))
+    data = clip(read(offset, MAX_LINE + 4))
+    return LogLine(offset, length, data, ended, exact, clipped=True)

@@ -79,16 +79,17 @@ def _timed_lines(log: RankLog, stop: int | None, chunk: int) -> Iterator[MergedL
     if times.count == 0 and os.path.exists(log.path):
         # no pairs at all: the end is the only time there is
         unknown = os.stat(log.path).st_mtime
-    time = 0.0
-    glue = _Glue()
+    time: float | None = None
+    glue = Glue()
     for line in stream_lines(log.path, stop=stop, chunk=chunk):
-        if not glue.holds(line.data):
+        if not glue.holds(line.data) or time is None:
             known = times.time_at(line.offset)
-            time = max(time, unknown if known is None else known)
+            own = unknown if known is None else known
+            time = own if time is None else max(time, own)
         yield MergedLine(time - log.clock_ahead, log.rank, line)
 
 
-class _Glue:
+class Glue:
     """Which lines belong to the line before them, so that nothing may come between."""
 
     __slots__ = ("_chained", "_inside")

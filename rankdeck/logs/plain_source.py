@@ -73,10 +73,11 @@ class FileSource:
             OSError: The file is there but cannot be read.
         """
         change = self.file.refresh()
-        if change is not Change.SAME and self._times is not None and self._times_path is not None:
+        if self._times is not None and self._times_path is not None:
             if change is Change.RESET:
                 self._times = LogTimes(self._times_path)
             else:
+                # the times of what was written come shortly after it
                 self._times.refresh()
         return change
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rankdeck.errors import UserError
 from rankdeck.logs.lines import MAX_LINE, clip, last_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from rankdeck.logs.file import LogFile
 
 _STEP = 256 * 1024
 _LONGEST = 1 << 20
@@ -46,6 +44,24 @@ class Query:
         """Where the first match in one line is, None if there is none."""
         match = self.pattern.search(line)
         return match.span() if match else None
+
+
+class Searchable(Protocol):
+    """What can be searched: usually a LogFile."""
+
+    @property
+    def size(self) -> int:
+        """Bytes there are."""
+
+    @property
+    def indexed_bytes(self) -> int:
+        """Bytes in which lines have been counted."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes from an offset on; fewer at the end."""
+
+    def line_at(self, offset: int) -> int | None:
+        """The number of the line there, None where lines have not been counted."""
 
 
 class Hit(NamedTuple):
@@ -100,7 +116,12 @@ def expression(text: str, *, ignore_case: bool = False) -> Query:
 
 
 def search(
-    file: LogFile, query: Query, start: int = 0, stop: int | None = None, *, numbered: bool = True
+    file: Searchable,
+    query: Query,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    numbered: bool = True,
 ) -> Iterator[Step]:
     """Every matching line that begins from `start` on, in order, a step for each 256 KiB or so.
 
@@ -133,7 +154,7 @@ def search(
         yield Step(tuple(hits), at)
 
 
-def search_backward(file: LogFile, query: Query, start: int, stop: int) -> Iterator[Step]:
+def search_backward(file: Searchable, query: Query, start: int, stop: int) -> Iterator[Step]:
     """Every matching line from `stop` down to `start`, a step for each 256 KiB or so.
 
     Each step's hits are in order; the next step's are before them. Lines have numbers where the
@@ -166,7 +187,7 @@ def search_backward(file: LogFile, query: Query, start: int, stop: int) -> Itera
         yield Step(tuple(hits), end)
 
 
-def _line_begin(file: LogFile, start: int, end: int) -> int:
+def _line_begin(file: Searchable, start: int, end: int) -> int:
     """Where the line that ends at `end` begins, not before `start`."""
     end -= 1
     while end > start:
@@ -178,7 +199,7 @@ def _line_begin(file: LogFile, start: int, end: int) -> int:
     return start
 
 
-def _number_of(file: LogFile, offset: int) -> int:
+def _number_of(file: Searchable, offset: int) -> int:
     known = file.line_at(offset)
     if known is not None:
         return known
@@ -194,7 +215,7 @@ def _known(number: int | None) -> int:
 
 
 def _search_lines(
-    file: LogFile, query: Query, text: bytes, stop: int, base: int, number: int | None
+    file: Searchable, query: Query, text: bytes, stop: int, base: int, number: int | None
 ) -> tuple[list[Hit], int | None]:
     """The hits in `text` up to `stop`, where a line ends; and the number of the line there.
 
@@ -262,7 +283,7 @@ def _line_by_line(text: bytes, stop: int, query: Query) -> Iterator[tuple[int, i
 
 
 def _search_long_line(
-    file: LogFile, query: Query, begin: int, stop: int, number: int | None
+    file: Searchable, query: Query, begin: int, stop: int, number: int | None
 ) -> tuple[list[Hit], int | None, int]:
     """Search the line at `begin` piece by piece; also the number and begin of the next line."""
     hits: list[Hit] = []

@@ -6,6 +6,7 @@ was written shortly before the second one; inside such a sample time is interpol
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from bisect import bisect_right
@@ -89,6 +90,29 @@ class LogTimes:
             else:
                 high = middle
         return self._pair(low - 1)[1] if low else 0
+
+    def offset_near(self, time: float) -> int | None:
+        """The first byte that `time_at` dates at `time` or later; None: all are before it."""
+        low, high = 0, self._count
+        while low < high:
+            middle = (low + high) // 2
+            if self._pair(middle)[0] < time:
+                low = middle + 1
+            else:
+                high = middle
+        if low == self._count:
+            return None
+        until, size = self._pair(low)
+        time_before, size_before = self._pair(low - 1) if low else (float("-inf"), 0)
+        begin = max(time_before, until - _SAMPLE_SECONDS)
+        if size <= size_before or time <= begin or until <= begin:
+            return size_before
+        return size_before + math.ceil((size - size_before) * (time - begin) / (until - begin))
+
+    @property
+    def last(self) -> tuple[float, int] | None:
+        """The newest pair."""
+        return self._pair(self._count - 1) if self._count else None
 
     def _block_with_size_above(self, offset: int) -> _Block:
         block = self._block
