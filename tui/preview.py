@@ -1,4 +1,4 @@
-"""What a job described so far would do: everything wrong with it, else its plan as text.
+"""What a job described so far would do: everything wrong with it, else its plan.
 
 Runs in the background; starts nothing and writes nothing.
 """
@@ -6,114 +6,198 @@ Runs in the background; starts nothing and writes nothing.
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from rankdeck.backend import load_backend
 from rankdeck.errors import InvalidJobError, Problem, UserError
-from rankdeck.job.compare import change_texts, compare_jobs
 from rankdeck.job.draft import JobDraft
-from rankdeck.job.fields import FIELDS, FieldKind
 from rankdeck.job.load import read_job_yaml
-from rankdeck.job.resolve import Resolution, find_hyperparameters, resolve
+from rankdeck.job.resolve import find_hyperparameters, resolve, resolve_inventory
 from rankdeck.job.spec import JobSpec
-from rankdeck.job.values import duration_text, split_assignment
-from rankdeck.plan.preview import preview_plan
-from rankdeck.plan.render import render_plan
-from tui.backend_form import BackendForm, describe_backend, text_of
+from rankdeck.library.workspaces import base_of
+from rankdeck.plan.preview import batch_script, preview_plan
+from rankdeck.probe.preflight import node_field, quick_findings, ranks_text
+from rankdeck.run.layout import rankdeck_home
+from tui.backend_form import BackendForm, describe_backend
+from tui.form.last_run import LastRun, differences
+from tui.form.texts import job_texts, shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rankdeck.job.resolve import Resolution
+    from rankdeck.plan.records import LaunchPlan
+    from rankdeck.probe.preflight import Finding
     from rankdeck.project.hyperparameters import HyperParameterFile
+    from tui.form.last_run import LastRuns
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobPreview:
     """The answer to one description."""
 
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...] = ()
     """Empty: it can be started."""
     warnings: tuple[Problem, ...] = ()
-    plan: str = ""
-    """Exactly what would be executed; empty where something is wrong."""
+    spec: JobSpec | None = None
+    """The complete job; None where something is wrong with it."""
+    plan: LaunchPlan | None = None
+    """Exactly what would be executed; None where something is wrong."""
+    batch: str = ""
+    """The script that a scheduler would be given; empty: none would."""
+    ranks: str = ""
+    """`2 nodes × 8 = 16 ranks`; empty: the nodes are not known."""
+    place: str = ""
+    """The field that says which nodes there are."""
+    findings: tuple[Finding, ...] = ()
+    """What this machine alone can say of the plan."""
     effective: Mapping[str, str] | None = None
     """What every field comes to, by name (`hyperparameters.lr`), as it would be typed."""
     hyperparameters: HyperParameterFile | None = None
     backend: BackendForm | None = None
     """The backend that the job names; None where there is no such."""
-    changes: tuple[tuple[str, str, str], ...] = ()
-    """Field, before, after: what differs from the job that is run again."""
+    last: LastRun | None = None
+    """The run whose values these are compared with."""
+    before: Mapping[str, str] | None = None
+    """By field, what it was in that run, where that was something else."""
+
+    @property
+    def changes(self) -> tuple[tuple[str, str, str], ...]:
+        """Field, before, after: what differs from the last run, as it may be shown."""
+        now = self.effective or {}
+        return tuple(
+            (
+                key,
+                shown_value(key, old) or "not set",
+                shown_value(key, now.get(key, "")) or "not set",
+            )
+            for key, old in (self.before or {}).items()
+            if not _said_by_entries(key, (*now, *(self.before or {})))
+        )
 
 
 def preview_job(
-    target: str | None, draft: JobDraft, cwd: Path, environ: Mapping[str, str]
+    target: str | None,
+    draft: JobDraft,
+    cwd: Path,
+    environ: Mapping[str, str],
+    runs: LastRuns | None = None,
 ) -> JobPreview:
     """Work out what this description would do."""
     try:
-        resolution = resolve(target, draft, cwd, environ)
+        resolution = resolve(target, draft, cwd, environ, base=base_of(target, environ))
     except InvalidJobError as error:
-        merged = _merged(target, draft, cwd)
-        project, entry = _where(merged, cwd)
-        return JobPreview(
-            error.problems,
-            hyperparameters=find_hyperparameters(project, entry),
-            backend=describe_backend(merged.backend or _default_backend()),
-        )
+        return _unready(target, draft, cwd, error.problems, runs)
+    return _ready(target, resolution, runs)
+
+
+def _ready(target: str | None, resolution: Resolution, runs: LastRuns | None) -> JobPreview:
     spec = resolution.spec
-    file = find_hyperparameters(spec.project, spec.entry)
-    backend = describe_backend(spec.backend)
-    effective = effective_texts(spec)
+    effective = job_texts(spec)
+    last = runs.of(target, spec.project) if runs else None
+    known = JobPreview(
+        warnings=resolution.warnings,
+        spec=spec,
+        effective=effective,
+        hyperparameters=find_hyperparameters(spec.project, spec.entry),
+        backend=describe_backend(spec.backend),
+        place=node_field(spec),
+        last=last,
+        before=differences(effective, last.texts) if last else None,
+    )
     try:
-        plan = render_plan(preview_plan(spec))
-    except InvalidJobError as error:
-        return JobPreview(error.problems, resolution.warnings, "", effective, file, backend)
+        plan = preview_plan(spec)
     except UserError as error:
-        problem = Problem(error.message, hint=error.hint)
-        return JobPreview((problem,), resolution.warnings, "", effective, file, backend)
-    changes = _changes(target, resolution, cwd, environ)
-    return JobPreview((), resolution.warnings, plan, effective, file, backend, changes)
-
-
-def effective_texts(spec: JobSpec) -> dict[str, str]:
-    """Every field that has a value, as one would type it."""
-    texts: dict[str, str] = {}
-    for field in FIELDS:
-        value = getattr(spec, field.name)
-        if value is None:
-            continue
-        if isinstance(value, dict):
-            typed = {name: text_of(item) for name, item in value.items()}
-            texts[field.name] = shlex.join(f"{name}={text}" for name, text in typed.items())
-            texts |= {f"{field.name}.{name}": text for name, text in typed.items()}
-        elif field.kind is FieldKind.WORDS:
-            texts[field.name] = shlex.join(value)
-        elif field.kind is FieldKind.LIST:
-            texts[field.name] = ",".join(value)
-        elif field.kind is FieldKind.DURATION:
-            texts[field.name] = duration_text(value)
-        elif field.kind is FieldKind.SWITCH:
-            texts[field.name] = "on" if value else "off"
-        else:
-            texts[field.name] = str(getattr(value, "value", value))
-    return texts
-
-
-def read_assignments(text: str) -> dict[str, str]:
-    """`A=1 B='x y'` as a mapping. Raises ValueError with the rest of a sentence."""
+        return _with(known, problems=_problems(error, node_field(spec)))
     try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"cannot be split into words: {str(error).lower()}") from None
-    return dict(split_assignment(word) for word in words)
+        batch = batch_script(plan, rankdeck_home()) or ""
+    except UserError as error:
+        return _with(known, problems=_problems(error, "backend"))
+    return _with(
+        known,
+        plan=plan,
+        batch=batch,
+        ranks=ranks_text(plan),
+        findings=quick_findings(spec, plan, _avoided()),
+    )
+
+
+def _unready(
+    target: str | None,
+    draft: JobDraft,
+    cwd: Path,
+    problems: tuple[Problem, ...],
+    runs: LastRuns | None,
+) -> JobPreview:
+    """What can be said of a job that has mistakes: its defaults, its nodes, the last run."""
+    merged = _merged(target, draft, cwd)
+    project, entry = _where(merged, cwd)
+    effective = {**_defaults(), **job_texts(merged), "project": project}
+    last = runs.of(target, project) if runs else None
+    about = {problem.field for problem in problems}
+    # what is wrong with the nodes is told at once, not only when all else is right
+    wrong_nodes = [p for p in _node_problems(target, draft, cwd) if p.field not in about]
+    return JobPreview(
+        problems=(*problems, *wrong_nodes),
+        effective=effective,
+        hyperparameters=find_hyperparameters(project, entry),
+        backend=describe_backend(merged.backend or _default_backend()),
+        last=last,
+        before=_before(merged, last),
+    )
+
+
+def _node_problems(target: str | None, draft: JobDraft, cwd: Path) -> tuple[Problem, ...]:
+    try:
+        spec, _ = resolve_inventory(target, draft, cwd)
+        load_backend(spec.backend).nodes(spec)
+    except InvalidJobError as error:
+        return error.problems
+    except UserError as error:
+        return _problems(error, "hostfile")
+    return ()
+
+
+def _problems(error: UserError, field: str) -> tuple[Problem, ...]:
+    if isinstance(error, InvalidJobError):
+        return error.problems
+    return (Problem(error.message, hint=error.hint, field=field),)
+
+
+def _before(merged: JobDraft, last: LastRun | None) -> dict[str, str] | None:
+    """Only what was said can be compared while the rest is not known."""
+    if last is None:
+        return None
+    said = job_texts(merged)
+    return {key: old for key, old in differences(said, last.texts).items() if key in said}
+
+
+def _with(preview: JobPreview, **changes: object) -> JobPreview:
+    from dataclasses import replace
+
+    return replace(preview, **changes)  # type: ignore[arg-type]
+
+
+def _avoided() -> dict[str, str]:
+    """Nodes that a note of the user says to avoid."""
+    return {}
+
+
+def _said_by_entries(key: str, keys: tuple[str, ...]) -> bool:
+    """Whether it is a whole mapping whose entries are told one by one."""
+    return "." not in key and any(other.startswith(f"{key}.") for other in keys)
 
 
 def _default_backend() -> str:
-    (default,) = (f.default for f in msgspec.structs.fields(JobSpec) if f.name == "backend")
-    return str(default)
+    return _defaults()["backend"]
+
+
+def _defaults() -> dict[str, str]:
+    """What every field is where nobody says anything."""
+    plain = JobSpec(name="", entry="", project="")
+    return {key: text for key, text in job_texts(plain).items() if text}
 
 
 def _merged(target: str | None, draft: JobDraft, cwd: Path) -> JobDraft:
@@ -127,15 +211,3 @@ def _merged(target: str | None, draft: JobDraft, cwd: Path) -> JobDraft:
 def _where(merged: JobDraft, cwd: Path) -> tuple[str, str]:
     project = os.path.normpath(os.path.join(cwd, os.path.expanduser(merged.project or "")))
     return project, os.path.normpath(os.path.join(project, merged.entry or "train.py"))
-
-
-def _changes(
-    target: str | None, now: Resolution, cwd: Path, environ: Mapping[str, str]
-) -> tuple[tuple[str, str, str], ...]:
-    if target is None:
-        return ()
-    try:
-        before = resolve(target, JobDraft(), cwd, environ).spec
-    except InvalidJobError:
-        return ()
-    return tuple((c.field, *change_texts(c)) for c in compare_jobs(before, now.spec))

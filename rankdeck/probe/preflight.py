@@ -132,7 +132,7 @@ def node_findings(spec: JobSpec, checks: Sequence[NodeCheck]) -> tuple[Finding, 
 def node_field(spec: JobSpec) -> str:
     """The field that says which nodes there are."""
     named = (name for name in ("include", "host", "hostfile", "nnodes") if getattr(spec, name))
-    fallback = "hostfile" if runs_elsewhere(spec.backend) else "nproc_per_node"
+    fallback = "nnodes" if runs_elsewhere(spec.backend) else "nproc_per_node"
     return next(named, fallback)
 
 

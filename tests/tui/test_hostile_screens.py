@@ -12,9 +12,10 @@ from rankdeck.run.state import Failure, RunPhase
 from tests.tui import hostile
 from tests.tui.fake_run import write_project, write_run
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
+from tui.form.last_run import LastRun
+from tui.form.plan_rows import preview_rows
 from tui.looks import wrap
 from tui.preview import JobPreview
-from tui.screens.job_text import preview_lines
 from tui.screens.new_job import NewJobScreen
 from tui.widgets.form_field import FormField
 
@@ -120,7 +121,14 @@ async def test_form(home: Path, tmp_path: Path) -> None:
 
 def test_preview_of_hostile_problems_and_plans() -> None:
     problems = tuple(Problem(text, file=text, line=1, key=text, hint=text) for text in TEXTS)
-    preview = JobPreview(problems, problems, ALL, changes=((ALL, ALL, ALL),))
-    for line in preview_lines(preview):
-        for part in wrap(line, 60):
+    preview = JobPreview(
+        problems=problems,
+        warnings=problems,
+        batch=ALL,
+        effective={"args": ALL},
+        last=LastRun(ALL, ALL, ALL, 0.0, {}),
+        before={"args": ALL, ALL: ALL},
+    )
+    for row in preview_rows(preview):
+        for part in wrap(row.line, 60):
             assert all(text.isprintable() for text, _ in part)

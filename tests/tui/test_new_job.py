@@ -99,8 +99,6 @@ async def test_problems_stand_beside_their_fields_and_in_the_preview(
         await pilot.press("ctrl+l")
         await until(pilot, lambda: deck.focused is _field(deck, "entry").input)
         await pilot.press("escape")
-        await until_shown(pilot, "Leave the form?")
-        await pilot.press("y")
         await until(pilot, lambda: not isinstance(deck.screen, NewJobScreen))
     assert RunStore(home).list() == ()
 

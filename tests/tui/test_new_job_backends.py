@@ -49,7 +49,7 @@ async def test_a_backend_brings_its_fields_and_keeps_what_was_typed(
     home: Path, tmp_path: Path
 ) -> None:
     deck = make_deck(home)
-    async with deck.run_test(size=WIDE) as pilot:
+    async with deck.run_test(size=(170, 40)) as pilot:
         await _open(pilot, deck, write_project(tmp_path / "project"))
         assert not any(_fields(deck)[name].display for name in NODE_FIELDS)
         assert _options(deck) == []

@@ -5,29 +5,45 @@ Owns what each field is about and how its text is checked; where they stand is t
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from rankdeck.job.fields import FieldKind, check_field
+from rankdeck.job.fields import FieldKind, check_field, field_named
 from rankdeck.job.validate import NODE_FIELDS
+from rankdeck.probe.preflight import Level
 from tui.backend_form import PREFIX, about, check_option, choices_of, default_of
-from tui.preview import read_assignments
+from tui.form.paths import here
+from tui.form.suggest import PathSuggester
+from tui.form.texts import MAPPINGS, read_assignments, shown_value, write_assignments
 from tui.widgets.form_field import FormField
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rankdeck.backend import BackendOption
     from rankdeck.errors import Problem
     from rankdeck.job.fields import Field
+    from rankdeck.probe.preflight import Finding
     from rankdeck.project.hyperparameters import HyperParameter, HyperParameterFile
     from tui.backend_form import BackendForm
+    from tui.preview import JobPreview
+    from tui.widgets.form_field import Remark
+    from tui.work import WorkPool
 
 _DECLARED = "hyperparameters."
-_MAPPINGS = ("hyperparameters", "env", "backend_options")
+_PATHS = frozenset({FieldKind.FILE, FieldKind.DIRECTORY})
+_COMMAND_FIELDS = ("name", "project", "entry", "args")
+NODE_PICKED = ("include", "exclude", "host")
+"""Fields whose text a list of nodes can be chosen for."""
+_MARKS = {Level.OK: "✔", Level.WARNING: "!", Level.ERROR: "✖"}
 
 
 class JobFields:
     """Every field of the form, by key."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: WorkPool) -> None:
+        """Have none yet; paths are completed by threads of `pool`."""
+        self._pool = pool
         self._fields: dict[str, FormField] = {}
         self._declared: dict[str, HyperParameter] = {}
         self._declarations: HyperParameterFile | None = None
@@ -35,22 +51,73 @@ class JobFields:
         self._options: dict[str, BackendOption] = {}
         self._kept: dict[str, dict[str, str]] = {}
         """By backend: what was typed before another one was chosen."""
+        self._waiting: dict[str, str] = {}
+        """What is to be typed into fields that are not known yet."""
 
     @property
     def all(self) -> tuple[FormField, ...]:
         """All of them."""
         return tuple(self._fields.values())
 
+    def get(self, key: str) -> FormField | None:
+        """The field of that key, or that of the mapping it belongs to."""
+        return self._fields.get(key) or self._fields.get(key.partition(".")[0])
+
     def add(self, field: Field) -> FormField:
         """The field for something that every job has."""
-        widget = FormField(field.name, field.label, field.help, _choices(field))
+        suggester = None
+        if self.is_path(field.name):
+            suggester = PathSuggester(
+                self._pool,
+                lambda: self.base_of(field.name),
+                folders_only=field.kind is FieldKind.DIRECTORY,
+            )
+        widget = FormField(
+            field.name,
+            field.label,
+            field.help,
+            _choices(field),
+            suggester=suggester,
+            takes_commands=field.name in _COMMAND_FIELDS,
+        )
         self._fields[field.name] = widget
         return widget
+
+    def is_path(self, key: str) -> bool:
+        """Whether it holds a path of this machine."""
+        if "." in key:
+            return False
+        return field_named(key).kind in _PATHS or key in ("entry", "python")
+
+    def base_of(self, key: str) -> str:
+        """What a relative path in the field is relative to."""
+        if key != "entry":
+            return str(here())
+        project = self._fields["project"]
+        return os.path.join(here(), os.path.expanduser(project.text or project.default))
 
     def texts(self) -> dict[str, str]:
         """What was typed, by key, into the fields that the backend has a use for."""
         unused = () if self._multi_node else NODE_FIELDS
-        return {key: field.text for key, field in self._fields.items() if key not in unused}
+        typed = {key: field.text for key, field in self._fields.items() if key not in unused}
+        return {**typed, **self._waiting}
+
+    def fill(self, texts: Mapping[str, str], *, over: bool = False) -> None:
+        """Type these texts, and clear every other field unless they are to come on top (`over`).
+
+        Those of fields that are not there yet wait until a project or backend brings them.
+        """
+        if not over:
+            self._waiting.clear()
+            self._kept.clear()
+            for key, field in self._fields.items():
+                if key not in texts and field.text:
+                    field.text = ""
+        for key, text in texts.items():
+            if key in self._fields:
+                self._fields[key].text = text
+            else:
+                self._waiting[key] = text
 
     def check(self, field: FormField) -> str:
         """What is wrong with one field by itself."""
@@ -65,7 +132,7 @@ class JobFields:
                 from rankdeck.project.hyperparameters import check_value
 
                 check_value(self._declared[key], text)
-            elif name in _MAPPINGS:
+            elif name in MAPPINGS:
                 read_assignments(text)
             elif problem := check_field(name, text):
                 return problem.message
@@ -73,28 +140,34 @@ class JobFields:
             return str(error)
         return ""
 
-    def show(self, effective: dict[str, str], problems: tuple[Problem, ...]) -> None:
-        """Show what holds where nothing is typed, and beside each field what is wrong with it."""
-        wrong = self._by_field(problems)
+    def show(self, preview: JobPreview, findings: Sequence[Finding]) -> None:
+        """Show what holds where nothing is typed, and beside each field what is known of it."""
+        effective = dict(preview.effective or {})
+        before = preview.before or {}
+        wrong = self._by_field(preview.problems)
+        remarks = self._remarks(preview, findings)
         for key, field in self._fields.items():
             if (default := effective.get(key) or self._own_default(key)) or effective:
-                field.show_default(default)
+                field.show_default(shown_value(key, default))
             field.show_problem(self.check(field) or wrong.get(key, ""))
+            was = shown_value(key, before[key]) if key in before else None
+            field.show_facts(was, tuple(remarks.get(key, ())))
         self._hide_unused()
 
     def declare(self, file: HyperParameterFile | None) -> list[FormField] | None:
         """Fields for what the project declares; None: they are the same as before.
 
-        What was typed into those that stay, stays; `settle` puts it back when they are mounted.
+        What was typed into those that stay, stays.
         """
-        if file == self._declarations:
-            return None
-        self._declarations = file
-        typed = self._take(_DECLARED)
-        self._declared = {entry.name: entry for entry in file.entries} if file else {}
-        rows = [_declared_field(entry) for entry in self._declared.values()]
-        self._give(rows, typed)
-        self._fields["hyperparameters"].display = not rows
+        rows = None
+        if file != self._declarations:
+            self._declarations = file
+            self._declared = {entry.name: entry for entry in file.entries} if file else {}
+            rows = self._exchange(_DECLARED, [_declared_field(e) for e in self._declared.values()])
+        self._settle("hyperparameters")
+        self._settle("env")
+        field = self._fields["hyperparameters"]
+        field.display = not self._declared or bool(field.text)
         return rows
 
     def choose_backend(self, backend: BackendForm | None) -> list[FormField] | None:
@@ -102,31 +175,62 @@ class JobFields:
 
         What was typed for another backend is kept until that one is chosen again.
         """
-        if backend is None or backend == self._backend:
+        if backend is None:
             # half a name is no choice
             return None
-        typed = self._take(PREFIX)
-        if self._backend is not None:
-            self._kept[self._backend.name] = typed
-        self._backend = backend
-        self._options = {PREFIX + option.name: option for option in backend.options}
-        rows = [_option_field(option) for option in backend.options]
-        self._give(rows, self._kept.get(backend.name, {}))
+        rows = None
+        if backend != self._backend:
+            typed = {k: f.text for k, f in self._fields.items() if k.startswith(PREFIX)}
+            if self._backend is not None:
+                self._kept[self._backend.name] = typed
+            for key in typed:
+                del self._fields[key]
+            self._backend = backend
+            self._options = {PREFIX + option.name: option for option in backend.options}
+            kept = self._kept.get(backend.name, {})
+            self._waiting = {**kept, **self._waiting}
+            rows = self._exchange(PREFIX, [_option_field(option) for option in backend.options])
+        self._settle("backend_options")
         return rows
 
     @property
     def _multi_node(self) -> bool:
         return self._backend is None or self._backend.multi_node
 
-    def _take(self, prefix: str) -> dict[str, str]:
-        keys = [key for key in self._fields if key.startswith(prefix)]
-        return {key: self._fields.pop(key).text for key in keys}
-
-    def _give(self, rows: list[FormField], typed: dict[str, str]) -> None:
+    def _exchange(self, prefix: str, rows: list[FormField]) -> list[FormField]:
+        """Put these fields in place of the others; one that says the same stays as it is."""
+        old = {key: self._fields.pop(key) for key in tuple(self._fields) if key.startswith(prefix)}
+        placed: list[FormField] = []
         for row in rows:
-            self._fields[row.key] = row
-            if text := typed.get(row.key):
-                row.text = text
+            before = old.get(row.key)
+            if before is not None and before.alike(row):
+                placed.append(before)
+            else:
+                if text := (before.text if before is not None else ""):
+                    row.text = text
+                placed.append(row)
+            field = placed[-1]
+            self._fields[field.key] = field
+            if text := self._waiting.pop(field.key, ""):
+                field.text = text
+        return placed
+
+    def _settle(self, name: str) -> None:
+        """What waits for fields that do not come is typed into the mapping's own field."""
+        left: dict[str, str] = {}
+        for key in [key for key in self._waiting if key.startswith(f"{name}.")]:
+            text = self._waiting.pop(key)
+            if key in self._fields:
+                self._fields[key].text = text
+            elif text:
+                left[key.partition(".")[2]] = text
+        if not left:
+            return
+        field = self._fields[name]
+        try:
+            field.text = write_assignments({**read_assignments(field.text), **left})
+        except ValueError:
+            field.text = write_assignments(left)
 
     def _hide_unused(self) -> None:
         """Hide what the backend has no use for; a field that something is wrong with stays."""
@@ -151,6 +255,21 @@ class JobFields:
             if key in self._fields:
                 told = problem.message if exact else f"{problem.key}: {problem.message}"
                 found.setdefault(key, told)
+        return found
+
+    def _remarks(self, preview: JobPreview, findings: Sequence[Finding]) -> dict[str, list[Remark]]:
+        """What was found, by field: the nodes and ranks it comes to, warnings, findings."""
+        found: dict[str, list[Remark]] = {}
+        if preview.ranks:
+            for key in dict.fromkeys((preview.place, "nproc_per_node")):
+                found.setdefault(key, []).append(("✔", preview.ranks))
+        for problem in preview.warnings:
+            key = problem.field if problem.field in self._fields else ""
+            found.setdefault(key, []).append(("!", problem.message))
+        told = {finding.field for finding in findings}
+        quick = [f for f in preview.findings if f.level is not Level.OK or f.field not in told]
+        for finding in (*findings, *quick):
+            found.setdefault(finding.field, []).append((_MARKS[finding.level], finding.text))
         return found
 
 

@@ -1,235 +1,437 @@
-"""The form that describes a job: five parts on one screen, checked as it is typed."""
+"""The form that describes a job: five parts on one screen, checked as it is typed.
+
+Every key that moves is dealt with before the field gets it, and the focus moves at once: keys that
+arrive in one burst end up where they belong.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import os
 from typing import TYPE_CHECKING
 
 from textual import on
-from textual.containers import Vertical, VerticalScroll
-from textual.widgets import ContentSwitcher, Static
+from textual.actions import SkipAction
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Static
 
 from rankdeck.job.fields import Section, fields_of
+from tui.form.last_run import LastRuns
+from tui.form.paths import here
+from tui.form.plan_rows import preview_rows
+from tui.form.texts import draft_of, typed_texts
 from tui.keys import Scope, bindings, keys_of
 from tui.looks import Line, Piece, safe, wrap
 from tui.screens.base import DeckScreen
 from tui.screens.job_fields import JobFields
-from tui.screens.job_text import draft_of, preview_lines
+from tui.screens.new_job_check import FormCheck
+from tui.screens.new_job_edit import FormEdit
+from tui.screens.new_job_plan import FormPlan
+from tui.screens.new_job_start import FormStart
 from tui.widgets.bars import KeyBar, LineBar, TitleBar
 from tui.widgets.form_field import FormField
-from tui.widgets.text_lines import TextLines
+from tui.widgets.form_input import FormInput
+from tui.widgets.form_plan import PlanView
+from tui.work import WorkPool
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.widget import Widget
 
     from rankdeck.errors import UserError
+    from rankdeck.job.draft import JobDraft
     from rankdeck.project.hyperparameters import HyperParameterFile
     from rankdeck.run.layout import RunDir
     from tui.backend_form import BackendForm
     from tui.preview import JobPreview
 
-_PREVIEW = "preview"
-_PARTS = (*(section.value.lower() for section in Section), _PREVIEW)
+PREVIEW = "preview"
+PARTS = (*(section.value.lower() for section in Section), PREVIEW)
 _DEBOUNCE = 0.15
+_BESIDE = 120
+"""From this width on, the preview stands beside the fields."""
+_ROOMY = 160
+"""From this width on, there is room for every field's help all the same."""
 
 
 class NewJobScreen(DeckScreen):
     """Describes a job, shows what it would do, and starts it."""
 
     BINDINGS = bindings(Scope.FORM)
-    SCOPES = (Scope.FORM, Scope.TEXT, Scope.EVERYWHERE)
+    SCOPES = (Scope.FORM, Scope.PLAN, Scope.EVERYWHERE)
+    DEFAULT_CSS = """
+    NewJobScreen #parts, NewJobScreen #offer { background: $boost; }
+    NewJobScreen #offer { display: none; }
+    NewJobScreen.-offer #offer { display: block; }
+    NewJobScreen #body { height: 1fr; padding: 1 0 0 0; }
+    NewJobScreen #form { width: 1fr; height: 1fr; padding: 0 1; }
+    NewJobScreen #form > VerticalScroll { height: 1fr; display: none; scrollbar-size-vertical: 1; }
+    NewJobScreen #form > .-seen { display: block; }
+    NewJobScreen #preview { display: none; width: 1fr; }
+    NewJobScreen #declared { height: auto; margin-bottom: 1; }
+    NewJobScreen #declared-in { color: $text-muted; height: auto; }
+    NewJobScreen #options-of { color: $text-muted; height: auto; margin-top: 1; }
+    NewJobScreen #options { height: auto; }
+    NewJobScreen #about { height: 3; }
+    NewJobScreen.-beside #form { width: 11fr; }
+    NewJobScreen.-beside #preview { display: block; width: 9fr; border-left: vkey $panel; }
+    NewJobScreen.-tight FormField.-idle > .note { display: none; }
+    NewJobScreen.-planning #form { display: none; }
+    NewJobScreen.-planning #preview { display: block; width: 1fr; border: none; }
+    """
 
-    def __init__(self, target: str | None = None) -> None:
-        """Begin with the job file `target` (that of an earlier run), or with nothing."""
+    def __init__(self, target: str | None = None, *, patch: JobDraft | None = None) -> None:
+        """Begin with the job file `target` (that of an earlier run), or with nothing.
+
+        Args:
+            target: A job file; its values hold where nothing is typed.
+            patch: What is typed in to begin with.
+        """
         super().__init__()
-        self._target = target
-        self._fields = JobFields()
-        self._preview: JobPreview | None = None
+        self.target = target
+        self.pool = WorkPool()
+        """Threads of the form's own: what it looks at may be on a dead file system."""
+        self.fields = JobFields(self.pool)
+        self.preview: JobPreview | None = None
+        self.part = PREVIEW if target and patch is None else PARTS[0]
+        self._patch = patch
         self._asked = 0
         self._heard = 0
         self._launch_wanted = False
         self._launching = False
-        self._showing = asyncio.Lock()
+        self.start = FormStart(self)
+        self.checkup = FormCheck(self)
+        self.editing = FormEdit(self)
+        self.planning = FormPlan(self)
 
     def compose(self) -> ComposeResult:
         """The parts, of which one is seen."""
         yield TitleBar()
         yield LineBar(id="parts")
-        with ContentSwitcher(initial=_PREVIEW if self._target else _PARTS[0], id="form"):
-            for section in Section:
-                with VerticalScroll(id=section.value.lower(), can_focus=False):
-                    if section is Section.HYPERPARAMETERS:
-                        yield Static("", id="declared-in", markup=False)
-                        yield Vertical(id="declared")
-                    for field in fields_of(section):
-                        yield self._fields.add(field)
-                    if section is Section.NODES:
-                        yield Static("", id="options-of", markup=False)
-                        yield Vertical(id="options")
-            yield TextLines(id=_PREVIEW)
+        yield LineBar(id="offer")
+        with Horizontal(id="body"):
+            with Vertical(id="form"):
+                for section in Section:
+                    with VerticalScroll(id=section.value.lower(), can_focus=False):
+                        if section is Section.HYPERPARAMETERS:
+                            yield Static("", id="declared-in", markup=False)
+                            yield Vertical(id="declared")
+                        for field in fields_of(section):
+                            yield self.fields.add(field)
+                        if section is Section.NODES:
+                            yield Static("", id="options-of", markup=False)
+                            yield Vertical(id="options")
+            yield PlanView(id=PREVIEW)
         yield LineBar(id="about")
         yield KeyBar(keys_of(Scope.FORM, Scope.EVERYWHERE))
 
     def on_mount(self) -> None:
         """Ask at once what the empty form comes to."""
         self.controller.watch_nothing()
-        title = "run again" if self._target else "new job"
-        self.query_one(TitleBar).show_parts((("rankdeck", "bold"), (f" ▸ {title}", "")))
-        self.query_one(f"#{_PREVIEW}", TextLines).show(((("working it out …", "dim"),),))
-        self._show_parts()
-        self._focus_part()
+        self.runs = LastRuns(self.controller.store)
+        self._lay_out()
+        self.planning.show_nothing()
+        if self._patch is not None:
+            self.fields.fill(typed_texts(self._patch))
+        self.action_go(self.part)
+        self.start.look()
         self._ask()
+
+    def on_unmount(self) -> None:
+        """Nothing is waited for any more."""
+        self.start.keep_now()
+        self.checkup.cancel()
+        self.pool.close()
+
+    def on_resize(self) -> None:
+        """The preview goes beside the fields where there is room."""
+        self._lay_out()
+        self._show_parts()
+
+    def _lay_out(self) -> None:
+        width = self.size.width
+        self.set_class(width >= _BESIDE, "-beside")
+        self.set_class(_BESIDE <= width < _ROOMY, "-tight")
+        self.set_class(self.part == PREVIEW, "-planning")
 
     # -- what is typed ----------------------------------------------------------------------
 
     @on(FormField.Changed)
     def _typed(self, message: FormField.Changed) -> None:
         field = message.field
-        field.show_problem(self._fields.check(field))
+        field.show_problem(self.fields.check(field))
+        self.ask_soon()
+        self.start.keep_soon()
+        self.checkup.outdated(field.key)
+        self._show_parts()
+
+    @on(FormInput.CommandPasted)
+    def _command_pasted(self, message: FormInput.CommandPasted) -> None:
+        self.start.offer_command(message.text)
+
+    def ask_soon(self) -> None:
+        """Ask what the job comes to, as soon as nothing is typed for a moment."""
         self._asked += 1
         asked = self._asked
         self.set_timer(_DEBOUNCE, lambda: self._ask() if asked == self._asked else None)
-        self._show_parts()
+
+    def typed_draft(self) -> JobDraft | None:
+        """What was typed; None where a field cannot even be split, which it says beside it."""
+        try:
+            return draft_of(self.fields.texts())
+        except ValueError:
+            return None
 
     def _ask(self) -> None:
         self._asked += 1
         asked = self._asked
-        try:
-            draft = draft_of(self._fields.texts())
-        except ValueError:
-            # a field that cannot even be split says so beside it
+        draft = self.typed_draft()
+        if draft is None:
             self._launch_wanted = False
             return
+        target, runs, cwd = self.target, self.runs, here()
+
+        def job() -> JobPreview:
+            from tui.preview import preview_job
+
+            return preview_job(target, draft, cwd, os.environ, runs)
 
         def done(preview: JobPreview | None, error: UserError | None) -> None:
             if not self.is_attached or asked < self._heard:
                 return
             self._heard = asked
             if error is not None:
+                self._launch_wanted = False
                 self.deck.tell(error)
-            if preview is not None:
-                self.run_worker(self._show(preview, asked), group="show", exit_on_error=True)
+            if preview is not None and asked == self._asked:
+                self._show(preview)
 
-        self.controller.preview(self._target, draft, done)
+        self.controller.do(job, done, key="preview", pool=self.pool)
 
-    async def _show(self, preview: JobPreview, asked: int) -> None:
-        # one at a time: two must not exchange the fields at once
-        async with self._showing:
-            await self._show_declarations(preview.hyperparameters)
-            exchanged = await self._show_backend(preview.backend)
-        if asked != self._asked:
-            return
-        if exchanged:
+    def _show(self, preview: JobPreview) -> None:
+        self._show_declarations(preview.hyperparameters)
+        if self._show_backend(preview.backend):
             # what was asked said the options of another backend
             self._ask()
             return
-        self._preview = preview
-        self._fields.show(dict(preview.effective or {}), preview.problems)
-        self.query_one(f"#{_PREVIEW}", TextLines).show(preview_lines(preview))
-        self._show_parts()
+        self.preview = preview
+        self.show_known()
         if self._launch_wanted:
             self._launch_wanted = False
             self._launch_now()
 
-    async def _show_declarations(self, file: HyperParameterFile | None) -> None:
-        """Fields for what the project declares."""
-        rows = self._fields.declare(file)
-        if rows is None:
+    def show_known(self) -> None:
+        """Show everything that is known of the job as it is."""
+        if self.preview is None:
             return
-        await self._put(rows, "#declared")
+        self.fields.show(self.preview, self.checkup.findings)
+        self.planning.show(
+            preview_rows(self.preview, self.checkup.findings, in_full=self.planning.in_full)
+        )
+        self.start.show_offer(self.preview)
+        self._show_parts()
+        self._show_about()
+
+    def _show_declarations(self, file: HyperParameterFile | None) -> None:
+        """Fields for what the project declares."""
+        rows = self.fields.declare(file)
+        if rows is not None:
+            self._put(rows, "#declared")
         note = safe(file.path) if file else "The project has no HyperParameters.json."
         self.query_one("#declared-in", Static).update(note)
 
-    async def _show_backend(self, backend: BackendForm | None) -> bool:
+    def _show_backend(self, backend: BackendForm | None) -> bool:
         """Fields for the backend's own options; whether others were there before."""
-        rows = self._fields.choose_backend(backend)
+        rows = self.fields.choose_backend(backend)
         if backend is None or rows is None:
             return False
-        await self._put(rows, "#options")
+        self._put(rows, "#options")
         title = f"Options of {safe(backend.name)} ({safe(backend.title)}):" if rows else ""
         self.query_one("#options-of", Static).update(title)
         return True
 
-    async def _put(self, rows: list[FormField], place_id: str) -> None:
+    def _put(self, rows: list[FormField], place_id: str) -> None:
+        """Exchange the fields of a place at once; those that stay keep text and focus."""
         place = self.query_one(place_id, Vertical)
-        await place.remove_children()
-        await place.mount_all(rows)
+        here_before = self.focused.parent if self.focused else None
+        focused = here_before.key if isinstance(here_before, FormField) else ""
+        for child in tuple(place.children):
+            if child not in rows:
+                child.remove()
+        new = [row for row in rows if not row.is_attached]
+        if new:
+            place.mount_all(new)
+        place.sort_children(key=lambda row: rows.index(row) if row in rows else -1)
+        again = next((row for row in new if row.key == focused), None)
+        if again is not None:
+            self.set_focus(again.editor)
 
-    def on_descendant_focus(self) -> None:
-        """Say in full what the field is for, where its own line has no room."""
-        field = self.focused.parent if self.focused else None
-        text = field.about if isinstance(field, FormField) else ""
-        lines = wrap((("  ", ""), (text, "dim")), max(20, self.size.width - 2))
-        self.query_one("#about", LineBar).show(*lines[:3])
-
-    # -- parts ------------------------------------------------------------------------------
+    # -- parts and fields -------------------------------------------------------------------
 
     @property
-    def _part(self) -> str:
-        return self.query_one("#form", ContentSwitcher).current or _PARTS[0]
+    def field(self) -> FormField | None:
+        """The field that is typed into."""
+        parent = self.focused.parent if self.focused else None
+        return parent if isinstance(parent, FormField) else None
 
-    def action_go(self, part: str) -> None:
-        """Show a part of the form."""
-        self.query_one("#form", ContentSwitcher).current = part
+    def action_go(self, part: str, *, last: bool = False) -> None:
+        """Show a part of the form, at its first field (or its last)."""
+        self.part = part
+        for section in self.query("#form > VerticalScroll"):
+            section.set_class(section.id == part, "-seen")
+        self._lay_out()
+        fields = self._fields_of(part)
+        target: Widget = self.query_one(PlanView)
+        if fields:
+            target = fields[-1 if last else 0].editor
+        self.set_focus(target)
         self._show_parts()
-        self._focus_part()
 
     def action_section(self, step: int) -> None:
         """Show the next or the previous part."""
-        self.action_go(_PARTS[(_PARTS.index(self._part) + step) % len(_PARTS)])
+        self.action_go(PARTS[(PARTS.index(self.part) + step) % len(PARTS)])
 
     def action_next_field(self) -> None:
-        """Go on to the next field."""
-        self.focus_next()
+        """Go on to the next field, also that of the next part."""
+        self._move(1)
 
     def action_previous_field(self) -> None:
         """Go back to the previous field."""
-        self.focus_previous()
+        self._move(-1)
 
-    def action_choose(self, step: int) -> None:
-        """Go through the values of the field."""
-        field = self.focused.parent if self.focused else None
-        if isinstance(field, FormField) and not field.choose(step):
-            self.notify("this field has no list of values", timeout=3, markup=False)
+    def _move(self, step: int) -> None:
+        field = self.field
+        if field is None and isinstance(self.focused, PlanView):
+            # the arrows move its cursor
+            raise SkipAction
+        fields = self._fields_of(self.part)
+        at = fields.index(field) + step if field in fields else 0
+        if 0 <= at < len(fields):
+            self.set_focus(fields[at].editor)
+        else:
+            part = PARTS[(PARTS.index(self.part) + step) % len(PARTS)]
+            self.action_go(part, last=step < 0)
 
-    def _focus_part(self) -> None:
-        if self._part == _PREVIEW:
-            self.query_one(f"#{_PREVIEW}", TextLines).focus()
-            return
-        for field in self.query_one(f"#{self._part}").query(FormField):
-            if field.display:
-                field.editor.focus()
-                return
+    def go_to_field(self, key: str) -> bool:
+        """Show the field of that key and type into it; false where there is none."""
+        field = self.fields.get(key) if key else None
+        if field is None or not field.display:
+            return False
+        self.action_go(self._part_of(field))
+        self.set_focus(field.editor)
+        return True
+
+    def _fields_of(self, part: str) -> list[FormField]:
+        if part == PREVIEW:
+            return []
+        return [field for field in self.query_one(f"#{part}").query(FormField) if field.display]
 
     def _part_of(self, field: FormField) -> str:
-        return next((a.id for a in field.ancestors if a.id in _PARTS), None) or _PARTS[0]
+        return next((a.id for a in field.ancestors if a.id in PARTS), None) or PARTS[0]
+
+    def on_descendant_focus(self) -> None:
+        """Say in full what the field is for, where its own line has no room."""
+        self._show_about()
+
+    def _show_about(self) -> None:
+        field, room = self.field, max(20, self.size.width - 2)
+        told: list[Line] = []
+        if field is not None:
+            told = wrap((("  ", ""), (field.about, "dim")), room)[:2]
+        lines = (*told, (), ())[:2]
+        keys: Line = (("  ", ""), (self.editing.hint(field), "accent"))
+        self.query_one("#about", LineBar).show(*lines, keys)
 
     def _show_parts(self) -> None:
-        wrong = dict.fromkeys(_PARTS, 0)
-        for field in self._fields.all:
+        wrong = dict.fromkeys(PARTS, 0)
+        for field in self.fields.all:
             if field.problem:
                 wrong[self._part_of(field)] += 1
-        if self._preview is not None:
-            wrong[_PREVIEW] = len(self._preview.problems)
+        if self.preview is not None:
+            wrong[PREVIEW] = len(self.preview.problems)
         pieces: list[Piece] = [(" ", "")]
-        for number, part in enumerate(_PARTS, start=2):
-            here = part == self._part
-            name = part.capitalize() if self.size.width >= 80 or here else part.capitalize()[:8]
-            pieces.append((f"{'▸' if here else ' '}f{number} {name}", "bold" if here else ""))
+        for number, part in enumerate(PARTS, start=2):
+            now = part == self.part
+            name = part.capitalize() if self.size.width >= 80 or now else part.capitalize()[:8]
+            pieces.append((f"{'▸' if now else ' '}f{number} {name}", "bold" if now else ""))
             pieces.append((f" ✖{wrong[part]}" if wrong[part] else "", "error"))
             pieces.append((" ", ""))
         self.query_one("#parts", LineBar).show(tuple(pieces))
-        told = self._preview
-        ready: Line = (("working it out …", "dim"),)
-        if told is not None:
-            count = len(told.problems)
-            text = (
-                f"{count} problem{'s' if count != 1 else ''}" if count else "ready: ctrl+l starts"
-            )
-            ready = ((text, "error" if count else "good"),)
-        title = "run again" if self._target else "new job"
+        title = "run again" if self.target else "new job"
         left: Line = (("rankdeck", "bold"), (f" ▸ {title}", ""))
-        self.query_one(TitleBar).show_parts(left, ready)
+        self.query_one(TitleBar).show_parts(left, self._readiness())
+
+    def _readiness(self) -> Line:
+        told = self.preview
+        if self.checkup.progress:
+            return ((self.checkup.progress, "warning"),)
+        if told is None:
+            return (("working it out …", "dim"),)
+        count = len(told.problems)
+        if count:
+            return ((f"{count} problem{'s' if count != 1 else ''}: ctrl+l goes there", "error"),)
+        if self.controller.read_only:
+            return (("read-only: nothing can be started", "warning"),)
+        ranks = f" {told.ranks}" if self.size.width >= 100 else ""
+        return ((f"ready: ctrl+l starts{ranks}", "good"),)
+
+    # -- keys of a field and of the preview -------------------------------------------------
+
+    def action_choose(self, step: int) -> None:
+        """Go through the values of the field."""
+        self.editing.choose(step)
+
+    def action_open_field(self) -> None:
+        """What enter does in the field."""
+        self.editing.open()
+
+    def action_nodes(self) -> None:
+        """Choose the nodes from a list."""
+        self.editing.pick_nodes()
+
+    def action_edit(self) -> None:
+        """Edit the field's text in the user's editor."""
+        self.editing.edit_outside()
+
+    def action_undo(self) -> None:
+        """Take back what was typed last."""
+        self.editing.undo()
+
+    def action_redo(self) -> None:
+        """Type again what was taken back."""
+        self.editing.redo()
+
+    def action_old_value(self) -> None:
+        """Put back what the field was in the last run."""
+        self.editing.old_value()
+
+    def action_old_values(self) -> None:
+        """Put back every value of the last run."""
+        self.editing.old_values()
+
+    def action_start_from(self) -> None:
+        """Choose what to begin with."""
+        self.start.choose()
+
+    def action_check(self) -> None:
+        """Look at the nodes, or stop looking."""
+        self.checkup.toggle()
+
+    def action_save_job(self) -> None:
+        """Save the job as a file."""
+        self.planning.save_job()
+
+    def action_save_template(self) -> None:
+        """Save the job as a template."""
+        self.planning.save_template()
+
+    @on(PlanView.Chosen)
+    def _row_chosen(self, message: PlanView.Chosen) -> None:
+        if not self.go_to_field(message.row.field):
+            self.notify("this line is about no field", timeout=3, markup=False)
+
+    @on(PlanView.Wanted)
+    def _plan_wants(self, message: PlanView.Wanted) -> None:
+        self.planning.do(message.what)
 
     # -- the way out ------------------------------------------------------------------------
 
@@ -242,47 +444,49 @@ class NewJobScreen(DeckScreen):
                 self._go_to_problem()
 
     def _launch_now(self) -> None:
-        wrong = any(map(self._fields.check, self._fields.all))
-        if self._preview is None or self._preview.problems or wrong:
+        wrong = any(map(self.fields.check, self.fields.all))
+        if self.preview is None or self.preview.problems or wrong:
             self._go_to_problem()
             return
+        errors = self.checkup.errors(self.preview)
+        if not errors or self.controller.read_only:
+            self._submit()
+            return
+        told = tuple(((f"  ✖ {safe(error.text)}", "error"),) for error in errors[:8])
+        more = (((f"  … and {len(errors) - 8} more", "dim"),),) if len(errors) > 8 else ()
+        question = ((("Start it all the same?", "title"),), (), *told, *more)
+        self.deck.ask(question, self._submit)
+
+    def _submit(self) -> None:
+        draft = self.typed_draft()
+        if draft is None:
+            return
         self._launching = True
-        draft = draft_of(self._fields.texts())
 
         def done(run: RunDir | None, error: UserError | None) -> None:
             self._launching = False
             if error is not None:
                 self.deck.tell(error)
             elif run is not None:
+                self.start.forget()
                 self.deck.show_launched(run.id, self)
 
-        self.controller.launch(self._target, draft, done)
+        self.controller.launch(self.target, draft, done)
 
     def _go_to_problem(self) -> None:
-        wrong = [field for field in self._fields.all if field.problem]
+        wrong = [field for field in self.fields.all if field.problem]
         if not wrong:
-            self.action_go(_PREVIEW)
+            self.action_go(PREVIEW)
             return
-        order = sorted(wrong, key=lambda field: _PARTS.index(self._part_of(field)))
+        order = sorted(wrong, key=lambda field: PARTS.index(self._part_of(field)))
         self.action_go(self._part_of(order[0]))
-        order[0].editor.focus()
+        self.set_focus(order[0].editor)
         self.notify("not started: something is wrong here", severity="warning", markup=False)
 
     def action_back(self) -> None:
-        """Leave; ask first where something has been typed."""
-        if not any(field.text for field in self._fields.all):
-            self.dismiss()
+        """Leave; what has been typed is kept."""
+        if self.part == PREVIEW and isinstance(self.focused, PlanView) and self.planning.unmark():
             return
-        question: tuple[Line, ...] = (
-            (("Leave the form?", "title"),),
-            (),
-            (("What has been typed is forgotten; nothing is started.", ""),),
-        )
-        self.deck.ask(question, self._leave)
-
-    def _leave(self) -> None:
-        if self.on_top:
-            self.dismiss()
-        else:
-            # the question is still on its way out when its answer arrives
-            self.call_later(self._leave)
+        if self.start.keep_now():
+            self.notify("what you typed is kept: ctrl+o in a new form", timeout=4, markup=False)
+        self.dismiss()

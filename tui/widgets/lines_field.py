@@ -46,6 +46,29 @@ class LinesField(FormField):
     def text(self, text: str) -> None:
         self._area.text = text
 
+    @property
+    def default(self) -> str:
+        """What holds while nothing is typed, as shown."""
+        return str(self._area.placeholder)
+
+    def undo(self) -> bool:
+        """Take back what was typed last."""
+        self._area.undo()
+        return True
+
+    def redo(self) -> bool:
+        """Type again what was taken back."""
+        self._area.redo()
+        return True
+
+    def move(self, rows: int) -> bool:
+        """Go up or down within the lines; false where there are no more."""
+        row = self._area.cursor_location[0] + rows
+        if not 0 <= row < self._area.document.line_count:
+            return False
+        self._area.move_cursor_relative(rows=rows)
+        return True
+
     def show_default(self, text: str) -> None:
         """Show what holds while nothing is typed."""
         self._area.placeholder = Content("\n".join(map(safe, text.splitlines())))

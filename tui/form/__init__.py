@@ -1,0 +1,1 @@
+"""What the form that describes a job knows, apart from its widgets: texts, starts, findings."""

@@ -1,0 +1,113 @@
+"""The preview's rows: problems and findings first, then differences, then the plan. Pure.
+
+A node after the first shows only what differs from it, unless all are to be shown in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rankdeck.plan.render import node_lines, plan_facts
+from rankdeck.probe.preflight import Level
+from tui.looks import Line, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankdeck.errors import Problem
+    from rankdeck.plan.records import LaunchPlan
+    from rankdeck.probe.preflight import Finding
+    from tui.preview import JobPreview
+
+_IN_FULL = 4
+"""So many nodes are always shown in full."""
+MARKS = {Level.OK: ("✔", "good"), Level.WARNING: ("!", "warning"), Level.ERROR: ("✖", "error")}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One line of the preview, and what it is about."""
+
+    line: Line
+    field: str = ""
+    """The field that it concerns; enter goes there."""
+    node: int = -1
+    """The node whose part it belongs to; -1: none."""
+
+
+_EMPTY = PlanRow(())
+
+
+def preview_rows(
+    preview: JobPreview, findings: Sequence[Finding] = (), *, in_full: bool = False
+) -> tuple[PlanRow, ...]:
+    """Everything that is wrong, what was found, what is different, and the plan."""
+    rows: list[PlanRow] = []
+    if preview.problems:
+        rows += [PlanRow(((("Not ready yet:"), "title"),)), _EMPTY]
+        for problem in preview.problems:
+            rows += _problem_rows(problem, "✖", "error")
+        rows.append(_EMPTY)
+    for problem in preview.warnings:
+        rows += _problem_rows(problem, "!", "warning")
+    rows += _finding_rows((*findings, *preview.findings))
+    if preview.changes and preview.last is not None:
+        rows += [PlanRow(((f"Different from {safe(preview.last.name)}:", "title"),))]
+        for field, old, new in preview.changes:
+            told: Line = ((f"  {safe(field)}: ", "bold"), (f"{safe(old)} → {safe(new)}", ""))
+            rows.append(PlanRow(told, field))
+        rows.append(_EMPTY)
+    if preview.plan is not None:
+        rows += plan_rows(preview.plan, in_full=in_full)
+    if preview.batch:
+        rows += [_EMPTY, PlanRow((("The script that the scheduler is given:", "title"),)), _EMPTY]
+        rows += [PlanRow(((f"  {safe(line)}", ""),)) for line in preview.batch.splitlines()]
+    return tuple(rows)
+
+
+def plan_rows(plan: LaunchPlan, *, in_full: bool = False) -> list[PlanRow]:
+    """The plan, node by node."""
+    rows = [
+        PlanRow(((f"{label + ':':<12}", "accent"), (safe(value), "")))
+        for label, value in plan_facts(plan)
+    ]
+    seen: set[str] = set()
+    in_full = in_full or len(plan.nodes) <= _IN_FULL
+    for number, node in enumerate(plan.nodes):
+        head, *rest = node_lines(plan, node)
+        # the command first: it is what people look for
+        lines = [rest[-1], *rest[:-1]]
+        rows += [_EMPTY, PlanRow(((safe(head), "bold"),), node=number)]
+        shown = lines if in_full or not number else [line for line in lines if line not in seen]
+        for line in shown:
+            label, space, rest = line.strip().partition(" ")
+            told: Line = ((f"  {label}", "accent"), (space + safe(rest), ""))
+            rows.append(PlanRow(told, node=number))
+        if len(shown) < len(lines):
+            same: Line = (("  the rest as node 0 · z shows all of it", "dim"),)
+            rows.append(PlanRow(same, node=number))
+        if not number:
+            seen.update(lines)
+    return rows
+
+
+def _problem_rows(problem: Problem, mark: str, style: str) -> list[PlanRow]:
+    told: Line = ((f"  {mark} ", style), (safe(str(problem)), style))
+    rows = [PlanRow(told, problem.field)]
+    if problem.hint:
+        rows.append(PlanRow((("    ", ""), (safe(problem.hint), "dim")), problem.field))
+    return rows
+
+
+def _finding_rows(findings: Sequence[Finding]) -> list[PlanRow]:
+    order = (Level.ERROR, Level.WARNING, Level.OK)
+    rows: list[PlanRow] = []
+    for finding in sorted(findings, key=lambda found: order.index(found.level)):
+        mark, style = MARKS[finding.level]
+        subject = f"{finding.field}: " if finding.field else ""
+        told: Line = ((f"  {mark} ", style), (safe(subject), "bold"), (safe(finding.text), ""))
+        rows.append(PlanRow(told, finding.field))
+        if finding.hint:
+            rows.append(PlanRow((("    ", ""), (safe(finding.hint), "dim")), finding.field))
+    return [*rows, _EMPTY] if rows else rows
