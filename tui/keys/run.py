@@ -21,6 +21,7 @@ KEYS: tuple[Key, ...] = (
         "stop",
         "Stop the run: TERM, the grace, KILL. Asks first.",
         bar=True,
+        writes=True,
     ),
     Key(
         _S.RUN,
@@ -49,8 +50,9 @@ KEYS: tuple[Key, ...] = (
         "signal",
         "Send a signal to a rank, a node's ranks or all ranks. Asks which.",
         bar=True,
+        writes=True,
     ),
-    Key(_S.RUN, "K", "kill", "K", "kill", "Kill the run, without grace. Asks first."),
+    Key(_S.RUN, "K", "kill", "K", "kill", "Kill the run, without grace. Asks first.", writes=True),
     Key(
         _S.RUN,
         "R",
@@ -107,6 +109,7 @@ KEYS: tuple[Key, ...] = (
         "shell",
         "A shell on the node; its end brings you back.",
         bar=True,
+        writes=True,
     ),
     Key(
         _S.EVENTS,

@@ -26,6 +26,7 @@ KEYS: tuple[Key, ...] = (
         "stop",
         "Stop the marked runs, or this one: TERM, the grace, KILL. Asks first.",
         bar=True,
+        writes=True,
     ),
     Key(
         _S.RUNS,
@@ -35,6 +36,7 @@ KEYS: tuple[Key, ...] = (
         "delete",
         "Delete the marked runs, or this one, with their logs, if they have ended. Asks first.",
         bar=True,
+        writes=True,
     ),
     Key(
         _S.RUNS,
@@ -55,7 +57,7 @@ KEYS: tuple[Key, ...] = (
         "Show or hide the details of the run; on a small screen, show them over the list.",
         bar=True,
     ),
-    Key(_S.RUNS, "K", "kill", "K", "kill", "Kill them, without grace. Asks first."),
+    Key(_S.RUNS, "K", "kill", "K", "kill", "Kill them, without grace. Asks first.", writes=True),
     Key(
         _S.RUNS,
         "c",
