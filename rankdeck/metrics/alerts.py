@@ -96,15 +96,16 @@ class Watcher:
             return ()
         found = []
         if len(self._window) >= _LEAST:
-            middle, spread = self._middle()
-            high = value - middle > max(_SPIKE_SPREADS * spread, _SPIKE_PART * abs(middle), 1e-12)
+            middle = self._sorted[len(self._sorted) // 2]
+            high = value - middle > max(_SPIKE_PART * abs(middle), 1e-12)
+            high = high and value - middle > _SPIKE_SPREADS * self._spread(middle)
             if high and not self._high:
                 told = f"{self._metric} jumps to {figure(value)} at step {step:,.0f}"
                 found.append(alert(AlertKind.SPIKE, f"{told}, from about {figure(middle)}"))
             self._high = high
         self._push(value)
         self._since_check += 1
-        if self._is_loss and len(self._window) >= _LONG and self._since_check >= 4:
+        if self._is_loss and len(self._window) >= _LONG and self._since_check >= 8:
             self._since_check = 0
             found += self._divergence(alert)
         return tuple(found)
@@ -123,11 +124,9 @@ class Watcher:
             old = self._window.popleft()
             del self._sorted[bisect_left(self._sorted, old)]
 
-    def _middle(self) -> tuple[float, float]:
-        ordered = self._sorted
-        middle = ordered[len(ordered) // 2]
-        away = sorted(abs(value - middle) for value in ordered)
-        return middle, _TO_SIGMA * away[len(away) // 2]
+    def _spread(self, middle: float) -> float:
+        away = sorted(abs(value - middle) for value in self._sorted)
+        return _TO_SIGMA * away[len(away) // 2]
 
     def _divergence(self, alert: Callable[[AlertKind, str], Alert]) -> list[Alert]:
         recent = sorted(list(self._window)[-_LONG:])

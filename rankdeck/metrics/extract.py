@@ -26,13 +26,15 @@ _UNIT = (
 )
 _ENDS = r"(?![\w\u00b5%]|[.:\-]\w|/\d|/[A-Za-z]\w*/)"
 _KEY = r"[^\W\d][\w%]*(?:[./@-]\w+)*"
-_TWO_WORDS = (
-    r"(?:train(?:ing)?|val(?:id(?:ation)?)?|eval|test|lm|total|avg|average|mean|running|batch|moe|aux)"
-    r" (?:loss|acc(?:uracy)?|ppl|perplexity|error)"
-    r"|learning rate|grad(?:ient)? norm|loss scale|(?:batch|data|step|iteration|iter) time"
+_TWO_WORDS = re.compile(
+    r"(?:train(?:ing)?|val(?:id(?:ation)?)?|eval|test|lm|total|avg|average|mean|running|batch|moe"
+    r"|aux) (?:loss|acc(?:uracy)?|ppl|perplexity|error)"
+    r"|learning rate|grad(?:ient)? norm|loss scale|(?:batch|data|step|iteration|iter) time",
+    re.IGNORECASE,
 )
+_WORD_BEFORE = re.compile(r"(?<![\w.@/%?&\\-])[A-Za-z]{2,10} $")
 _PAIR = re.compile(
-    rf"(?<![\w.@/%?&\\-])(?P<key>{_TWO_WORDS}|{_KEY})(?P<of>\s?\((?:m?s|%|[KMGT]i?B)\))?[\"']?"
+    rf"(?<![\w.@/%?&\\-])(?P<key>{_KEY})(?P<of>\s?\((?:m?s|%|[KMGT]i?B)\))?[\"']?"
     rf"(?P<sep>\s*(?:=|:|\uff1a)\s*|\s+is\s+|\s+)(?P<open>[\"'\[(]{{0,2}})\s*{_NUMBER}\s?"
     rf"{_UNIT}{_ENDS}",
     re.IGNORECASE,
@@ -48,6 +50,15 @@ _RATE = re.compile(
     r"(?:/| per )s(?:ec(?:ond)?)?(?![\w/])"
 )
 _SLOW = re.compile(rf"(?<![\w.=/-])(?P<num>{_FLOAT})s/(?P<noun>it|step|iter|batch)(?!\w)")
+_HINT = re.compile(
+    r"(?:=|(?<!\d):|:(?=\s)|\uff1a)\s*[\"'\[(]{0,2}\s*[-+]?(?:\.?\d|nan|inf)"
+    r"|loss|norm|step|iter|epoch|batch|update|/it|tok|sample|perp|flop|grad|throughput"
+    r"|\b(?:lr|acc|ppl|mfu|nll|bleu|rouge|psnr|ssim|elbo|bp[bc]|f1|auc|m[as]e|m?iou|fid|[wc]er|kl"
+    r"|wps|top\d)"
+    r"|\d/\d+ \[|\d/\d+ \u2501|/s(?!\w)",
+    re.IGNORECASE,
+)
+"""What every line that tells something has; most lines that tell nothing do not."""
 _SCALES = {
     "k": 1e3,
     "m": 1e6,
@@ -89,6 +100,8 @@ class _Slot(NamedTuple):
     """Where its digits begin in the line; -1: `scale` is the value itself."""
     end: int
     scale: float
+    named: tuple[int, int] = (0, 0)
+    """Where its name is."""
 
 
 class _Parsed(NamedTuple):
@@ -104,6 +117,8 @@ class _Plan(NamedTuple):
     total_at: int
     epoch_at: int
     slots: tuple[tuple[str, int, int, float], ...]
+    fixed: tuple[tuple[int, str], ...]
+    """Digits that belong to names; with others it is another line."""
 
 
 class Reader:
@@ -116,7 +131,8 @@ class Reader:
             patterns: Expressions with groups named after metrics (and `step`), tried first.
         """
         self._patterns = tuple(patterns)
-        self._shapes: dict[tuple[str, ...], _Plan | bool | None] = {}
+        self._shapes: dict[tuple[str, ...], _Plan | bool] = {}
+        self._silent: set[tuple[str, ...]] = set()
 
     def read(self, line: str) -> Said | None:
         """What the line tells; None: nothing."""
@@ -132,17 +148,22 @@ class Reader:
         if len(parts) == 1 and "nan" not in line.lower() and "inf" not in line.lower():
             return None
         shape = tuple(parts[::2])
-        plan = self._shapes.get(shape, False)
-        if plan is None:
+        if shape in self._silent:
             return None
-        if isinstance(plan, _Plan):
+        plan = self._shapes.get(shape, False)
+        if isinstance(plan, _Plan) and all(parts[at] == text for at, text in plan.fixed):
             return _fill(plan, parts)
-        parsed = _parse(line)
-        if plan is False:
+        parsed = _parse(line) if _HINT.search(line) else None
+        if parsed is None:
+            if len(self._silent) >= _MOST_SHAPES:
+                self._silent.clear()
+            self._silent.add(shape)
+            return None
+        if plan is not True:
             if len(self._shapes) >= _MOST_SHAPES:
                 self._shapes.clear()
-            self._shapes[shape] = None if parsed is None else _plan(parsed, parts) or True
-        return None if parsed is None else _said(parsed, line)
+            self._shapes[shape] = _plan(parsed, parts) or True
+        return _said(parsed, line)
 
 
 def extract(line: str, patterns: Sequence[re.Pattern[str]] = ()) -> Said | None:
@@ -165,8 +186,7 @@ def _parse(line: str) -> _Parsed | None:
                 _take(match, begin, step, slots, taken, line)
             begin += len(piece) + 1
     for match in _PAIR.finditer(line):
-        if match["key"].lower() not in slots:
-            _take(match, 0, step, slots, taken, line)
+        _take(match, 0, step, slots, taken, line)
     for match in _RATE.finditer(line):
         if match.start("num") not in taken:
             key = "it/s" if match["noun"] == "it" else _plural(match["noun"]) + "/s"
@@ -194,7 +214,12 @@ def _take(
         return
     if not _is_metric(match, step is not None):
         return
-    key = words.name(match["key"])
+    key, named = match["key"], (match.start("key") + offset, match.end("key") + offset)
+    if match.re is _PAIR:
+        before = _WORD_BEFORE.search(line, max(0, named[0] - 12), named[0])
+        if before is not None and _TWO_WORDS.fullmatch(before[0] + key):
+            key, named = before[0] + key, (before.start(), named[1])
+    key = words.name(key)
     if step is not None and step.side and not key.startswith(step.side):
         key = f"{step.side}/{key}"
     unit = (match["unit"] or (match["of"] or "").strip(" ()")).lower()
@@ -203,10 +228,10 @@ def _take(
         scale = -scale
     if begin < 0:
         value = float(match["sign"] + match["word"])
-        slots.setdefault(key, _Slot(key, -1, -1, value))
+        slots.setdefault(key, _Slot(key, -1, -1, value, named))
         return
     taken.add(begin)
-    slots.setdefault(key, _Slot(key, begin, match.end("num") + offset, scale))
+    slots.setdefault(key, _Slot(key, begin, match.end("num") + offset, scale, named))
 
 
 def _is_metric(match: re.Match[str], has_step: bool) -> bool:
@@ -241,7 +266,7 @@ def _plural(noun: str) -> str:
 
 def _said(parsed: _Parsed, line: str) -> Said | None:
     values = {}
-    for key, begin, end, scale in parsed.slots:
+    for key, begin, end, scale, _ in parsed.slots:
         value = scale if begin < 0 else _number(line[begin:end].replace(",", ""), scale)
         if value is not None and _plausible(key, value):
             values[key] = value
@@ -277,7 +302,11 @@ def _plan(parsed: _Parsed, parts: list[str]) -> _Plan | None:
             begins[at], ends[at + len(part)] = index, index
         at += len(part)
     slots = []
-    for key, begin, end, scale in parsed.slots:
+    fixed = []
+    for key, begin, end, scale, named in parsed.slots:
+        fixed += [
+            (index, parts[index]) for at, index in begins.items() if named[0] <= at < named[1]
+        ]
         if begin < 0:
             slots.append((key, -1, -1, scale))
             continue
@@ -295,7 +324,7 @@ def _plan(parsed: _Parsed, parts: list[str]) -> _Plan | None:
             if first is None or ends.get(span[1]) != first:
                 return None
             places[index] = first
-    return _Plan(step, places[0], places[1], places[2], tuple(slots))
+    return _Plan(step, places[0], places[1], places[2], tuple(slots), tuple(fixed))
 
 
 def _fill(plan: _Plan, parts: list[str]) -> Said | None:
