@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _RUNS = 100
 _COLUMNS = (
-    Column("title", "", 20, share=2),
-    Column("about", "", 10, share=3, from_width=60),
+    Column("title", "", 22, share=1),
+    Column("about", "", 10, share=4, from_width=60),
     Column("keys", "", 18, right=True),
 )
 
