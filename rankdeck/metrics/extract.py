@@ -33,8 +33,9 @@ _TWO_WORDS = re.compile(
     re.IGNORECASE,
 )
 _WORD_BEFORE = re.compile(r"(?<![\w.@/%?&\\-])[A-Za-z]{2,10} $")
+# what is looked ahead for is never tried shorter: a word that begins no pair costs one attempt
 _PAIR = re.compile(
-    rf"(?<![\w.@/%?&\\-])(?P<key>{_KEY})(?P<of>\s?\((?:m?s|%|[KMGT]i?B)\))?[\"']?"
+    rf"(?<![\w.@/%?&\\-])(?=(?P<key>{_KEY}))(?P=key)(?P<of>\s?\((?:m?s|%|[KMGT]i?B)\))?[\"']?"
     rf"(?P<sep>\s*(?:=|:|\uff1a)\s*|\s+is\s+|\s+)(?P<open>[\"'\[(]{{0,2}})\s*{_NUMBER}\s?"
     rf"{_UNIT}{_ENDS}",
     re.IGNORECASE,
