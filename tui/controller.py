@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rankdeck.job.draft import JobDraft
     from rankdeck.run.store import RunStore
     from rankdeck.run.summary import RunSummary
-    from tui.preview import JobPreview
 
 _T = TypeVar("_T")
 
@@ -86,6 +85,11 @@ class Controller:
         self._runs_feed = RunsFeed(store)
         self._runs_reading = threading.Lock()
         self._adopted: dict[str, float] = {}
+
+    @property
+    def questions(self) -> DeckAsk:
+        """The user, for work in the background that has to ask something."""
+        return self._questions
 
     # -- watching ---------------------------------------------------------------------------
 
@@ -192,21 +196,6 @@ class Controller:
             lambda: sum(not run.state.final for run in self.store.list(_RECENT)), done, key="count"
         )
 
-    def preview(
-        self,
-        target: str | None,
-        draft: JobDraft,
-        done: Callable[[JobPreview | None, UserError | None], None],
-    ) -> None:
-        """Work out what the job would do; a newer question replaces one that still waits."""
-
-        def job() -> JobPreview:
-            from tui.preview import preview_job
-
-            return preview_job(target, draft, _cwd(), os.environ)
-
-        self.do(job, done, key="preview")
-
     def launch(
         self,
         target: str | None,
@@ -217,11 +206,13 @@ class Controller:
 
         def job() -> RunDir:
             from rankdeck.job.resolve import resolve_job
+            from rankdeck.library.workspaces import base_of
             from rankdeck.run.launch import submit
 
             environ = dict(os.environ)
             cwd = _cwd()
-            spec = resolve_job(target, draft, cwd, environ)
+            base = base_of(target, environ)
+            spec = resolve_job(target, draft, cwd, environ, base=base)
             return submit(spec, self.store, cwd=cwd, environ=environ, ask=self._questions)
 
         self.do(job, done, writes=True, pool=self._launches)

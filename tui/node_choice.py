@@ -1,4 +1,4 @@
-"""NodeChoice: which nodes are chosen, as marks and as an expression that follow each other. Pure."""
+"""NodeChoice: which nodes are chosen, as marks and as an expression that follow each other."""
 
 from __future__ import annotations
 

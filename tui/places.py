@@ -54,6 +54,7 @@ PLACES: tuple[Place, ...] = (
         "tui.screens.workspaces",
         "WorkspacesScreen",
     ),
+    Place("nodes", "nodes", "Every node, and who uses it.", "tui.screens.nodes", "NodesScreen"),
     Place(
         "commands",
         "command log",

@@ -13,6 +13,7 @@ import msgspec
 
 from rankdeck.backend import load_backend
 from rankdeck.backend_reach import ReachesNodes
+from rankdeck.errors import UserError
 from rankdeck.job.draft import JobDraft
 from rankdeck.job.resolve import resolve_inventory
 from rankdeck.job.spec import JobSpec
@@ -21,7 +22,7 @@ from rankdeck.probe.script import probe_command, probe_input
 from rankdeck.probe.verdict import NodeCheck, Wanted, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rankdeck.ask import Ask
@@ -74,25 +75,28 @@ def take_census(draft: JobDraft, cwd: Path, environ: Mapping[str, str]) -> Censu
     return Census(spec=spec, listed=listed, backend=backend, silence=silence)
 
 
-def ask_nodes(census: Census, ask: Ask) -> Iterator[NodeAnswer]:
+def ask_nodes(
+    census: Census, ask: Ask, refused: Callable[[UserError], None]
+) -> Iterator[NodeAnswer]:
     """Ask every node; answers come as they are known.
 
     Args:
         census: The nodes.
         ask: Whoever can be asked for a passphrase, or whether a host is the one it should be.
-
-    Raises:
-        UserError: What had to be asked was answered by no, or nobody could be asked.
+        refused: Hears why some cannot be asked; the others are asked all the same.
     """
     backend = load_backend(census.backend)
     if not isinstance(backend, ReachesNodes):
         return
     nodes = tuple(listed.node for listed in census.listed)
-    secrets = backend.prepare(census.spec, nodes, ask)
-    python = census.spec.python
-    yield from backend.run_on_nodes(
-        census.spec, nodes, secrets, probe_command(python), probe_input("facts", {})
-    )
+    secrets: Mapping[str, str] = {}
+    try:
+        secrets = backend.prepare(census.spec, nodes, ask)
+    except UserError as error:
+        refused(error)
+    command = probe_command(census.spec.python)
+    data = probe_input("facts", {})
+    yield from backend.run_on_nodes(census.spec, nodes, secrets, command, data)
 
 
 def judge_nodes(answers: Sequence[NodeAnswer]) -> dict[str, NodeCheck]:

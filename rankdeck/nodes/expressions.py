@@ -72,8 +72,9 @@ def express(nodes: Sequence[Node], selection: Mapping[str, Slots]) -> NodeExpres
         *(NodeExpression(exclude=text) for text in _exclusions(nodes, chosen)),
         *(NodeExpression(include=text) for text in _inclusions(chosen)),
     ]
-    fitting = [found for found in candidates if _means(nodes, found, chosen)]
-    return min(fitting, key=lambda found: len(found.include or found.exclude), default=None)
+    # reading one back costs more than writing it: the first that fits ends the search
+    candidates.sort(key=lambda found: len(found.include or found.exclude))
+    return next((found for found in candidates if _means(nodes, found, chosen)), None)
 
 
 def _means(nodes: Sequence[Node], found: NodeExpression, chosen: Mapping[str, Slots]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import fcntl
 import os
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ _FILE = "nodes.json"
 _LOCK = "nodes.lock"
 _LARGEST = 4 << 20
 _LONGEST = 500
+_AVOID = re.compile(r"avoid(?:\s+until\s+([^\s:][^\s]*?))?\s*(?::\s*(.*))?", re.DOTALL)
 
 
 class NodeNote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,27 +80,25 @@ class NodeNotes:
                 exit_code=ExitCode.UNUSABLE,
             ) from error
 
-    def write(
-        self,
-        node: str,
-        text: str,
-        *,
-        avoid: bool,
-        until: float | None = None,
-        now: float | None = None,
-    ) -> None:
+    def write(self, node: str, text: str, *, avoid: bool, until: float | None = None) -> None:
         """Note something of a node, in place of what was noted before.
 
         Raises:
             UserError: It cannot be written.
         """
-        note = NodeNote(
-            text=text.strip()[:_LONGEST],
-            avoid=avoid,
-            until=until if avoid else None,
-            written=time.time() if now is None else now,
+        note = NodeNote(text=text.strip(), avoid=avoid, until=until, written=time.time())
+        self.put((node,), note)
+
+    def put(self, nodes: Iterable[str], note: NodeNote) -> None:
+        """Note the same of several nodes.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        kept = msgspec.structs.replace(
+            note, text=note.text[:_LONGEST], until=note.until if note.avoid else None
         )
-        self._change({node: note})
+        self._change(dict.fromkeys(nodes, kept))
 
     def clear(self, nodes: Iterable[str]) -> None:
         """Forget what is noted of these nodes.
@@ -108,7 +108,7 @@ class NodeNotes:
         """
         self._change(dict.fromkeys(nodes))
 
-    def _change(self, changes: Mapping[str, NodeNote | None]) -> None:
+    def _change(self, changes: Mapping[str, NodeNote] | Mapping[str, None]) -> None:
         try:
             with self._locked():
                 notes = {**self.read(), **changes}
@@ -164,13 +164,31 @@ def read_until(text: str, now: float) -> float:
         raise ValueError(f"is no day that can be reckoned with: {text!r}") from None
 
 
+def read_note(text: str, now: float) -> NodeNote:
+    """A note as it is typed: `bad NVLink`, `avoid: …`, `avoid until 2026-11-30: …`.
+
+    Raises:
+        ValueError: With a sentence.
+    """
+    match = _AVOID.fullmatch(text.strip())
+    if match is None:
+        return NodeNote(text=text.strip(), written=now)
+    until = None
+    if match[1]:
+        try:
+            until = read_until(match[1], now)
+        except ValueError as error:
+            raise ValueError(f"what stands behind `until` {error}") from None
+    return NodeNote(text=(match[2] or "").strip(), avoid=True, until=until, written=now)
+
+
 def note_text(note: NodeNote, now: float) -> str:
     """A note in one line, its own text as it was written: `avoid until 2026-11-30: bad NVLink`."""
     if not note.avoid:
         return note.text
     if note.until is None:
-        return f"avoid: {note.text}"
+        return f"avoid: {note.text}" if note.text else "avoid"
     # the last second that counts: a note until the end of a day names that day
     last = time.strftime("%Y-%m-%d", time.localtime(note.until - 1))
     word = "avoid until" if note.avoids(now) else "was to be avoided until"
-    return f"{word} {last}: {note.text}"
+    return f"{word} {last}: {note.text}" if note.text else f"{word} {last}"

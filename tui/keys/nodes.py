@@ -2,9 +2,119 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from tui.keys.record import Key, Scope
 
-if TYPE_CHECKING:
-    from tui.keys.record import Key
+_S = Scope
 
-KEYS: tuple[Key, ...] = ()
+KEYS: tuple[Key, ...] = (
+    Key(
+        _S.NODES,
+        "enter",
+        "open",
+        "enter",
+        "details",
+        "What is known of the node; where nodes are picked for a job: take this choice.",
+        bar=True,
+    ),
+    Key(
+        _S.NODES,
+        "plus",
+        "include",
+        "+",
+        "include",
+        "Choose the marked nodes, or this one.",
+        bar=True,
+    ),
+    Key(
+        _S.NODES,
+        "minus,x",
+        "exclude",
+        "- x",
+        "exclude",
+        "Leave out the marked nodes, or this one.",
+        bar=True,
+    ),
+    Key(
+        _S.NODES,
+        "m",
+        "mark_named",
+        "m",
+        "range",
+        "Mark nodes by a range: node[01-16], @group.",
+        bar=True,
+    ),
+    Key(
+        _S.NODES,
+        "slash",
+        "filter",
+        "/",
+        "filter",
+        "Show only some nodes: words, !not, re:expression, state:bad, in:no, gpus:>=8 …",
+        bar=True,
+    ),
+    Key(
+        _S.NODES,
+        "e",
+        "edit",
+        "e",
+        "edit",
+        "Edit the expression that the choice comes to; the marks follow.",
+        bar=True,
+    ),
+    Key(
+        _S.NODES,
+        "t",
+        "note",
+        "t",
+        "note",
+        "Note something of the marked nodes, or of this one; avoid until DAY: … keeps jobs off.",
+        bar=True,
+        writes=True,
+    ),
+    Key(_S.NODES, "n", "new_job", "n", "new job", "Describe a job on the chosen nodes.", bar=True),
+    Key(
+        _S.NODES,
+        "p",
+        "ask",
+        "p",
+        "ask them",
+        "Ask every node what it has, now; may want a passphrase.",
+    ),
+    Key(
+        _S.NODES,
+        "u",
+        "leave_bad",
+        "u",
+        "leave bad ones",
+        "Leave out every node that cannot be used or is to be avoided.",
+    ),
+    Key(_S.NODES, "a", "include_all", "a", "all", "Choose every node."),
+    Key(_S.NODES, "tilde", "invert", "~", "invert", "Choose those that are not chosen."),
+    Key(
+        _S.NODES,
+        "number_sign",
+        "slots",
+        "#",
+        "slots",
+        "Choose only some slots of the marked nodes, or of this one: 0-3.",
+    ),
+    Key(_S.NODES, "i", "details", "i", "details", "What is known of the node."),
+    Key(
+        _S.NODES,
+        "b",
+        "source",
+        "b",
+        "backend",
+        "Look elsewhere for nodes: slurm, ssh, a hostfile, host=a,b.",
+    ),
+    Key(_S.NODES, "y", "copy_choice", "y", "copy", "Copy the expression."),
+    Key(
+        _S.NODES,
+        "escape",
+        "back",
+        "esc",
+        "back",
+        "Close the line that is typed into; show all nodes again; go back.",
+        bar=True,
+    ),
+)
