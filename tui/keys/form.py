@@ -7,9 +7,18 @@ from tui.keys.record import Key, Scope
 _F, _P = Scope.FORM, Scope.PLAN
 
 
-def _form(keys: str, action: str, shown: str, label: str, text: str, *, bar: bool = False) -> Key:
+def _form(
+    keys: str,
+    action: str,
+    shown: str,
+    label: str,
+    text: str,
+    *,
+    bar: bool = False,
+    writes: bool = False,
+) -> Key:
     # all of them come before the field: keys that arrive in one burst must not overtake each other
-    return Key(_F, keys, action, shown, label, text, bar=bar, priority=True)
+    return Key(_F, keys, action, shown, label, text, bar=bar, priority=True, writes=writes)
 
 
 KEYS: tuple[Key, ...] = (
@@ -20,6 +29,7 @@ KEYS: tuple[Key, ...] = (
         "launch",
         "Start the job; where something is wrong, go there instead.",
         bar=True,
+        writes=True,
     ),
     _form(
         "ctrl+o",
@@ -49,8 +59,12 @@ KEYS: tuple[Key, ...] = (
         "Put back what the field was in the last run of the project.",
         bar=True,
     ),
-    _form("ctrl+s", "save_job", "ctrl+s", "save", "Save the job as a job.yaml.", bar=True),
-    _form("ctrl+t", "save_template", "ctrl+t", "template", "Save the job as a template."),
+    _form(
+        "ctrl+s", "save_job", "ctrl+s", "save", "Save the job as a job.yaml.", bar=True, writes=True
+    ),
+    _form(
+        "ctrl+t", "save_template", "ctrl+t", "template", "Save the job as a template.", writes=True
+    ),
     _form("ctrl+pageup", "section(-1)", "ctrl+pgup", "part before", "The part before."),
     _form("f2", "go('project')", "f2", "project", "Project: what to run."),
     _form("f3", "go('hyperparameters')", "f3", "hyperparameters", "Hyperparameters, environment."),
@@ -117,6 +131,14 @@ KEYS: tuple[Key, ...] = (
         "Copy the node's part as a script; above the nodes: the whole preview.",
     ),
     Key(_P, "Y", "want('copy_all')", "Y", "copy all", "Copy the whole preview."),
-    Key(_P, "w", "want('export')", "w", "write", "Write the scripts of all nodes to a folder."),
+    Key(
+        _P,
+        "w",
+        "want('export')",
+        "w",
+        "write",
+        "Write the scripts of all nodes to a folder.",
+        writes=True,
+    ),
     Key(_P, "z", "want('in_full')", "z", "in full", "Every node in full, or only what differs."),
 )
