@@ -24,7 +24,7 @@ _DIGITS = 6
 def gutter_of(view: View, look: Look, bookmarks: bool) -> Gutter:
     """How wide each column is."""
     number = 0
-    if look.numbers and view.numbered:
+    if look.numbers:
         number = max(_DIGITS, len(f"{view.source.line_count}")) + 1
     return Gutter(1 if bookmarks else 0, number, look.times.width, view.label)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rankdeck.logs.source import LogSource
 
 _MOST_KEPT = 4000
+_UNSETTLED = 256 << 10
+"""Positions at the end of the known part that are looked at again when the source has grown."""
 _NEAR = 4 << 20
 """Positions; what has come behind the known part is looked through up to this much."""
 
@@ -33,6 +35,17 @@ class KnownLines:
     def forget(self) -> None:
         """The source is another one now."""
         self._lines, self._low, self._high = [], 0, 0
+
+    def forget_end(self) -> None:
+        """The last lines may have changed, as ranks add to what others wrote."""
+        begin = self._high - _UNSETTLED
+        if begin <= self._low:
+            self.forget()
+            return
+        at = self._index(begin)
+        if at < len(self._lines):
+            self._high = self._lines[at].offset
+            del self._lines[at:]
 
     def after(self, position: int, count: int) -> Sequence[LogLine]:
         """Up to `count` lines from a position on, as far as one step gets."""

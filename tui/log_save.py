@@ -6,7 +6,6 @@ Text for people and clipboards is clean; a saved file has the bytes that were wr
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -56,7 +55,7 @@ def prefix_of(line: LogLine, view: View) -> str:
         return ""
     if len(line.ranks) > 1:
         return f"[{short_ranks(line.ranks)}] "
-    return rank_prefix(line.rank, view.ranks) if line.rank >= 0 else ""
+    return rank_prefix(line.rank, view.world) if line.rank >= 0 else ""
 
 
 def gather(view: View, low: int, high: int) -> Copied:
@@ -72,17 +71,31 @@ def gather(view: View, low: int, high: int) -> Copied:
     return Copied("\n".join(parts), len(parts), whole=True)
 
 
+class Outside(NamedTuple):
+    """A program of the user's that is to show lines which are in no file."""
+
+    editor: bool
+    current: int
+    """Position of the line to show."""
+
+
 class Save:
     """Writes lines into a new file, on a thread of its own."""
 
-    def __init__(self, path: Path, done: Callable[[Save], object]) -> None:
+    def __init__(
+        self, path: Path, done: Callable[[Save], object], *, then: Outside | None = None
+    ) -> None:
         """Prepare; `begin` starts it.
 
         Args:
             path: The new file; one that is there is never written over.
             done: Called on the thread at its end.
+            then: The program that it is for.
         """
         self.path = path
+        self.then = then
+        self.current = 1
+        """The number, from 1, of the line that `then` is to show."""
         self.lines = 0
         self.percent = 0
         self.failure = ""
@@ -117,6 +130,8 @@ class Save:
                 for line in lines_between(view, low, high):
                     out.write(prefix_of(line, view).encode() + view.whole(line) + b"\n")
                     self.lines += 1
+                    if self.then is not None and line.offset <= self.then.current:
+                        self.current = self.lines
                     if not self.lines % _AT_ONCE:
                         self.percent = min(99, (line.offset - low) * 100 // max(1, end - low))
                         if self.cancelled:
@@ -136,16 +151,4 @@ class OutsideFile(NamedTuple):
 
     path: str
     line: int
-    temporary: bool
     editor: bool
-
-
-def write_temporary(view: View, current: int) -> tuple[str, int]:
-    """The whole view in a temporary file, and the number (from 1) of the current line in it."""
-    number = 1
-    with tempfile.NamedTemporaryFile("wb", prefix="rankdeck-", suffix=".log", delete=False) as out:
-        for count, line in enumerate(lines_between(view, 0, None), start=1):
-            out.write(prefix_of(line, view).encode() + view.whole(line) + b"\n")
-            if line.offset <= current:
-                number = count
-    return out.name, number

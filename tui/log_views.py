@@ -8,19 +8,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rankdeck.errors import UserError
 from rankdeck.logs.filtered import FilteredSource, Filters
+from rankdeck.logs.handle import Handle
 from rankdeck.logs.lines import last_state
+from rankdeck.logs.merged import MergedSource
 from rankdeck.logs.plain_source import FileSource
+from rankdeck.logs.ranks import rank_prefix
 from rankdeck.logs.sources import rank_logs
 from rankdeck.run.stored import read_state
+from tui.log_gutter import short_ranks
 
 if TYPE_CHECKING:
     from rankdeck.logs.lines import LogLine
     from rankdeck.logs.source import LogSource
+    from rankdeck.logs.sources import RankLog
+    from rankdeck.run.layout import RunDir
     from tui.log_page import Look, Target
 
 _LONGEST = 1 << 20
 """Bytes of one line that are copied or saved."""
+_FOLDED_LABEL = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +38,15 @@ class View:
     source: LogSource
     file: FileSource | None = None
     """The one file it shows lines of; positions are offsets in it."""
-    numbered: bool = True
-    """Whether line numbers mean anything here."""
+    merged: MergedSource | None = None
+    """The logs that it shows together; positions are theirs."""
     name: str = ""
     label: int = 0
     """Cells of the column that says whose line it is; 0: all lines are one rank's."""
     ranks: int = 1
+    """How many ranks are shown."""
+    world: int = 1
+    """How many ranks the run has."""
     started: float | None = None
     """When the run began."""
 
@@ -46,9 +57,11 @@ class View:
 
     def whole(self, line: LogLine) -> bytes:
         """The line's bytes, also where they are too many to be shown."""
-        if not line.clipped or self.file is None:
+        origin = self.source.origin(line.offset) if line.clipped else None
+        if origin is None:
             return line.data
-        return last_state(self.file.file.read(line.offset, min(line.length, _LONGEST)))
+        raw = Handle(origin.path).read(origin.offset, min(line.length, _LONGEST))
+        return last_state(raw)
 
 
 def open_view(target: Target, look: Look) -> View:
@@ -58,6 +71,8 @@ def open_view(target: Target, look: Look) -> View:
         OSError: It is there but cannot be read.
         UserError: The run's plan cannot be read, or there is no such rank.
     """
+    if target.run is not None and look.merged:
+        return _many_files(target.run, target.attempt, look)
     return _one_file(target, look)
 
 
@@ -67,10 +82,45 @@ def _one_file(target: Target, look: Look) -> View:
         for log in rank_logs(target.run, target.attempt):
             if log.rank == target.rank and log.path == target.path:
                 times, ahead = log.times, log.clock_ahead
-        started = read_state(target.run).started
+        started = _started(target.run)
     file = FileSource(target.path, times, clock_ahead=ahead)
-    source = _filtered(file, look)
-    return View(source, file, started=started)
+    return View(_filtered(file, look), file, started=started)
+
+
+def _many_files(run: RunDir, attempt: int, look: Look) -> View:
+    every = rank_logs(run, attempt)
+    logs = tuple(log for log in every if not look.ranks or log.rank in look.ranks)
+    if not logs:
+        raise UserError(f"the run has no rank {short_ranks(look.ranks)}", "M chooses others")
+    merged = MergedSource(logs)
+    world = max(log.rank for log in every) + 1
+    return View(
+        _filtered(merged, look),
+        merged=merged,
+        name=_name(logs, every, look),
+        label=len(rank_prefix(0, world)),
+        ranks=len(logs),
+        world=world,
+        started=_started(run),
+    )
+
+
+def _name(logs: tuple[RankLog, ...], every: tuple[RankLog, ...], look: Look) -> str:
+    if len(logs) == len(every):
+        name = f"all {len(logs)} ranks by time"
+    else:
+        name = f"rank{'' if len(logs) == 1 else 's'} {short_ranks(log.rank for log in logs)}"
+    if look.minority:
+        return f"{name}, minority only"
+    return f"{name}, folded" if look.fold else name
+
+
+def _started(run: RunDir) -> float | None:
+    try:
+        return read_state(run).started
+    except OSError:
+        # then times count from the first line
+        return None
 
 
 def _filtered(source: LogSource, look: Look) -> LogSource:

@@ -12,7 +12,7 @@ from rankdeck.errors import UserError
 from rankdeck.logs.handle import Change
 from tui.log_gutter import LabelLayout, gutter_of, page_rows
 from tui.log_page import Look, Page, Selection
-from tui.log_save import Copied, OutsideFile, Save, gather, write_temporary
+from tui.log_save import Copied, Outside, OutsideFile, gather
 from tui.log_text import clock_near
 from tui.log_views import open_view
 from tui.widgets.log_viewport import Viewport
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tui.log_page import Target
+    from tui.log_save import Save
     from tui.log_text import Place
     from tui.log_views import View
 
@@ -131,7 +132,7 @@ class LogWork:
             self.viewport.wrap = look.wrap
             return
         self.selection = self.found = None
-        self._reopen(one_file=look.merged == old.merged)
+        self._reopen()
 
     def _show_end(self) -> None:
         """Open the view that is wanted, at its end."""
@@ -146,18 +147,31 @@ class LogWork:
         self.viewport.wrap = self.look.wrap
         self._still()
 
-    def _reopen(self, *, one_file: bool) -> None:
+    def _reopen(self) -> None:
+        """Open another view of the same lines, at about the same place."""
         viewport, view = self.viewport, self.view
-        follow = viewport is None or viewport.follow
-        top = 0 if viewport is None else viewport.top
-        moment = view.source.time_at(top) if view is not None and not follow else None
-        self._show_end()
-        if follow or self.viewport is None or self.view is None:
+        if viewport is None or view is None or viewport.follow:
+            self._show_end()
             return
-        if one_file:
-            self.viewport.show_line(self._line_from(top))
-        elif moment is not None and (at := self.view.source.position_at(moment)) is not None:
-            self.viewport.show_line(at)
+        top = viewport.rows[0].line.offset if viewport.rows else viewport.top
+        one_file, origin = view.file is not None, view.source.origin(top)
+        moment = view.source.time_at(top)
+        self._show_end()
+        new = self.view
+        if new is None or self.viewport is None:
+            return
+        position: int | None = None
+        if one_file == (new.file is not None):
+            position = top
+        elif origin is not None and new.file is not None and origin.path == new.file.file.path:
+            position = origin.offset
+        elif origin is not None and new.merged is not None and self.target is not None:
+            rank = self.target.rank if self.target.rank is not None else -1
+            position = new.merged.position_of(rank, origin.offset)
+        if position is None and moment is not None:
+            position = new.source.position_at(moment)
+        if position is not None:
+            self.viewport.go_to(self._line_from(position))
 
     def _line_from(self, position: int) -> int:
         """The first line at this position or later, else the last one."""
@@ -178,6 +192,8 @@ class LogWork:
             self._show_end()
             return
         change = self.view.source.refresh()
+        if change is Change.GREW and self.view.merged is not None:
+            self.viewport.grew()
         if self.problem:
             self.problem = ""
         if change is Change.RESET:
@@ -383,12 +399,11 @@ class LogWork:
             return
         here = self.current()
         if view.file is None:
-            path, number = write_temporary(view, here)
-            self.hand(OutsideFile(path, number, temporary=True, editor=editor))
+            self.hand(Outside(editor, here))
             return
         while (line := view.file.line_at(here)) is None and not view.file.indexed:
             view.file.index_some(_BUDGET)
-        self.hand(OutsideFile(str(target.path), (line or 0) + 1, temporary=False, editor=editor))
+        self.hand(OutsideFile(str(target.path), (line or 0) + 1, editor))
 
     # -- bookmarks --------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ for, and a tick in which nothing has changed repaints nothing. No key waits for 
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from rankdeck.errors import UserError
 from tui.clipboard import copy
 from tui.keys import Scope, bindings
 from tui.log_page import Target
-from tui.log_save import Copied, OutsideFile, Save
+from tui.log_save import Copied, Outside, OutsideFile, Save
 from tui.log_text import wanted
 from tui.outside import at_line, editor, pager, run_outside
 from tui.widgets.log_finds import LogFinds
@@ -160,15 +161,31 @@ class LogPane(LogFinds):
             super()._answered(kind, text)
 
     def _save_to(self, name: str) -> None:
+        if not name:
+            return
+        self._start_save(Path(os.path.expanduser(name)).absolute(), None)
+
+    def _start_save(self, path: Path, then: Outside | None) -> None:
         reader = self._reader
-        if not name or reader is None:
+        if reader is None:
             return
         if self._save is not None:
             self._save.cancel()
-        path = Path(os.path.expanduser(name)).absolute()
-        self._save = save = Save(path, lambda done: self._hand(reader, done))
+        self._save = save = Save(path, lambda done: self._hand(reader, done), then=then)
         self._send("save", lambda work: work.save(save))
         self._tell()
+
+    def _saved(self, save: Save) -> None:
+        if save is not self._save:
+            return
+        self._save = None
+        if save.failure:
+            self._say(save.failure)
+        elif save.then is not None:
+            self._go_outside(OutsideFile(str(save.path), save.current, save.then.editor))
+            self._say(f"a copy of these lines: {save.path}")
+        else:
+            self._say(f"{save.lines:,} lines saved to {save.path}")
 
     def _take(self, found: object) -> None:
         """Text to copy, a file for another program, a file that was saved."""
@@ -176,11 +193,11 @@ class LogPane(LogFinds):
             self._copy(found)
         elif isinstance(found, OutsideFile):
             self._go_outside(found)
+        elif isinstance(found, Outside):
+            folder = Path(tempfile.mkdtemp(prefix="rankdeck-"))
+            self._start_save(folder / "ranks.log", found)
         elif isinstance(found, Save):
-            if found is self._save:
-                self._save = None
-                done = f"{found.lines:,} lines saved to {found.path}"
-                self._say(found.failure or done)
+            self._saved(found)
         else:
             super()._take(found)
 
@@ -205,6 +222,3 @@ class LogPane(LogFinds):
             run_outside(self.app, at_line(program, file.path, file.line))
         except UserError as error:
             self._say(error.message + (f": {error.hint}" if error.hint else ""))
-            return
-        if file.temporary:
-            self._say(f"a copy: {file.path}")

@@ -125,6 +125,16 @@ class Viewport:
             self._settle_top(self._backward(position, 0, self.height // 3))
         self.layout()
 
+    def go_to(self, position: int) -> None:
+        """Show the line at `position` at the top."""
+        self.follow = False
+        self._top, self._char = position, 0
+
+    def grew(self) -> None:
+        """The source has grown, and its last lines may be others now."""
+        if self._known is not None:
+            self._known.forget_end()
+
     def reveal(self, position: int) -> None:
         """Move just as far as is needed for the line at `position` to be seen."""
         self.follow = False
