@@ -26,7 +26,9 @@ class PromptLine(Horizontal):
     PromptLine { height: 1; background: $boost; display: none; }
     PromptLine.-open { display: block; }
     PromptLine > #prompt-label { width: auto; padding: 0 0 0 1; color: $accent; text-style: bold; }
-    PromptLine > Input { width: 1fr; height: 1; border: none; padding: 0; background: $boost; }
+    PromptLine > Input, PromptLine > Input:focus {
+        width: 1fr; height: 1; border: none; padding: 0; background: $boost;
+    }
     PromptLine > #prompt-note { width: auto; max-width: 65%; padding: 0 1; color: $text-muted; }
     PromptLine > #prompt-note.-wrong { color: $text-error; text-style: bold; }
     """
