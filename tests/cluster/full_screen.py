@@ -29,6 +29,7 @@ class Screen:
     ) -> None:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
+        self._code: int | None = None
         self.pid, self._master = pty.fork()
         if self.pid == 0:
             os.execvpe(argv[0], argv, {**env, "TERM": "xterm-256color", "COLORTERM": "truecolor"})
@@ -64,9 +65,28 @@ class Screen:
                 self._stream.feed(os.read(self._master, 65536))
         return True
 
+    def ended(self) -> int:
+        """Wait until the program has ended by itself; its exit code."""
+        deadline = time.monotonic() + _DEADLINE
+        while self._code is None:
+            if time.monotonic() > deadline:
+                pytest.fail(f"it has not ended within {_DEADLINE} s:\n{self._text()}")
+            if select.select([self._master], [], [], 0.05)[0]:
+                try:
+                    self._stream.feed(os.read(self._master, 65536))
+                except OSError:
+                    # the other side of the terminal is closed
+                    time.sleep(0.02)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
     def close(self) -> None:
         """End the program as a closed window would."""
         os.close(self._master)
+        if self._code is not None:
+            return
         os.kill(self.pid, signal.SIGHUP)
         deadline = time.monotonic() + _DEADLINE
         while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
