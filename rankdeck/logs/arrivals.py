@@ -67,6 +67,7 @@ class Arrivals:
                 # what has no newline yet may be a line in the making
                 resting = time.time() - files.changed_at(index) > _REST
                 self._ends[index] = self._whole(index, size, resting=resting)
+                self._date(index, 0, self._ends[index], files.time_at(index, 0))
                 if self._ends[index] < size:
                     self._pending[index] = (now, size)
         there = [index for index, end in enumerate(self._ends) if end]
@@ -104,8 +105,10 @@ class Arrivals:
             return None
         self.goes_on = self._live and self._in_order(moved, before)
         self._live = True
-        last = max(self.time_at(index, self._ends[index] - 1) for index in moved)
-        self._latest = max(self._latest, last)
+        for index in moved:
+            last = self._ends[index]
+            of_log = self._files.latest_between(index, before[index], last)
+            self._latest = max(self._latest, of_log, self.time_at(index, last - 1))
         return cut(self._latest, self._ends)
 
     def time_at(self, index: int, offset: int) -> float:
@@ -157,8 +160,7 @@ class Arrivals:
             end = self._whole(index, target, resting=waited >= _REST, since=shown)
             if end < size and waited >= _PROGRESS_REST:
                 end = self._break(index, size)
-            if rested:
-                self._date(index, shown, end)
+            self._date(index, shown, end, time.time())
             self._ends[index] = shown = max(shown, end)
         if shown >= size:
             del self._pending[index]
@@ -190,8 +192,15 @@ class Arrivals:
             insort(places, end)
         return end
 
-    def _date(self, index: int, begin: int, end: int) -> None:
-        """Remember the time of what is shown before anybody has noted it."""
+    def _date(self, index: int, begin: int, end: int, unknown: float) -> None:
+        """Remember the time of what is shown before anybody has noted it.
+
+        Args:
+            index: Which log.
+            begin: From where on it has not been shown before.
+            end: Up to where it is shown.
+            unknown: When it was written if nothing about it has ever been noted.
+        """
         if end <= begin:
             return
         dated = self._files.dated(index)
@@ -199,7 +208,7 @@ class Arrivals:
             return
         undated = self._undated.setdefault(index, deque(maxlen=_UNDATED))
         if dated is None:
-            undated.append((begin, time.time()))
+            undated.append((begin, unknown))
         else:
             undated.append((max(begin, dated[1]), dated[0]))
         # from the end on times hold again

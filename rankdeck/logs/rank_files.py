@@ -136,6 +136,13 @@ class RankFiles:
         file = self._files[index]
         return (file.nowhere if known is None else known) - file.log.clock_ahead
 
+    def latest_between(self, index: int, begin: int, end: int) -> float:
+        """No byte between two places of a log was written later than this."""
+        with self._lock:
+            known = self._times_of(index).latest_between(begin, end)
+        file = self._files[index]
+        return (file.nowhere if known is None else known) - file.log.clock_ahead
+
     def dated(self, index: int) -> tuple[float, int] | None:
         """The time up to which, and the byte up to which a log has times."""
         with self._lock:

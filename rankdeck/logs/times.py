@@ -73,7 +73,7 @@ class LogTimes:
         time_before = block.times[at - 1] if at else block.time_before
         size_before = block.sizes[at - 1] if at else block.size_before
         begin = max(time_before, time - _SAMPLE_SECONDS)
-        if size <= size_before or offset < size_before:
+        if size <= size_before or offset < size_before or begin >= time:
             return time
         return begin + (time - begin) * (offset - size_before) / (size - size_before)
 
@@ -113,6 +113,25 @@ class LogTimes:
     def last(self) -> tuple[float, int] | None:
         """The newest pair."""
         return self._pair(self._count - 1) if self._count else None
+
+    def latest_between(self, begin: int, end: int) -> float | None:
+        """The latest time of any byte between two offsets, whatever the clock did; None: unknown.
+
+        It is an upper bound: that of the samples they lie in.
+        """
+        if self._count == 0:
+            return None
+        latest = float("-inf")
+        while begin < end:
+            block = self._block_with_size_above(begin)
+            at = bisect_right(block.sizes, begin)
+            if at == len(block.sizes):
+                return max(latest, block.times[-1])
+            while at < len(block.sizes) and begin < end:
+                latest = max(latest, block.times[at])
+                begin = max(begin + 1, block.sizes[at])
+                at += 1
+        return latest
 
     def _block_with_size_above(self, offset: int) -> _Block:
         block = self._block
