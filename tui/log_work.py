@@ -63,7 +63,11 @@ class LogWork:
         except OSError as error:
             self.problem = f"cannot be read: {error.strerror or error}"
         except UserError as error:
-            self.tell(error.message + (f": {error.hint}" if error.hint else ""))
+            said = error.message + (f": {error.hint}" if error.hint else "")
+            if self.view is None:
+                self.problem = said
+            else:
+                self.tell(said)
         except IndexError as error:
             self.tell(f"there is no such place: {error}")
 
