@@ -6,6 +6,7 @@ Runs in the background; starts nothing and writes nothing.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from rankdeck.job.load import read_job_yaml
 from rankdeck.job.resolve import find_hyperparameters, resolve, resolve_inventory
 from rankdeck.job.spec import JobSpec
 from rankdeck.library.workspaces import base_of
+from rankdeck.nodes.notes import NodeNotes
 from rankdeck.plan.preview import batch_script, preview_plan
 from rankdeck.probe.preflight import node_field, quick_findings, ranks_text
 from rankdeck.run.layout import rankdeck_home
@@ -87,9 +89,13 @@ def preview_job(
 ) -> JobPreview:
     """Work out what this description would do."""
     try:
-        resolution = resolve(target, draft, cwd, environ, base=base_of(target, environ))
+        base = base_of(target, environ)
+    except UserError as error:
+        return JobPreview(problems=_problems(error, ""))
+    try:
+        resolution = resolve(target, draft, cwd, environ, base=base)
     except InvalidJobError as error:
-        return _unready(target, draft, cwd, error.problems, runs)
+        return _unready(target, draft, cwd, base, error.problems, runs)
     return _ready(target, resolution, runs)
 
 
@@ -120,7 +126,7 @@ def _ready(target: str | None, resolution: Resolution, runs: LastRuns | None) ->
         plan=plan,
         batch=batch,
         ranks=ranks_text(plan),
-        findings=quick_findings(spec, plan, _avoided()),
+        findings=quick_findings(spec, plan, _avoided(runs)),
     )
 
 
@@ -128,17 +134,18 @@ def _unready(
     target: str | None,
     draft: JobDraft,
     cwd: Path,
+    base: JobDraft | None,
     problems: tuple[Problem, ...],
     runs: LastRuns | None,
 ) -> JobPreview:
     """What can be said of a job that has mistakes: its defaults, its nodes, the last run."""
-    merged = _merged(target, draft, cwd)
+    merged = _merged(target, draft, cwd, base)
     project, entry = _where(merged, cwd)
     effective = {**_defaults(), **job_texts(merged), "project": project}
     last = runs.of(target, project) if runs else None
     about = {problem.field for problem in problems}
     # what is wrong with the nodes is told at once, not only when all else is right
-    wrong_nodes = [p for p in _node_problems(target, draft, cwd) if p.field not in about]
+    wrong_nodes = [p for p in _node_problems(target, draft, cwd, base) if p.field not in about]
     return JobPreview(
         problems=(*problems, *wrong_nodes),
         effective=effective,
@@ -149,9 +156,11 @@ def _unready(
     )
 
 
-def _node_problems(target: str | None, draft: JobDraft, cwd: Path) -> tuple[Problem, ...]:
+def _node_problems(
+    target: str | None, draft: JobDraft, cwd: Path, base: JobDraft | None
+) -> tuple[Problem, ...]:
     try:
-        spec, _ = resolve_inventory(target, draft, cwd)
+        spec, _ = resolve_inventory(target, draft, cwd, base=base)
         load_backend(spec.backend).nodes(spec)
     except InvalidJobError as error:
         return error.problems
@@ -180,9 +189,17 @@ def _with(preview: JobPreview, **changes: object) -> JobPreview:
     return replace(preview, **changes)  # type: ignore[arg-type]
 
 
-def _avoided() -> dict[str, str]:
-    """Nodes that a note of the user says to avoid."""
-    return {}
+def _avoided(runs: LastRuns | None) -> dict[str, str]:
+    """Nodes that a note of the user says to avoid, and what it says."""
+    if runs is None:
+        return {}
+    now = time.time()
+    try:
+        notes = NodeNotes(runs.home).read()
+    except UserError:
+        # the list of nodes tells it; it is no reason to show no plan
+        return {}
+    return {name: note.text for name, note in notes.items() if note.avoids(now)}
 
 
 def _said_by_entries(key: str, keys: tuple[str, ...]) -> bool:
@@ -200,12 +217,13 @@ def _defaults() -> dict[str, str]:
     return {key: text for key, text in job_texts(plain).items() if text}
 
 
-def _merged(target: str | None, draft: JobDraft, cwd: Path) -> JobDraft:
+def _merged(target: str | None, draft: JobDraft, cwd: Path, base: JobDraft | None) -> JobDraft:
     """What a job that cannot be resolved says all the same."""
-    base = JobDraft(project=str(cwd))
+    told = (base or JobDraft()).merged(JobDraft(project=str(cwd)))
     if target is not None and os.path.isfile(target):
-        base = JobDraft(project=os.path.dirname(target)).merged(read_job_yaml(Path(target)).draft)
-    return base.merged(draft)
+        told = told.merged(JobDraft(project=os.path.dirname(target)))
+        told = told.merged(read_job_yaml(Path(target)).draft)
+    return told.merged(draft)
 
 
 def _where(merged: JobDraft, cwd: Path) -> tuple[str, str]:

@@ -121,6 +121,7 @@ def write_run(
         state=phase,
         reason=reason,
         backend="local",
+        project=str(project),
         launcher="direct",
         created=created,
         started=created + 1,

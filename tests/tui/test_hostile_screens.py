@@ -11,7 +11,7 @@ from rankdeck.errors import Problem, UserError
 from rankdeck.run.state import Failure, RunPhase
 from tests.tui import hostile
 from tests.tui.fake_run import write_project, write_run
-from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
+from tests.tui.pilot import SMALL, WIDE, make_deck, until, until_shown
 from tui.form.last_run import LastRun
 from tui.form.plan_rows import preview_rows
 from tui.looks import wrap
@@ -116,7 +116,7 @@ async def test_form(home: Path, tmp_path: Path) -> None:
         await pilot.press("f2")
         assert_plain(deck)
         assert "[@click=app.bell]x[" in fields["project"].input.value
-        assert "[/rank3]" not in screen_text(deck)
+        assert not declared.region
 
 
 def test_preview_of_hostile_problems_and_plans() -> None:

@@ -46,6 +46,11 @@ class LastRuns:
         self._store = store
         self._read: dict[str, LastRun | None] = {}
 
+    @property
+    def home(self) -> Path:
+        """The state directory."""
+        return self._store.home
+
     def of(self, target: str | None, project: str) -> LastRun | None:
         """The run whose job file `target` is, else the newest run of `project`."""
         summaries = self._store.list(_LOOKED_AT)

@@ -75,9 +75,9 @@ def plan_rows(plan: LaunchPlan, *, in_full: bool = False) -> list[PlanRow]:
     seen: set[str] = set()
     in_full = in_full or len(plan.nodes) <= _IN_FULL
     for number, node in enumerate(plan.nodes):
-        head, *rest = node_lines(plan, node)
+        head, *told_lines = node_lines(plan, node)
         # the command first: it is what people look for
-        lines = [rest[-1], *rest[:-1]]
+        lines = [told_lines[-1], *told_lines[:-1]]
         rows += [_EMPTY, PlanRow(((safe(head), "bold"),), node=number)]
         shown = lines if in_full or not number else [line for line in lines if line not in seen]
         for line in shown:

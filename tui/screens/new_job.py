@@ -20,16 +20,19 @@ from tui.form.paths import here
 from tui.form.plan_rows import preview_rows
 from tui.form.texts import draft_of, typed_texts
 from tui.keys import Scope, bindings, keys_of
-from tui.looks import Line, Piece, safe, wrap
+from tui.looks import safe
 from tui.screens.base import DeckScreen
 from tui.screens.job_fields import JobFields
 from tui.screens.new_job_check import FormCheck
 from tui.screens.new_job_edit import FormEdit
+from tui.screens.new_job_head import PARTS, PREVIEW, FormHead
+from tui.screens.new_job_launch import FormLaunch
 from tui.screens.new_job_plan import FormPlan
 from tui.screens.new_job_start import FormStart
 from tui.widgets.bars import KeyBar, LineBar, TitleBar
 from tui.widgets.form_field import FormField
 from tui.widgets.form_input import FormInput
+from tui.widgets.form_place import FormPlace
 from tui.widgets.form_plan import PlanView
 from tui.work import WorkPool
 
@@ -40,12 +43,9 @@ if TYPE_CHECKING:
     from rankdeck.errors import UserError
     from rankdeck.job.draft import JobDraft
     from rankdeck.project.hyperparameters import HyperParameterFile
-    from rankdeck.run.layout import RunDir
     from tui.backend_form import BackendForm
     from tui.preview import JobPreview
 
-PREVIEW = "preview"
-PARTS = (*(section.value.lower() for section in Section), PREVIEW)
 _DEBOUNCE = 0.15
 _BESIDE = 120
 """From this width on, the preview stands beside the fields."""
@@ -67,10 +67,9 @@ class NewJobScreen(DeckScreen):
     NewJobScreen #form > VerticalScroll { height: 1fr; display: none; scrollbar-size-vertical: 1; }
     NewJobScreen #form > .-seen { display: block; }
     NewJobScreen #preview { display: none; width: 1fr; }
-    NewJobScreen #declared { height: auto; margin-bottom: 1; }
+    NewJobScreen #declared { margin-bottom: 1; }
     NewJobScreen #declared-in { color: $text-muted; height: auto; }
     NewJobScreen #options-of { color: $text-muted; height: auto; margin-top: 1; }
-    NewJobScreen #options { height: auto; }
     NewJobScreen #about { height: 3; }
     NewJobScreen.-beside #form { width: 11fr; }
     NewJobScreen.-beside #preview { display: block; width: 9fr; border-left: vkey $panel; }
@@ -97,11 +96,12 @@ class NewJobScreen(DeckScreen):
         self._asked = 0
         self._heard = 0
         self._launch_wanted = False
-        self._launching = False
         self.start = FormStart(self)
         self.checkup = FormCheck(self)
         self.editing = FormEdit(self)
         self.planning = FormPlan(self)
+        self.starting = FormLaunch(self)
+        self.head = FormHead(self)
 
     def compose(self) -> ComposeResult:
         """The parts, of which one is seen."""
@@ -114,12 +114,12 @@ class NewJobScreen(DeckScreen):
                     with VerticalScroll(id=section.value.lower(), can_focus=False):
                         if section is Section.HYPERPARAMETERS:
                             yield Static("", id="declared-in", markup=False)
-                            yield Vertical(id="declared")
+                            yield FormPlace(id="declared")
                         for field in fields_of(section):
                             yield self.fields.add(field)
                         if section is Section.NODES:
                             yield Static("", id="options-of", markup=False)
-                            yield Vertical(id="options")
+                            yield FormPlace(id="options")
             yield PlanView(id=PREVIEW)
         yield LineBar(id="about")
         yield KeyBar(keys_of(Scope.FORM, Scope.EVERYWHERE))
@@ -145,7 +145,7 @@ class NewJobScreen(DeckScreen):
     def on_resize(self) -> None:
         """The preview goes beside the fields where there is room."""
         self._lay_out()
-        self._show_parts()
+        self.head.show_parts()
 
     def _lay_out(self) -> None:
         width = self.size.width
@@ -162,7 +162,7 @@ class NewJobScreen(DeckScreen):
         self.ask_soon()
         self.start.keep_soon()
         self.checkup.outdated(field.key)
-        self._show_parts()
+        self.head.show_parts()
 
     @on(FormInput.CommandPasted)
     def _command_pasted(self, message: FormInput.CommandPasted) -> None:
@@ -217,7 +217,7 @@ class NewJobScreen(DeckScreen):
         self.show_known()
         if self._launch_wanted:
             self._launch_wanted = False
-            self._launch_now()
+            self.starting.launch()
 
     def show_known(self) -> None:
         """Show everything that is known of the job as it is."""
@@ -228,14 +228,14 @@ class NewJobScreen(DeckScreen):
             preview_rows(self.preview, self.checkup.findings, in_full=self.planning.in_full)
         )
         self.start.show_offer(self.preview)
-        self._show_parts()
-        self._show_about()
+        self.head.show_parts()
+        self.head.show_about(self.field)
 
     def _show_declarations(self, file: HyperParameterFile | None) -> None:
         """Fields for what the project declares."""
         rows = self.fields.declare(file)
         if rows is not None:
-            self._put(rows, "#declared")
+            self.query_one("#declared", FormPlace).exchange(rows)
         note = safe(file.path) if file else "The project has no HyperParameters.json."
         self.query_one("#declared-in", Static).update(note)
 
@@ -244,26 +244,10 @@ class NewJobScreen(DeckScreen):
         rows = self.fields.choose_backend(backend)
         if backend is None or rows is None:
             return False
-        self._put(rows, "#options")
+        self.query_one("#options", FormPlace).exchange(rows)
         title = f"Options of {safe(backend.name)} ({safe(backend.title)}):" if rows else ""
         self.query_one("#options-of", Static).update(title)
         return True
-
-    def _put(self, rows: list[FormField], place_id: str) -> None:
-        """Exchange the fields of a place at once; those that stay keep text and focus."""
-        place = self.query_one(place_id, Vertical)
-        here_before = self.focused.parent if self.focused else None
-        focused = here_before.key if isinstance(here_before, FormField) else ""
-        for child in tuple(place.children):
-            if child not in rows:
-                child.remove()
-        new = [row for row in rows if not row.is_attached]
-        if new:
-            place.mount_all(new)
-        place.sort_children(key=lambda row: rows.index(row) if row in rows else -1)
-        again = next((row for row in new if row.key == focused), None)
-        if again is not None:
-            self.set_focus(again.editor)
 
     # -- parts and fields -------------------------------------------------------------------
 
@@ -284,7 +268,7 @@ class NewJobScreen(DeckScreen):
         if fields:
             target = fields[-1 if last else 0].editor
         self.set_focus(target)
-        self._show_parts()
+        self.head.show_parts()
 
     def action_section(self, step: int) -> None:
         """Show the next or the previous part."""
@@ -316,7 +300,7 @@ class NewJobScreen(DeckScreen):
         field = self.fields.get(key) if key else None
         if field is None or not field.display:
             return False
-        self.action_go(self._part_of(field))
+        self.action_go(self.part_of(field))
         self.set_focus(field.editor)
         return True
 
@@ -325,54 +309,13 @@ class NewJobScreen(DeckScreen):
             return []
         return [field for field in self.query_one(f"#{part}").query(FormField) if field.display]
 
-    def _part_of(self, field: FormField) -> str:
+    def part_of(self, field: FormField) -> str:
+        """The part that a field belongs to."""
         return next((a.id for a in field.ancestors if a.id in PARTS), None) or PARTS[0]
 
     def on_descendant_focus(self) -> None:
         """Say in full what the field is for, where its own line has no room."""
-        self._show_about()
-
-    def _show_about(self) -> None:
-        field, room = self.field, max(20, self.size.width - 2)
-        told: list[Line] = []
-        if field is not None:
-            told = wrap((("  ", ""), (field.about, "dim")), room)[:2]
-        lines = (*told, (), ())[:2]
-        keys: Line = (("  ", ""), (self.editing.hint(field), "accent"))
-        self.query_one("#about", LineBar).show(*lines, keys)
-
-    def _show_parts(self) -> None:
-        wrong = dict.fromkeys(PARTS, 0)
-        for field in self.fields.all:
-            if field.problem:
-                wrong[self._part_of(field)] += 1
-        if self.preview is not None:
-            wrong[PREVIEW] = len(self.preview.problems)
-        pieces: list[Piece] = [(" ", "")]
-        for number, part in enumerate(PARTS, start=2):
-            now = part == self.part
-            name = part.capitalize() if self.size.width >= 80 or now else part.capitalize()[:8]
-            pieces.append((f"{'▸' if now else ' '}f{number} {name}", "bold" if now else ""))
-            pieces.append((f" ✖{wrong[part]}" if wrong[part] else "", "error"))
-            pieces.append((" ", ""))
-        self.query_one("#parts", LineBar).show(tuple(pieces))
-        title = "run again" if self.target else "new job"
-        left: Line = (("rankdeck", "bold"), (f" ▸ {title}", ""))
-        self.query_one(TitleBar).show_parts(left, self._readiness())
-
-    def _readiness(self) -> Line:
-        told = self.preview
-        if self.checkup.progress:
-            return ((self.checkup.progress, "warning"),)
-        if told is None:
-            return (("working it out …", "dim"),)
-        count = len(told.problems)
-        if count:
-            return ((f"{count} problem{'s' if count != 1 else ''}: ctrl+l goes there", "error"),)
-        if self.controller.read_only:
-            return (("read-only: nothing can be started", "warning"),)
-        ranks = f" {told.ranks}" if self.size.width >= 100 else ""
-        return ((f"ready: ctrl+l starts{ranks}", "good"),)
+        self.head.show_about(self.field)
 
     # -- keys of a field and of the preview -------------------------------------------------
 
@@ -437,51 +380,11 @@ class NewJobScreen(DeckScreen):
 
     def action_launch(self) -> None:
         """Check once more what is typed now, and start it."""
-        if not self._launching and not self._launch_wanted:
+        if not self.starting.busy and not self._launch_wanted:
             self._launch_wanted = True
             self._ask()
             if not self._launch_wanted:
-                self._go_to_problem()
-
-    def _launch_now(self) -> None:
-        wrong = any(map(self.fields.check, self.fields.all))
-        if self.preview is None or self.preview.problems or wrong:
-            self._go_to_problem()
-            return
-        errors = self.checkup.errors(self.preview)
-        if not errors or self.controller.read_only:
-            self._submit()
-            return
-        told = tuple(((f"  ✖ {safe(error.text)}", "error"),) for error in errors[:8])
-        more = (((f"  … and {len(errors) - 8} more", "dim"),),) if len(errors) > 8 else ()
-        question = ((("Start it all the same?", "title"),), (), *told, *more)
-        self.deck.ask(question, self._submit)
-
-    def _submit(self) -> None:
-        draft = self.typed_draft()
-        if draft is None:
-            return
-        self._launching = True
-
-        def done(run: RunDir | None, error: UserError | None) -> None:
-            self._launching = False
-            if error is not None:
-                self.deck.tell(error)
-            elif run is not None:
-                self.start.forget()
-                self.deck.show_launched(run.id, self)
-
-        self.controller.launch(self.target, draft, done)
-
-    def _go_to_problem(self) -> None:
-        wrong = [field for field in self.fields.all if field.problem]
-        if not wrong:
-            self.action_go(PREVIEW)
-            return
-        order = sorted(wrong, key=lambda field: PARTS.index(self._part_of(field)))
-        self.action_go(self._part_of(order[0]))
-        self.set_focus(order[0].editor)
-        self.notify("not started: something is wrong here", severity="warning", markup=False)
+                self.starting.go_to_problem()
 
     def action_back(self) -> None:
         """Leave; what has been typed is kept."""

@@ -1,0 +1,70 @@
+"""The bars of the form: its parts and their mistakes, its readiness, a field's help and keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rankdeck.job.fields import Section
+from tui.looks import Line, Piece, wrap
+from tui.widgets.bars import LineBar, TitleBar
+
+if TYPE_CHECKING:
+    from tui.screens.new_job import NewJobScreen
+    from tui.widgets.form_field import FormField
+
+PREVIEW = "preview"
+PARTS = (*(section.value.lower() for section in Section), PREVIEW)
+
+
+class FormHead:
+    """The bars of one screen."""
+
+    def __init__(self, form: NewJobScreen) -> None:
+        """Belong to `form`."""
+        self._form = form
+
+    def show_about(self, field: FormField | None) -> None:
+        """Say in full what the field is for, and what can be pressed."""
+        form = self._form
+        told: list[Line] = []
+        if field is not None:
+            room = max(20, form.size.width - 2)
+            told = wrap((("  ", ""), (field.about, "dim")), room)[:2]
+        lines = (*told, (), ())[:2]
+        keys: Line = (("  ", ""), (form.editing.hint(field), "accent"))
+        form.query_one("#about", LineBar).show(*lines, keys)
+
+    def show_parts(self) -> None:
+        """Show where one is, where something is wrong, and whether the job can be started."""
+        form = self._form
+        wrong = dict.fromkeys(PARTS, 0)
+        for field in form.fields.all:
+            if field.problem:
+                wrong[form.part_of(field)] += 1
+        if form.preview is not None:
+            wrong[PREVIEW] = len(form.preview.problems)
+        pieces: list[Piece] = [(" ", "")]
+        for number, part in enumerate(PARTS, start=2):
+            now = part == form.part
+            name = part.capitalize() if form.size.width >= 80 or now else part.capitalize()[:8]
+            pieces.append((f"{'▸' if now else ' '}f{number} {name}", "bold" if now else ""))
+            pieces.append((f" ✖{wrong[part]}" if wrong[part] else "", "error"))
+            pieces.append((" ", ""))
+        form.query_one("#parts", LineBar).show(tuple(pieces))
+        title = "run again" if form.target else "new job"
+        left: Line = (("rankdeck", "bold"), (f" ▸ {title}", ""))
+        form.query_one(TitleBar).show_parts(left, self._readiness())
+
+    def _readiness(self) -> Line:
+        form, told = self._form, self._form.preview
+        if form.checkup.progress:
+            return ((form.checkup.progress, "warning"),)
+        if told is None:
+            return (("working it out …", "dim"),)
+        count = len(told.problems)
+        if count:
+            return ((f"{count} problem{'s' if count != 1 else ''}: ctrl+l goes there", "error"),)
+        if form.controller.read_only:
+            return (("nothing can be started here", "warning"),)
+        ranks = f" {told.ranks}" if form.size.width >= 100 else ""
+        return ((f"ready: ctrl+l starts{ranks}", "good"),)
