@@ -142,7 +142,11 @@ def _fold(names: list[str]) -> list[str]:
 
 
 def _term(name: str, slots: Slots) -> str:
-    return f"{name}:{_slot_list(slots)}" if slots else name
+    if not slots:
+        return name
+    # the colons of an address are its own
+    host = f"[{name}]" if ":" in name else name
+    return f"{host}:{_slot_list(slots)}"
 
 
 def _slot_list(slots: Slots) -> str:
