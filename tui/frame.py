@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from textual import on
+from textual.driver import Driver
 from textual.events import Key, Paste
 
 from rankdeck.config.settings import Settings
@@ -67,6 +68,11 @@ class Frame(CellOutput):
         if len(self.problems) > 3:
             more = f"{len(self.problems) - 3} more: `rankdeck config check` lists them"
             self.notify(more, severity="warning", timeout=15, markup=False)
+
+    @on(Driver.SignalResume)
+    def _shown_again(self) -> None:
+        """The shell had the terminal meanwhile."""
+        self.redraw()
 
     # -- keys -------------------------------------------------------------------------------
 

@@ -1,24 +1,16 @@
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import re
-import select
 import signal
-import struct
-import subprocess
-import sys
 import termios
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rankdeck.run.layout import RunDir
-from rankdeck.run.state import RunPhase
 from rankdeck.run.view import RunReader
-from tests.tui.fake_run import real_run, wait_for, write_run
+from tests.tui.fake_run import real_run, wait_for
+from tests.tui.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,45 +18,7 @@ if TYPE_CHECKING:
 _LEAVE_SCREEN = b"\x1b[?1049l"
 _MOUSE_OFF = b"\x1b[?1000l"
 _SHOW_CURSOR = b"\x1b[?25h"
-
-
-class Terminal:
-    """The interface on a pseudo-terminal of its own."""
-
-    def __init__(self, home: Path) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.modes = termios.tcgetattr(slave)
-        environ = {**os.environ, "RANKDECK_HOME": str(home), "TERM": "xterm-256color"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "rankdeck.cli.entry"],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=environ,
-            start_new_session=True,
-        )
-        self.slave = slave
-        self.text = b""
-
-    def read_until(self, marker: bytes, timeout: float = 20.0) -> None:
-        deadline = time.monotonic() + timeout
-        while marker not in self.text:
-            ready, _, _ = select.select([self.master], [], [], deadline - time.monotonic())
-            assert ready, f"{marker!r} never came; the screen was {self.text[-2000:]!r}"
-            self.text += os.read(self.master, 65536)
-
-    def drain(self) -> None:
-        while select.select([self.master], [], [], 0.2)[0]:
-            self.text += os.read(self.master, 65536)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        os.close(self.slave)
-        if self.master >= 0:
-            os.close(self.master)
+_ENTER_SCREEN = b"\x1b[?1049h"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -112,19 +66,41 @@ def test_closed_terminal_and_kill_leave_the_run_running(tmp_path: Path) -> None:
     wait_for(lambda: reader.snapshot().run.state.final)
 
 
-def test_without_colour_states_are_still_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLORTERM", "truecolor")
+def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "home")
+    try:
+        terminal.read_until(b"There are no runs yet")
+        terminal.drain()
+        terminal.text = b""
+        terminal.write(b"\x1a")
+        _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        terminal.drain()
+        for restored in (_LEAVE_SCREEN, _MOUSE_OFF, _SHOW_CURSOR):
+            assert restored in terminal.text
+        assert termios.tcgetattr(terminal.slave) == terminal.modes
+        terminal.text = b""
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.read_until(_ENTER_SCREEN)
+        terminal.read_until(b"There are no runs yet")
+        terminal.process.send_signal(signal.SIGTERM)
+        terminal.drain()
+        assert terminal.process.wait(10) == 128 + signal.SIGTERM
+        assert termios.tcgetattr(terminal.slave) == terminal.modes
+    finally:
+        terminal.close()
+
+
+def test_the_mouse_can_be_turned_off(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    write_run(home, "one", RunPhase.FAILED)
+    (home / "config").mkdir(parents=True, mode=0o700)
+    home.chmod(0o700)
+    (home / "config" / "config.yaml").write_text("mouse: false\n")
     terminal = Terminal(home)
     try:
-        terminal.read_until("✖ failed".encode())
+        terminal.read_until(b"There are no runs yet")
         terminal.drain()
-        colours = re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)", terminal.text)
-        assert colours
-        assert all(red == green == blue for red, green, blue in colours)
+        assert b"\x1b[?1000h" not in terminal.text
+        assert b"\x1b[?1003h" not in terminal.text
     finally:
         terminal.close()

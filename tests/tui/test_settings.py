@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rankdeck.config.settings import load_settings
+from rankdeck.errors import Problem
+from rankdeck.run.store import RunStore
+from tests.tui.pilot import make_deck, screen_text, until, until_shown
+from tui.deck import Deck
+from tui.screens.runs import RunsScreen
+from tui.screens.settings import SettingsScreen
+from tui.widgets.row_table import RowTable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from textual.pilot import Pilot
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    monkeypatch.setenv("RANKDECK_CONFIG", str(folder))
+    return folder
+
+
+async def _open(pilot: Pilot[None], deck: Deck, row: str) -> None:
+    await until_shown(pilot, "no runs")
+    await pilot.press("comma")
+    await until(pilot, lambda: isinstance(deck.screen, SettingsScreen))
+    assert deck.screen.query_one(RowTable).select(row)
+    await pilot.pause()
+
+
+async def test_a_theme_is_seen_at_once_and_kept(home: Path, config: Path) -> None:
+    (config / "config.yaml").write_text("# mine\nmouse: true\n")
+    deck = make_deck(home)
+    async with deck.run_test(size=(80, 24)) as pilot:
+        await _open(pilot, deck, "theme")
+        await pilot.press("right")
+        assert deck.theme == "light"
+        await until_shown(pilot, "◂ light ▸")
+        await until(pilot, lambda: load_settings(config, {}).settings.theme == "light")
+        assert (config / "config.yaml").read_text().startswith("# mine\nmouse: true\n")
+        await pilot.press("d")
+        assert deck.theme == "dark"
+        await until(pilot, lambda: load_settings(config, {}).settings.theme == "")
+
+
+async def test_a_switch_is_turned_and_kept(home: Path, config: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=(120, 40)) as pilot:
+        await _open(pilot, deck, "read-only")
+        await pilot.press("enter")
+        assert deck.read_only
+        await until(pilot, lambda: load_settings(config, {}).settings.read_only)
+        await until_shown(pilot, "● on")
+        await pilot.press("enter")
+        assert not deck.read_only
+
+
+async def test_a_text_is_typed(home: Path, config: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=(120, 40)) as pilot:
+        await _open(pilot, deck, "command at ends")
+        await pilot.press("enter", *"notify-send [x]", "enter")
+        await until(
+            pilot, lambda: load_settings(config, {}).settings.notify_command == "notify-send [x]"
+        )
+        await until_shown(pilot, "notify-send [x]")
+        await pilot.press("enter", "x", "escape")
+        assert isinstance(deck.screen, SettingsScreen)
+        assert deck.settings.notify_command == "notify-send [x]"
+
+
+async def test_a_wrong_pattern_is_told_beside_it_and_not_kept(home: Path, config: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=(120, 40)) as pilot:
+        await _open(pilot, deck, "log patterns")
+        await pilot.press("enter", *"a=(", "enter")
+        await until_shown(pilot, "is no regular expression")
+        assert load_settings(config, {}).settings.metric_patterns == ()
+        await pilot.press(*"?P<a>.)", "enter")
+        await until(
+            pilot, lambda: load_settings(config, {}).settings.metric_patterns == ("a=(?P<a>.)",)
+        )
+
+
+async def test_what_does_not_count_is_listed_with_its_line(home: Path) -> None:
+    store = RunStore(home)
+    store.ensure()
+    problems = (
+        Problem("is not a setting", file="/c/config.yaml", line=3, key="[red]muose", hint="mouse?"),
+        Problem("q is already taken", file="/c/keymap.yaml", line=7, key="run.stop"),
+    )
+    deck = Deck(store, problems=problems)
+    async with deck.run_test(size=(120, 40)) as pilot:
+        await _open(pilot, deck, "keys")
+        text = screen_text(deck)
+        assert "/c/config.yaml:3: [red]muose: is not a setting" in text
+        assert "/c/keymap.yaml:7: run.stop: q is already taken" in text
+        assert "! 1 conflicts or mistakes" in text
+        await pilot.press("escape")
+        assert isinstance(deck.screen, RunsScreen)
+
+
+async def test_a_broken_file_is_told_and_never_written(home: Path, config: Path) -> None:
+    (config / "config.yaml").write_text("theme: [\n")
+    deck = make_deck(home)
+    async with deck.run_test(size=(120, 40), notifications=True) as pilot:
+        await _open(pilot, deck, "read-only")
+        await pilot.press("enter")
+        await until_shown(pilot, "nothing was saved")
+        assert (config / "config.yaml").read_text() == "theme: [\n"
+
+
+async def test_without_an_editor_it_says_so_and_with_one_the_file_counts_after(
+    home: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EDITOR", raising=False)
+    monkeypatch.delenv("VISUAL", raising=False)
+    deck = make_deck(home)
+    async with deck.run_test(size=(120, 40), notifications=True) as pilot:
+        await _open(pilot, deck, "theme")
+        await pilot.press("e")
+        await until_shown(pilot, "$EDITOR is not set")
+        ran: list[list[str]] = []
+
+        def edit(app: object, command: list[str]) -> None:
+            ran.append(command)
+            (config / "config.yaml").write_text("theme: light\nmuose: 1\n")
+
+        monkeypatch.setenv("EDITOR", "true")
+        monkeypatch.setattr("tui.outside.run_outside", edit)
+        await pilot.press("e")
+        await until(pilot, lambda: deck.theme == "light")
+        assert ran == [["true", os.path.join(config, "config.yaml")]]
+        await until_shown(pilot, "did you mean mouse?")
