@@ -19,7 +19,7 @@ from rankdeck.cli.library import (
 )
 from rankdeck.cli.template import shown_text
 from rankdeck.cli.text import shown, table
-from rankdeck.library.workspaces import workspace_store
+from rankdeck.library.workspaces import nodes_text, workspace_store
 
 if TYPE_CHECKING:
     from rankdeck.library.workspaces import Workspace
@@ -60,18 +60,6 @@ def _row(workspace: Workspace, current: str) -> tuple[str, ...]:
         shown(str(workspace.draft.time_limit or "–"), 12),
         told(workspace) or shown(workspace.description, 90),
     )
-
-
-def nodes_text(workspace: Workspace) -> str:
-    """Which nodes it gives, in a few words."""
-    draft = workspace.draft
-    host = ",".join(draft.host) if isinstance(draft.host, tuple) else draft.host
-    words = [
-        draft.include or host or (draft.hostfile or ""),
-        f"without {draft.exclude}" if draft.exclude else "",
-        f"{draft.nnodes} nodes" if draft.nnodes else "",
-    ]
-    return ", ".join(word for word in words if word)
 
 
 @workspace_command.command("use")

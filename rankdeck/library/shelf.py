@@ -75,7 +75,8 @@ class Shelf:
             for name in names
             if name.endswith((SUFFIX, ".yml")) and not name.startswith(".")
         ]
-        self._read = {kept.path: self._read[kept.path] for kept in found if kept.path in self._read}
+        known = self._read
+        self._read = {kept.path: known[kept.path] for kept in found if kept.path in known}
         return tuple(found)
 
     def path(self, name: str) -> Path:
@@ -138,6 +139,23 @@ class Shelf:
             raise self._missing(name) from None
         except OSError as error:
             raise UserError(f"{self.path(name)} cannot be removed: {error.strerror}") from error
+
+    def remove_file(self, kept: Kept) -> None:
+        """Forget a listed file, also one whose name could not be typed.
+
+        Raises:
+            UserError: It cannot be removed.
+        """
+        path = Path(kept.path)
+        if path.suffix == SUFFIX and not name_fault(kept.name):
+            self.remove(kept.name)
+            return
+        if path.parent != self.folder:
+            raise UserError(f"{path} is none of the {self.what}s")
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"{path} cannot be removed: {error.strerror}") from error
 
     def free_name(self, wanted: str) -> str:
         """`wanted`, or with the first number behind it that is not taken."""

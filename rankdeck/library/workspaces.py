@@ -183,6 +183,18 @@ def base_of(
     return kept.draft
 
 
+def nodes_text(workspace: Workspace) -> str:
+    """Which nodes it gives, in a few words."""
+    draft = workspace.draft
+    host = ",".join(draft.host) if isinstance(draft.host, tuple) else draft.host
+    words = [
+        draft.include or host or (draft.hostfile or ""),
+        f"without {draft.exclude}" if draft.exclude else "",
+        f"{draft.nnodes} nodes" if draft.nnodes else "",
+    ]
+    return ", ".join(word for word in words if word)
+
+
 def _is_record(target: str | None) -> bool:
     """Whether a job file is the record of a run."""
     return target is not None and os.path.exists(os.path.join(os.path.dirname(target), "plan.json"))

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rankdeck.job.draft import JobDraft
+from rankdeck.library.templates import TemplateStore
+from rankdeck.run.store import RunStore
+from tests.tui.fake_run import write_project, write_run
+from tests.tui.hostile import CORPUS
+from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
+from tests.tui.test_hostile_screens import assert_plain
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.new_job import NewJobScreen
+from tui.screens.run import RunScreen
+from tui.screens.templates import TemplatesScreen
+from tui.shelf_screen import ShelfTable
+from tui.widgets.text_lines import TextLines
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from tui.deck import Deck
+
+LONG = (200, 60)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TemplateStore:
+    """Three templates and a broken one, in a config folder of their own."""
+    monkeypatch.setenv("RANKDECK_CONFIG", str(tmp_path / "config"))
+    store = TemplateStore(tmp_path / "config" / "templates")
+    project = write_project(tmp_path / "project")
+    job = JobDraft(
+        project=str(project), entry="train.py", launcher="direct", args=("3", "0.01", "0")
+    )
+    store.save("llama-sft", job, "fine-tune the 7B model")
+    store.save("mnist", JobDraft(entry="mnist.py", backend="slurm", nnodes=4), "比較 a 测试")
+    store.save("vit-b16", JobDraft(entry="vit.py", backend="ssh", nproc_per_node=8))
+    (store.folder / "zz-broken.yaml").write_text("# mine\nentry: a.py\nnodes: 4\n")
+    return store
+
+
+async def _open(pilot: Pilot[None], deck: Deck) -> None:
+    deck.go("templates")
+    await until(pilot, lambda: isinstance(deck.screen, TemplatesScreen))
+    await until_shown(pilot, "llama-sft")
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE, LONG])
+async def test_templates_and_broken_ones_are_listed(
+    home: Path, store: TemplateStore, size: tuple[int, int]
+) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=size, notifications=True) as pilot:
+        await _open(pilot, deck)
+        text = screen_text(deck)
+        assert "templates" in text
+        assert "1 cannot be used" in text
+        assert "✖ line 3: nodes is not a" in text
+        assert "比較 a 测试" in text
+        assert "slurm" in text
+        if size != SMALL:
+            await until_shown(pilot, "entry: train.py")
+            await pilot.press("end")
+            await until_shown(pilot, "did you mean nnodes?")
+            assert "✖ nodes: 4" in screen_text(deck)
+        else:
+            await pilot.press("i")
+            await until_shown(pilot, "entry: train.py")
+
+
+async def test_the_filter_is_fuzzy_and_knows_fields(home: Path, store: TemplateStore) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await pilot.press("slash", *"backend:slurm")
+        await until_shown(pilot, "1 of 4")
+        assert "llama" not in screen_text(deck)
+        await pilot.press("escape")
+        await until_shown(pilot, "llama-sft")
+        await pilot.press("slash", *"vb6", "enter")
+        assert deck.screen.query_one(ShelfTable).selected.name == "vit-b16"
+        assert "1 of 4 shown" in screen_text(deck)
+        await pilot.press("escape")
+        await until_shown(pilot, "llama-sft")
+        assert isinstance(deck.screen, TemplatesScreen)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(deck.screen, TemplatesScreen))
+
+
+@pytest.mark.parametrize("key", ["enter", "n", "e"])
+async def test_a_template_is_opened_in_the_form(home: Path, store: TemplateStore, key: str) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(deck.screen, NewJobScreen))
+        await until_shown(pilot, "node 0")
+
+
+async def test_a_template_is_started_after_its_plan_was_shown(
+    home: Path, store: TemplateStore
+) -> None:
+    deck = make_deck(home, clock=None)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await pilot.press("ctrl+l")
+        await until(pilot, lambda: isinstance(deck.screen, ConfirmScreen))
+        await until_shown(pilot, "Start llama-sft?")
+        assert RunStore(home).list() == ()
+        assert any("launcher:   direct" in line[0][0] for line in _lines(deck))
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(deck.screen, RunScreen))
+        await until_shown(pilot, "succeeded")
+
+
+def _lines(deck: Deck) -> tuple[tuple[tuple[str, str], ...], ...]:
+    return tuple(line for line in deck.screen.query_one(TextLines).lines if line)
+
+
+async def test_a_broken_template_is_not_started(home: Path, store: TemplateStore) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await pilot.press("end", "ctrl+l")
+        await until_shown(pilot, "E opens it in your editor")
+        await pilot.press("enter")
+        assert isinstance(deck.screen, TemplatesScreen)
+
+
+async def test_copies_are_made_under_another_name(home: Path, store: TemplateStore) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await pilot.press("c")
+        await until_shown(pilot, "llama-sft-2")
+        await pilot.press("enter")
+        await until_shown(pilot, "copied to llama-sft-2")
+        await until(pilot, lambda: store.path("llama-sft-2").exists())
+        assert store.text("llama-sft-2") == store.text("llama-sft")
+        await pilot.press("c", *"/../x", "enter")
+        await until_shown(pilot, "name must be")
+    assert len(store.list()) == 5
+
+
+async def test_marked_templates_are_deleted_after_one_question(
+    home: Path, store: TemplateStore
+) -> None:
+    (store.folder / "no name.yaml").write_text("entry: a.py\n")
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await until_shown(pilot, "no name")
+        await pilot.press("ctrl+a", "d")
+        await until_shown(pilot, "Delete 5 templates?")
+        assert "vit-b16.yaml" in screen_text(deck)
+        await pilot.press("n")
+        assert len(store.list()) == 5
+        await until(pilot, lambda: isinstance(deck.screen, TemplatesScreen))
+        await pilot.press("d")
+        await until_shown(pilot, "Delete 5 templates?")
+        await pilot.press("y")
+        await until_shown(pilot, "There are no templates yet")
+    assert store.list() == ()
+
+
+async def test_a_template_is_made_of_a_run(home: Path, store: TemplateStore) -> None:
+    write_run(home, "one")
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await pilot.press("a", *"kept last", "enter")
+        await until_shown(pilot, "kept: saved")
+        await until(pilot, lambda: store.path("kept").exists())
+        assert store.get("kept").draft.launcher == "direct"
+        await pilot.press("a", *"kept nothing-such", "enter")
+        await until_shown(pilot, "nothing-such")
+
+
+async def test_secrets_of_a_run_are_left_out_after_a_question(
+    home: Path, store: TemplateStore
+) -> None:
+    run = home / "runs" / write_run(home, "one")
+    (run / "job.yaml").write_text(
+        (run / "job.yaml").read_text() + "env:\n  HF_TOKEN: abc\n  A: b\n"
+    )
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await pilot.press("a", *"kept last", "enter")
+        await until_shown(pilot, "without what looks secret?")
+        assert "env.HF_TOKEN" in screen_text(deck)
+        assert not store.path("kept").exists()
+        await pilot.press("y")
+        await until(pilot, lambda: store.path("kept").exists())
+        assert store.get("kept").draft.env == {"A": "b"}
+
+
+async def _edited(
+    pilot: Pilot[None], monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], key: str = "E"
+) -> None:
+    def edit(app: object, command: list[str]) -> None:
+        assert command[0] == "true"
+        path = Path(command[-1])
+        path.write_text(path.read_text().replace(*change))
+
+    monkeypatch.setenv("EDITOR", "true")
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setattr("tui.outside.run_outside", edit)
+    await pilot.press(key)
+
+
+async def test_editing_keeps_what_is_right(
+    home: Path, store: TemplateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await _edited(pilot, monkeypatch, ("direct", "torchrun"))
+        await until_shown(pilot, "llama-sft: saved")
+        await until_shown(pilot, "launcher: torchrun")
+    assert store.get("llama-sft").draft.launcher == "torchrun"
+    assert len(os.listdir(store.folder)) == 4
+
+
+@pytest.mark.parametrize(("answers", "broken"), [("ny", True), ("nn", False), ("ynn", False)])
+async def test_mistakes_are_told_and_kept_only_if_wanted(
+    home: Path,
+    store: TemplateStore,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: str,
+    broken: bool,
+) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await _edited(pilot, monkeypatch, ("launcher:", "lancher:"))
+        for answer in answers:
+            await until(pilot, lambda: isinstance(deck.screen, ConfirmScreen))
+            await until_shown(pilot, "is not a known key")
+            question = deck.screen
+            await pilot.press(answer)
+            await until(pilot, lambda asked=question: deck.screen is not asked)
+        await until_shown(pilot, "kept with its mistakes" if broken else "as it was")
+        await until(pilot, lambda: len(os.listdir(store.folder)) == 4)
+    assert store.get("llama-sft").broken is broken
+
+
+async def test_nothing_is_changed_where_the_deck_is_read_only(
+    home: Path, store: TemplateStore
+) -> None:
+    deck = make_deck(home)
+    deck.controller.read_only = True
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        for keys in (("c", "enter"), ("E",), ("d", "y"), ("a", *"new", "enter")):
+            await pilot.press(*keys)
+            await pilot.pause()
+        await until_shown(pilot, "read-only")
+    assert [kept.name for kept in store.list()] == ["llama-sft", "mnist", "vit-b16", "zz-broken"]
+    assert len(os.listdir(store.folder)) == 4
+
+
+async def test_hostile_files_are_shown_as_text(home: Path, store: TemplateStore) -> None:
+    (store.folder / "hostile.yaml").write_bytes(
+        b"# " + b" ".join(CORPUS) + b"\n" + b"\n".join(CORPUS)
+    )
+    for number, text in enumerate(CORPUS):
+        name = text.decode("utf-8", "replace").replace("/", "_").replace("\0", "_")[:50]
+        (store.folder / f"{number} {name}.yaml").write_bytes(b"# " + text + b"\nentry: " + text)
+    deck = make_deck(home)
+    async with deck.run_test(size=LONG, notifications=True) as pilot:
+        await _open(pilot, deck)
+        for _ in range(len(store.list())):
+            await pilot.press("down")
+            await pilot.pause(0.06)
+            assert_plain(deck)
