@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tui.notices import Notices
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_NOTICES_AFTER = 0.5
 
 
 class Deck(Frame):
@@ -148,6 +149,10 @@ class Deck(Frame):
     def came_to(self, screen: Screen[None]) -> None:
         """A screen is seen (again)."""
         self.history.came_to(screen)
+        # not before the screen has been painted
+        self.set_timer(_NOTICES_AFTER, self._look_for_ends)
+
+    def _look_for_ends(self) -> None:
         if self._notices is None:
             from tui.notices import Notices
 

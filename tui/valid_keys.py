@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, TextArea
 
 from tui.keys import Key, key_of
 from tui.keys.naming import shown_key
@@ -38,7 +37,7 @@ def valid_keys(screen: Screen[Any]) -> tuple[ValidKey, ...]:
 
     A key that a row nearer to the focus has taken is left out.
     """
-    typing = isinstance(screen.focused, (Input, TextArea))
+    typing = _types(screen.focused)
     found: list[ValidKey] = []
     taken: set[str] = set()
     for node in _chain(screen):
@@ -100,6 +99,11 @@ def _parsed(action: str) -> tuple[str, tuple[object, ...]]:
 
     _, name, parameters = parse(action)
     return name, parameters
+
+
+def _types(widget: DOMNode | None) -> bool:
+    # by name: importing a text area costs more than all the rest of this module
+    return any(kind.__name__ in ("Input", "TextArea") for kind in type(widget).__mro__)
 
 
 def _typed(key: str) -> bool:

@@ -17,6 +17,7 @@ from rankdeck.backend_direct import DirectSession
 from rankdeck.command_log import executed
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.nodes.node import Node
+from rankdeck.run.files import write_atomic
 from rankdeck.run.process import host_name, start_time
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class LocalBackend:
             for folder in (run.nodes, paths.path, order_path.parent, paths.control):
                 folder.mkdir(mode=0o700, exist_ok=True)
             _empty(paths.control)
-            _write_new(order_path, msgspec.json.encode(order))
+            write_atomic(order_path, msgspec.json.encode(order))
             command = _agent(run, _program(order.python, environ), str(order_path))
         except OSError as error:
             raise UserError(
@@ -135,7 +136,7 @@ class LocalBackend:
         name = f"{time.time_ns():020d}-{command.command.value}.json"
         try:
             inbox.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_new(inbox / name, msgspec.json.encode(command))
+            write_atomic(inbox / name, msgspec.json.encode(command))
         except OSError as error:
             raise UserError(
                 f"{inbox}: the agent cannot be told to {command.command.value}: {error.strerror}",
@@ -265,13 +266,6 @@ def _spawn(argv: list[str], environ: dict[str, str], log: str) -> int:
     )
     executed(argv, why="start the agent")
     return pid
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-        stream.write(data)
-    temporary.rename(path)
 
 
 def _parse(ref: str) -> tuple[int, int, str]:

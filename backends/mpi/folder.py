@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rankdeck.run.files import write_atomic
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -87,7 +89,7 @@ class MpiFolder:
         """
         for folder in (self.path, self.ssh_folder(attempt), self._run.nodes):
             folder.mkdir(mode=0o700, exist_ok=True)
-        write_new(self.ssh_program(), ssh.encode())
+        write_atomic(self.ssh_program(), ssh.encode())
         self.ssh_program().chmod(0o700)
         for order in orders:
             self._prepare_node(order)
@@ -101,7 +103,7 @@ class MpiFolder:
             }
             for order, address in zip(orders, addresses, strict=True)
         ]
-        write_new(self.orders(attempt), msgspec.json.encode({"orders": entries}))
+        write_atomic(self.orders(attempt), msgspec.json.encode({"orders": entries}))
 
     def leash(self, order: AgentOrder) -> LeashWord:
         """What has become of the order's agent."""
@@ -145,7 +147,7 @@ class MpiFolder:
             OSError: It cannot be written.
         """
         name = f"{time.time_ns():020d}-{command.command.value}.json"
-        write_new(self._run.node(node).control / name, msgspec.json.encode(command))
+        write_atomic(self._run.node(node).control / name, msgspec.json.encode(command))
 
     def refresh(self, node: str) -> None:
         """Make a network file system ask anew which files the node's directory has."""
@@ -163,18 +165,10 @@ class MpiFolder:
         # commands that the agent of an earlier attempt did not live to read are not for this one
         for entry in os.scandir(paths.control):
             os.unlink(entry)
-        write_new(attempt.order, msgspec.json.encode(order))
+        write_atomic(attempt.order, msgspec.json.encode(order))
         # a file that is there already is seen to grow at once, a new one perhaps later
         leash = os.open(attempt.path / "leash", os.O_WRONLY | os.O_CREAT, 0o600)
         os.close(leash)
-
-
-def write_new(path: Path, data: bytes) -> None:
-    """Let the file appear whole."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-        stream.write(data)
-    temporary.rename(path)
 
 
 def _tail(path: Path) -> str:

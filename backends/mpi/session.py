@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from backends.mpi.commands import Commands
-from backends.mpi.folder import MpiFolder, write_new
+from backends.mpi.folder import MpiFolder
 from backends.mpi.job import Job, find_job, start_job
 from backends.mpi.messages import MPIRUN, Cause, end_cause, named, ssh_cause, start_cause
 from backends.mpi.options import mpi_options
@@ -23,6 +23,7 @@ from rankdeck.agent_order import EXTERNAL
 from rankdeck.backend import AgentLiveness
 from rankdeck.backend_reports import Absent, Ended, NotPlaced, Placed, Told
 from rankdeck.errors import ExitCode, UserError
+from rankdeck.run.files import write_atomic
 from rankdeck.run.process import host_name
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class MpiSession:
             addresses = [self._addresses[order.node] for order in orders]
             folder.prepare(attempt, carried, addresses, script)
             self._job = start_job(line, self._environ, str(folder.log(attempt)))
-            write_new(folder.record(attempt), _encoded(self._job))
+            write_atomic(folder.record(attempt), _encoded(self._job))
         except UserError as error:
             self._give_up(Cause(category=MPIRUN, message=error.message, hint=error.hint))
         except OSError as error:
