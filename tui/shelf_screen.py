@@ -13,6 +13,7 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 
 from rankdeck.errors import UserError
+from rankdeck.library.names import name_fault
 from rankdeck.library.search import search
 from tui.keys import keys_of
 from tui.looks import Line, Piece, safe
@@ -85,6 +86,8 @@ class ShelfScreen(DeckScreen):
         self._wants_file = True
         self._wanted = ""
         self._last: tuple[tuple[Kept, ...], str] | None = None
+        self._made = ""
+        """A name that shall be under the cursor as soon as it is in the list."""
 
     # -- what a kind of file says -----------------------------------------------------------
 
@@ -162,6 +165,8 @@ class ShelfScreen(DeckScreen):
         """Show what fits the filter."""
         kept = self._kept or ()
         self.table.show(search(kept, self._query), self.now())
+        if self._made and self.table.select(str(self.shelf.path(self._made))):
+            self._made = ""
         there = bool(kept) or self._kept is None
         self.table.set_class(not there, "-hidden")
         self.query_one("#nothing").set_class(there, "-hidden")
@@ -297,6 +302,10 @@ class ShelfScreen(DeckScreen):
 
         self.controller.do(job, heard, writes=True)
 
+    def made(self, name: str) -> None:
+        """Put the cursor on the file of that name when it is there."""
+        self._made = "" if name_fault(name) else name
+
     def look_again(self) -> None:
         """Read the files now."""
         if self.is_mounted and self.on_top:
@@ -309,6 +318,7 @@ class ShelfScreen(DeckScreen):
             return
 
         def named(name: str) -> None:
+            self.made(name)
             self.write(lambda: self.shelf.copy(kept.name, name), f"{kept.name}: copied to {name}")
 
         self.ask_line(f"copy {safe(kept.name)} to", f"{kept.name}-2", "a name", named)
@@ -350,6 +360,8 @@ class ShelfScreen(DeckScreen):
             self.controller.do(lambda: None, lambda _, error: self._refuse(error), writes=True)
             return
         from rankdeck.library.editing import Editing
+
+        self.made(name)
 
         def begun(editing: Editing | None, error: UserError | None) -> None:
             if error is not None:

@@ -145,6 +145,7 @@ class TemplatesScreen(ShelfScreen):
 
     def _save_run(self, name: str, ref: str, secrets: SecretChoice) -> None:
         shelf, store = self.shelf, self.controller.store
+        self.made(name)
 
         def job() -> None:
             from rankdeck.job.load import load_job_yaml

@@ -29,9 +29,9 @@ class WorkspacesScreen(ShelfScreen):
         Column("current", "IN USE", 6),
         Column("name", "NAME", 12, share=1, most=40),
         Column("backend", "BACKEND", 8),
-        Column("nodes", "NODES", 16, share=2, most=50),
-        Column("limit", "LIMIT", 8, from_width=76),
-        Column("about", "DESCRIPTION", 14, share=3, from_width=76),
+        Column("nodes", "NODES", 12, share=2, most=50),
+        Column("limit", "LIMIT", 6, from_width=70),
+        Column("about", "DESCRIPTION", 14, share=3, from_width=60),
     )
     NOTHING: ClassVar[tuple[Line, ...]] = (
         (),
