@@ -30,6 +30,8 @@ class Screen:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._code: int | None = None
+        self.raw = bytearray()
+        """Everything the program has sent."""
         self.pid, self._master = pty.fork()
         if self.pid == 0:
             os.execvpe(argv[0], argv, {**env, "TERM": "xterm-256color", "COLORTERM": "truecolor"})
@@ -62,8 +64,26 @@ class Screen:
             if time.monotonic() > deadline:
                 return False
             if select.select([self._master], [], [], 0.1)[0]:
-                self._stream.feed(os.read(self._master, 65536))
+                self._feed()
         return True
+
+    @property
+    def alive(self) -> bool:
+        """Whether the program runs."""
+        return os.waitpid(self.pid, os.WNOHANG)[0] == 0
+
+    def settle(self, seconds: float) -> None:
+        """Wait until nothing has been sent for so long."""
+        while select.select([self._master], [], [], seconds)[0]:
+            self._feed()
+
+    def _feed(self) -> None:
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:
+            pytest.fail(f"the program has gone:\n{self._text()}")
+        self.raw += data
+        self._stream.feed(data)
 
     def ended(self) -> int:
         """Wait until the program has ended by itself; its exit code."""
@@ -71,12 +91,12 @@ class Screen:
         while self._code is None:
             if time.monotonic() > deadline:
                 pytest.fail(f"it has not ended within {_DEADLINE} s:\n{self._text()}")
-            if select.select([self._master], [], [], 0.05)[0]:
-                try:
-                    self._stream.feed(os.read(self._master, 65536))
-                except OSError:
-                    # the other side of the terminal is closed
-                    time.sleep(0.02)
+            try:
+                if select.select([self._master], [], [], 0.05)[0]:
+                    os.read(self._master, 65536)
+            except OSError:
+                # the other side of the terminal is closed
+                time.sleep(0.02)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self._code = os.waitstatus_to_exitcode(status)
