@@ -51,15 +51,49 @@ _RATE = re.compile(
     r"(?:/| per )s(?:ec(?:ond)?)?(?![\w/])"
 )
 _SLOW = re.compile(rf"(?<![\w.=/-])(?P<num>{_FLOAT})s/(?P<noun>it|step|iter|batch)(?!\w)")
-_HINT = re.compile(
-    r"(?:=|(?<!\d):|:(?=\s)|\uff1a)\s*[\"'\[(]{0,2}\s*[-+]?(?:\.?\d|nan|inf)"
-    r"|loss|norm|step|iter|epoch|batch|update|/it|tok|sample|perp|flop|grad|throughput"
-    r"|\b(?:lr|acc|ppl|mfu|nll|bleu|rouge|psnr|ssim|elbo|bp[bc]|f1|auc|m[as]e|m?iou|fid|[wc]er|kl"
-    r"|wps|top\d)"
-    r"|\d/\d+ \[|\d/\d+ \u2501|/s(?!\w)",
-    re.IGNORECASE,
+_SIGN = re.compile(
+    r"(?:[=\uff1a]|(?<!\d):|:(?=\s))\s*[\"'\[(]{0,2}\s*[-+]?(?:\.?\d|nan|inf)", re.IGNORECASE
 )
-"""What every line that tells something has; most lines that tell nothing do not."""
+_HINTS = (
+    "loss",
+    "norm",
+    "step",
+    "iter",
+    "epoch",
+    "batch",
+    "update",
+    "it/s",
+    "/it",
+    "/s",
+    "perp",
+    "flop",
+    "grad",
+    "throughput",
+    "acc",
+    "lr",
+    "ppl",
+    "mfu",
+    "nll",
+    "bleu",
+    "rouge",
+    "psnr",
+    "ssim",
+    "elbo",
+    "bp",
+    "f1",
+    "auc",
+    "mse",
+    "mae",
+    "iou",
+    "fid",
+    "wer",
+    "cer",
+    "kl",
+    "wps",
+    "top",
+    "tflop",
+)
+"""What a line that tells something has, if no sign stands before a number in it."""
 _SCALES = {
     "k": 1e3,
     "m": 1e6,
@@ -154,7 +188,7 @@ class Reader:
         plan = self._shapes.get(shape, False)
         if isinstance(plan, _Plan) and all(parts[at] == text for at, text in plan.fixed):
             return _fill(plan, parts)
-        parsed = _parse(line) if _HINT.search(line) else None
+        parsed = _parse(line) if _may_tell(line) else None
         if parsed is None:
             if len(self._silent) >= _MOST_SHAPES:
                 self._silent.clear()
@@ -170,6 +204,14 @@ class Reader:
 def extract(line: str, patterns: Sequence[re.Pattern[str]] = ()) -> Said | None:
     """What one line tells; None: nothing. For many lines, keep a `Reader`."""
     return Reader(patterns).read(line)
+
+
+def _may_tell(line: str) -> bool:
+    """Whether a closer look is worth its time; most lines that tell nothing are seen here."""
+    if _SIGN.search(line) is not None:
+        return True
+    lower = line.lower()
+    return any(hint in lower for hint in _HINTS)
 
 
 # -- from a line ------------------------------------------------------------------------------
@@ -188,12 +230,12 @@ def _parse(line: str) -> _Parsed | None:
             begin += len(piece) + 1
     for match in _PAIR.finditer(line):
         _take(match, 0, step, slots, taken, line)
-    for match in _RATE.finditer(line):
+    for match in _RATE.finditer(line) if "/s" in line or " per s" in line else ():
         if match.start("num") not in taken:
             key = "it/s" if match["noun"] == "it" else _plural(match["noun"]) + "/s"
             scale = _SCALES.get(match["unit"].lower(), 1.0)
             slots.setdefault(key, _Slot(key, match.start("num"), match.end("num"), scale))
-    for match in _SLOW.finditer(line):
+    for match in _SLOW.finditer(line) if "s/" in line else ():
         key = f"{match['noun']}/s"
         slots.setdefault(key, _Slot(key, match.start("num"), match.end("num"), _INVERSE))
     if step is not None and step.foreign and set(slots) <= {"it/s"}:

@@ -30,6 +30,7 @@ _EPOCH = re.compile(
 )
 _IN_EPOCH = re.compile(r"[\s,:|\-]{0,6}[\[(]?\s*(\d+)\s*/\s*(\d+)(?!\d)")
 _BAR = re.compile(r"(\d+)/(\d+) \[\d*\d:\d\d|(\d+)/(\d+) \[[=>.]+\]|^\s*(\d+)/(\d+) \u2501")
+_BARS = ("<", "[=", "[>", "\u2501")
 _SIDE = re.compile(
     r"(?<![A-Za-z0-9_/.-])(val|eval|test)"
     r"(?:id(?:ation|ating)?|uation|uating|ing)?(?![\w./-])\W{0,3}\s*([A-Za-z_]*)",
@@ -64,7 +65,7 @@ def find_step(line: str) -> Step | None:
     """The step that the line tells; None: it tells none."""
     lower = line.lower()
     epoch = _EPOCH.search(line) if "epoch" in lower else None
-    bar = _BAR.search(line) if "/" in line else None
+    bar = _BAR.search(line) if "/" in line and any(sign in line for sign in _BARS) else None
     if bar is not None:
         groups = next(i for i in (1, 3, 5) if bar[i])
         return _bar(line, bar, groups, epoch)
