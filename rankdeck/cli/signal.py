@@ -20,25 +20,20 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 15.0
 
 
-class _Signal(click.ParamType):
-    """`SIGUSR1`, `usr1` or `10`."""
+def _signal(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """`SIGUSR1` for `SIGUSR1`, `usr1` or `10`."""
+    from rankdeck.run.signals import signal_name
 
-    name = "SIGNAL"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name with its SIG."""
-        from rankdeck.run.signals import signal_name
-
-        name = signal_name(int(value)) if value.isdecimal() else value.upper()
-        name = name if name.startswith("SIG") else f"SIG{name}"
-        if name not in SIGNALS:
-            self.fail(f"{value!r} is none of {', '.join(SIGNALS)}", param, ctx)
-        return name
+    name = signal_name(int(value)) if value.isdecimal() else value.upper()
+    name = name if name.startswith("SIG") else f"SIG{name}"
+    if name not in SIGNALS:
+        raise click.BadParameter(f"{value!r} is none of {', '.join(SIGNALS)}", ctx, param)
+    return name
 
 
 @click.command("signal")
 @run_argument()
-@click.argument("signal", type=_Signal())
+@click.argument("signal", callback=_signal)
 @click.option("--rank", "ranks", type=int, multiple=True, help="Only this rank (repeatable).")
 @click.option("--node", "nodes", multiple=True, help="Only the ranks of this node (repeatable).")
 def signal_command(ref: str, signal: str, ranks: tuple[int, ...], nodes: tuple[str, ...]) -> None:

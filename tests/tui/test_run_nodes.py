@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +15,8 @@ from tests.tui.fake_run import NOW, write_cluster_run
 from tests.tui.hostile import CORPUS
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
 from tests.tui.test_hostile_screens import assert_plain
+from tui.screens.run import RunScreen
+from tui.widgets.node_load import NodeLoad
 from tui.widgets.rank_grid import RankGrid
 
 if TYPE_CHECKING:
@@ -48,11 +51,15 @@ async def test_a_silent_node_is_seen_at_every_size(
         await until_shown(pilot, "node002 cannot be heard for 14s: connection timed out")
         rows = grid_rows(deck)
         assert "! 1 node silent" in rows[0]
-        assert "node002!" in "\n".join(rows)
-        assert "node001 ■" in "\n".join(rows)
+        if deck.screen.query_one(RankGrid).folded:
+            # a glyph stands for a node: the second one cannot be heard
+            assert re.search(r"001 ■ ?!", "\n".join(rows))
+        else:
+            assert "002!" in "\n".join(rows)
+            assert "001 ■" in "\n".join(rows)
         if nodes <= 4 and size != SMALL:
             assert any(row.startswith("node002!") and "silent 14s" in row for row in rows)
-        await pilot.press(*["right"] * 4)
+        await pilot.press("slash", *"node002", "enter")
         await until_shown(pilot, "rank 4 · node002:0 · stepping · not heard for 14s")
 
 
@@ -111,8 +118,10 @@ async def test_a_lost_node_and_other_nodes_problems_are_readable(
         text = screen_text(deck)
         for part in (
             "✖ node003 cannot be reached any more: connection timed out",
-            "node node003 · unreachable · certain",
-            "try: is it up?",
+            "who   node node003",
+            "what  unreachable",
+            "sure  certain",
+            "try   is it up?",
             "also: node006: no route to host",
             "try: is it switched on?",
         ):
@@ -120,17 +129,58 @@ async def test_a_lost_node_and_other_nodes_problems_are_readable(
         assert "cannot be heard" not in text, "the run is over"
 
 
-async def test_nodes_in_trouble_come_first(home: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_nodes_in_trouble_come_first(home: Path, size: tuple[int, int]) -> None:
     run_id = write_cluster_run(home, "wide", nodes=64, silent=(40,), troubled=(50,))
     deck = make_deck(home, run_id)
+    async with deck.run_test(size=size) as pilot:
+        await until_shown(pilot, "64 nodes · ✖ 1 in trouble: node051")
+        await pilot.press("4")
+        table = deck.screen.query_one(NodeLoad)
+        await until(pilot, lambda: table.size.height > 3)
+        rows = [table.render_line(y).text.split() for y in range(1, 4)]
+        assert [words[0] for words in rows] == ["node051", "node041", "node001"]
+        assert rows[0][1:3] == ["✖", "running"]
+        assert rows[1][1:3] == ["!", "silent"]
+        await pilot.press("z")
+        await until_shown(pilot, "not heard for 14s: connection timed out")
+        assert "no route to host" in screen_text(deck)
+
+
+async def test_a_node_leads_to_its_ranks_and_its_logs(home: Path) -> None:
+    run_id = write_cluster_run(home, "wide", nodes=4)
+    node = RunDir(home / "runs" / run_id).node("node002")
+    node.path.mkdir(parents=True)
+    node.launcher_log.write_text("words of the launcher\n")
+    node.agent_log.write_text("words of the agent\n")
+    deck = make_deck(home, run_id)
     async with deck.run_test(size=WIDE) as pilot:
-        await until_shown(pilot, "61 more: 61 running")
-        lines = screen_text(deck).splitlines()
-        # the grid's own rows are above
-        shown = [line[:36].split() for line in lines[-5:-2]]
-        assert [words[0] for words in shown] == ["node001", "node041", "node051"]
-        assert shown[1][2:5] == ["!", "silent", "14s"]
-        assert " ".join(shown[2][1:6]) == "· no route to host"
+        await until_shown(pilot, "32 stepping")
+        await pilot.press("4", "down", "enter")
+        await until_shown(pilot, "words of the launcher")
+        await until_shown(pilot, "launcher of node002")
+        await pilot.press("4", "a")
+        await until_shown(pilot, "words of the agent")
+        await pilot.press("4", "i")
+        await until(pilot, lambda: deck.focused is deck.screen.query_one(RankGrid))
+        assert deck.screen.query_one(RankGrid).selected == 8
+
+
+async def test_a_shell_is_opened_on_the_node_or_it_is_said_that_there_is_none(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = write_cluster_run(home, "wide", nodes=2)
+    asked: list[tuple[str, ...]] = []
+    ways: list[tuple[str, ...] | None] = [("ssh", "--", "node001"), None]
+    monkeypatch.setattr("rankdeck.run.shell.shell_command", lambda run, node: ways.pop(0))
+    monkeypatch.setattr(RunScreen, "_lend_terminal", lambda self, argv: asked.append(argv))
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await until_shown(pilot, "16 stepping")
+        await pilot.press("4", "exclamation_mark")
+        await until(pilot, lambda: asked == [("ssh", "--", "node001")])
+        await pilot.press("exclamation_mark")
+        await until_shown(pilot, "no way to open a shell on node001")
 
 
 async def test_requeues_are_told(home: Path) -> None:
@@ -166,6 +216,6 @@ async def test_what_nodes_and_schedulers_say_is_only_text(
         await pilot.press("escape", "down", "enter")
         await until_shown(pilot, "node002 cannot be heard")
         assert_plain(deck)
-        await pilot.press("4")
+        await pilot.press("6")
         await until_shown(pilot, "also: node003")
         assert_plain(deck)

@@ -2,16 +2,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher
 
+from rankdeck.errors import UserError
+from rankdeck.run.eventlog import EventLog
+from rankdeck.run.events import Event, EventKind
 from rankdeck.run.layout import RunDir
 from rankdeck.run.state import Failure, RunPhase
+from rankdeck.run.stored import read_state, write_state
 from rankdeck.run.view import RunReader
-from tests.tui.fake_run import real_run, wait_for, write_run
+from tests.tui.fake_run import NOW, real_run, wait_for, write_run
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
 from tui.screens.run import RunScreen
+from tui.screens.run_failure import FailureCard
+from tui.screens.run_panes import Pane, RunPrompt
 from tui.screens.runs import RunsScreen
 from tui.widgets.rank_grid import RankGrid
 
@@ -20,6 +26,9 @@ if TYPE_CHECKING:
 
     from textual.geometry import Region
 
+    from tui.deck import Deck
+
+SIZES = [SMALL, WIDE, (200, 60)]
 FAILURE = Failure(
     rank=2,
     node="node01",
@@ -44,39 +53,193 @@ async def test_failed_run_shows_its_failure_first(home: Path, size: tuple[int, i
             "step 3/10",
             "30 %",
             "loss 0.5",
-            "rank 2, node node01 · exception · certain",
+            "who   rank 2, node node01",
+            "what  exception",
+            "sure  certain",
             "│ ValueError: boom",
-            "try: look at line 6",
+            "try   look at line 6",
         ):
             assert part in text
         assert deck.screen.query_one(RankGrid).selected == 2
         # beside each other where there is room, else one above the other
-        grid, panes = deck.screen.query_one(RankGrid), deck.screen.query_one("#main")
-        assert (panes.region.x > 0) == (size[0] >= 100)
+        grid, card = deck.screen.query_one(RankGrid), deck.screen.query_one(FailureCard)
+        assert (card.region.x > 0) == (size[0] >= 100)
         assert grid.region.height >= 2
-        assert panes.region.height >= 12
+        assert card.region.height >= 11
 
 
-async def test_numbers_switch_panes(home: Path) -> None:
+def focused_pane(deck: Deck) -> str | None:
+    """The name of the pane that has the keys."""
+    focused = deck.screen.focused
+    panes = [w for w in focused.ancestors if isinstance(w, Pane)] if focused else []
+    return panes[0].name if panes else None
+
+
+def seen_panes(deck: Deck) -> set[str]:
+    return {pane.name or "" for pane in deck.screen.query(Pane) if pane.display}
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_pane_is_reached_by_its_number(home: Path, size: tuple[int, int]) -> None:
+    run_id = write_run(home, "good", text="hello from the rank")
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=size) as pilot:
+        await until_shown(pilot, "hello from the rank")
+        names = ("ranks", "log", "curves", "nodes", "events", "failure")
+        for number, name in enumerate(names, start=1):
+            await pilot.press(str(number))
+            await until(pilot, lambda name=name: focused_pane(deck) == name)
+            assert name in seen_panes(deck)
+            region = deck.screen.query_one(f"#pane-{name}").region
+            assert region.height >= 3 or name == "curves"
+        assert "no rank has failed" in screen_text(deck)
+        await pilot.press("5")
+        await until_shown(pilot, "created")
+
+
+async def test_the_cursor_of_the_grid_leads_the_log(home: Path) -> None:
     run_id = write_run(home, "good", text="hello from the rank")
     deck = make_deck(home, run_id)
     async with deck.run_test(size=SMALL) as pilot:
         await until_shown(pilot, "hello from the rank")
-        await pilot.press("3")
-        await until_shown(pilot, "created")
-        await pilot.press("4")
-        await until_shown(pilot, "no rank has failed")
-        await pilot.press("2")
-        assert deck.screen.query_one(ContentSwitcher).current == "log"
-        await pilot.press("1")
         assert deck.focused is deck.screen.query_one(RankGrid)
         await pilot.press("right")
         await until_shown(pilot, "rank 1 · node01:1")
         await pilot.press("enter")
-        assert deck.focused is not deck.screen.query_one(RankGrid)
+        await until(pilot, lambda: focused_pane(deck) == "log")
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(deck.screen, RunsScreen)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_zoom_shows_one_pane_alone_and_comes_back(home: Path, size: tuple[int, int]) -> None:
+    run_id = write_run(home, "good", text="hello from the rank")
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=size) as pilot:
+        await until_shown(pilot, "hello from the rank")
+        before = seen_panes(deck)
+        await pilot.press("2", "z")
+        await until(pilot, lambda: seen_panes(deck) == {"log"})
+        assert deck.screen.query_one("#pane-log").region.width == size[0]
+        assert focused_pane(deck) == "log"
+        await pilot.press("tab")
+        await until(pilot, lambda: seen_panes(deck) == {"curves"})
+        # esc ends the zoom before it leaves the screen
+        await pilot.press("2", "escape")
+        await until(pilot, lambda: seen_panes(deck) == before)
+        assert isinstance(deck.screen, RunScreen)
+
+
+async def test_two_logs_compare_the_culprit_with_rank_0(home: Path) -> None:
+    run_id = write_run(home, "bad", RunPhase.FAILED, failure=FAILURE)
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=(200, 60)) as pilot:
+        await until_shown(pilot, "ended because of it")
+        await pilot.press("1", "home", "vertical_line")
+        await until(pilot, lambda: {"log", "other"} <= seen_panes(deck))
+        screen = deck.screen
+        assert isinstance(screen, RunScreen)
+        titles = screen_text(deck)
+        assert "rank 0 · node01:0" in titles
+        assert "rank 2 · node01:2" in titles, "the culprit is what rank 0 is compared with"
+        left, right = screen.query_one("#pane-log").region, screen.query_one("#pane-other").region
+        assert left.y == right.y
+        assert left.right == right.x
+        # the cursor leads the log that had the keys last
+        await pilot.press("2", "tab")
+        await until(pilot, lambda: focused_pane(deck) == "other")
+        await pilot.press("1", "end")
+        await until_shown(pilot, "rank 3 · node01:3")
+        assert "rank 0 · node01:0" in screen_text(deck)
+        await pilot.press("vertical_line")
+        await until(pilot, lambda: "other" not in seen_panes(deck))
+
+
+async def test_borders_move_and_stay_for_the_next_run(home: Path) -> None:
+    first = write_run(home, "good", text="hello from the rank")
+    deck = make_deck(home, first)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "hello from the rank")
+        pane = deck.screen.query_one("#pane-ranks")
+        width, height = pane.region.size
+        await pilot.press("greater_than_sign", "ctrl+right", "ctrl+down")
+        await until(pilot, lambda: pane.region.width == width + 8)
+        assert pane.region.height == height + 2
+        await pilot.press("escape", "enter")
+        await until(pilot, lambda: isinstance(deck.screen, RunScreen))
+        await until_shown(pilot, "hello from the rank")
+        pane = deck.screen.query_one("#pane-ranks")
+        await until(pilot, lambda: pane.region.width == width + 8)
+        await pilot.press("less_than_sign", "ctrl+left")
+        await until(pilot, lambda: pane.region.width == width)
+
+
+async def test_a_failure_never_takes_the_keys_from_who_is_typing(home: Path) -> None:
+    run_id = write_run(home, "soon", RunPhase.RUNNING)
+    run = RunDir(home / "runs" / run_id)
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "● running")
+        await pilot.press("slash", "1")
+        prompt = deck.screen.query_one(RunPrompt)
+        assert deck.focused is prompt
+        state = read_state(run)
+        bad = {"state": RunPhase.FAILED, "failure": FAILURE, "ended": NOW}
+        write_state(run, msgspec.structs.replace(state, **bad))
+        await until_shown(pilot, "ended because of it")
+        assert deck.focused is prompt
+        await pilot.press("0")
+        assert prompt.value == "10"
+        await pilot.press("escape")
+        await until(pilot, lambda: focused_pane(deck) == "ranks")
+
+
+async def test_events_are_filtered_and_lead_to_their_rank(home: Path) -> None:
+    run_id = write_run(home, "good", text="hello from the rank")
+    run = RunDir(home / "runs" / run_id)
+    log = EventLog(run.events)
+    log.append([Event(seq=3, t=NOW - 20, kind=EventKind.RANK, rank=3, node="node01", state="lost")])
+    log.close()
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "hello from the rank")
+        await pilot.press("5", "slash", *"lost", "enter")
+        await until_shown(pilot, "1 of 3 events: lost")
+        await pilot.press("t")
+        await until_shown(pilot, "20s ago")
+        await pilot.press("enter")
+        await until(pilot, lambda: focused_pane(deck) == "log")
+        assert deck.screen.query_one(RankGrid).selected == 3
+
+
+async def test_the_failure_card_leads_to_the_culprits_log_and_is_copied(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = write_run(home, "bad", RunPhase.FAILED, failure=FAILURE)
+    deck = make_deck(home, run_id)
+    copied: list[str] = []
+    monkeypatch.setattr(deck, "copy", lambda text, what: copied.append(text))
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "ended because of it")
+        await pilot.press("y")
+        await until(pilot, lambda: bool(copied))
+        assert "rank 2 on node01 raised ValueError: boom" in copied[0]
+        assert "runs it again" not in copied[0]
+        await pilot.press("1", "home", "6", "l")
+        await until(pilot, lambda: focused_pane(deck) == "log")
+        assert deck.screen.query_one(RankGrid).selected == 2
+
+
+async def test_a_run_that_only_another_host_can_look_after_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = UserError("only login2 can take it over")
+    monkeypatch.setattr("rankdeck.run.launch.left_alone", lambda run: told)
+    run_id = write_run(home, "far", RunPhase.RUNNING)
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "! only login2 can take it over")
 
 
 async def test_live_run_is_followed_stopped_and_seen_to_end(home: Path, tmp_path: Path) -> None:
@@ -107,7 +270,7 @@ async def test_a_run_that_fails_while_it_is_seen(home: Path, tmp_path: Path) -> 
     async with deck.run_test(size=WIDE) as pilot:
         await until_shown(pilot, "✖ failed")
         await until_shown(pilot, "boom [/rank3]")
-        assert deck.screen.query_one(ContentSwitcher).current == "failure"
+        assert focused_pane(deck) == "failure"
         assert deck.screen.query_one(RankGrid).selected == 1
 
 

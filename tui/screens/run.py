@@ -78,7 +78,6 @@ class RunScreen(RunDoing, DeckScreen):
         self.events_pane = EventsPane()
         self.failure = FailureCard(id="failure")
         self.curves = CurvesPane(id="curves")
-        self.curves.open(run)
         contents = {
             "ranks": self.grid,
             "log": self.logs.panes["log"],
@@ -101,6 +100,7 @@ class RunScreen(RunDoing, DeckScreen):
     def on_mount(self) -> None:
         """Begin to watch."""
         self.query_one(TitleBar).show_parts((("rankdeck ▸ ", ""), (safe(self.run_id), "bold")))
+        self.curves.open(RunDir(self.controller.store.runs_dir / self.run_id))
         self._focus("ranks")
         self.set_interval(_LOG_EVERY, self._tick_logs)
         self.set_interval(1.0, self._tick)
@@ -179,6 +179,15 @@ class RunScreen(RunDoing, DeckScreen):
         progress = progress_line(snapshot, now, self.size.width)
         self.query_one("#progress", LineBar).show(progress, *told[:most])
 
+    @on(CurvesPane.Alerted)
+    def _alerted(self, message: CurvesPane.Alerted) -> None:
+        newest = message.alerts[-1] if message.alerts else None
+        self._alert = None
+        if newest is not None:
+            told = f"{safe(newest.text)} · rank {newest.rank}"
+            self._alert = ((" ⚠ ", "warning"), (told, "warning"))
+        self._show_header()
+
     def _ask_alone(self) -> None:
         """Find out, in the background, whether anybody here can look after the run."""
         if self.facts is not None and self.facts.snapshot.run.state.final:
@@ -241,8 +250,9 @@ class RunScreen(RunDoing, DeckScreen):
         if self.facts is None:
             return
         snapshot, now = self.facts.snapshot, self.now()
+        folded = ", one a node" if self.grid.folded else ""
         titles: dict[str, Line] = {
-            "ranks": ((f"by {self.grid.mode.value}", ""),),
+            "ranks": ((f"by {self.grid.mode.value}{folded}", ""),),
             "curves": (("curves", ""),),
             "nodes": nodes_title(self.nodes.rows, now),
             "events": ((self.events_pane.title, ""),),

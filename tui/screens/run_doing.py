@@ -213,12 +213,7 @@ class RunDoing(DeckScreen):
             self.notify("this event is about no rank and no node", markup=False, timeout=3)
             return
         self.action_pane("log")
-        self._go_to_time(event.t)
-
-    def _go_to_time(self, moment: float) -> None:
-        go = getattr(self.logs.pane, "goto_time", None)
-        if go is not None:
-            go(moment)
+        self.logs.pane.goto_time(event.t)
 
     @on(FailureCard.LogAsked)
     def _open_culprit(self) -> None:
@@ -238,9 +233,8 @@ class RunDoing(DeckScreen):
             if node is not None:
                 self.logs.show_node(self.logs.active, node, "launcher")
         self.action_pane("log")
-        go = getattr(self.logs.pane, "goto_line_text", None)
-        if go is not None and failure.evidence:
-            go(failure.evidence[-1])
+        if failure.evidence:
+            self.logs.pane.goto_text(failure.evidence[-1].strip())
 
     @on(FailureCard.CopyAsked)
     def _copy_failure(self, message: FailureCard.CopyAsked) -> None:

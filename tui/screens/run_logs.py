@@ -55,7 +55,7 @@ class RunLogs:
             return
         self._paths[name] = (rank.log, attempt)
         title = f"rank {rank.rank} · {safe(rank.node)}"
-        self.panes[name].open(rank.log, title)
+        self.panes[name].open(rank.log, title, run=self._run, attempt=attempt, rank=rank.rank)
 
     def show_node(self, name: str, node: NodeView, what: str) -> None:
         """Show the log of a node's launcher or agent."""

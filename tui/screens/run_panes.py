@@ -107,7 +107,8 @@ class RunBody(Container):
         places = self.places(*self.size)
         self._display(places)
         if places != before:
-            self.refresh(layout=True)
+            # asked of a child: a container remembers where it has put its own
+            next(iter(self.panes.values())).refresh(layout=True)
 
     def on_resize(self) -> None:
         """Show what has a place at this size."""

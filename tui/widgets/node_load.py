@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -123,15 +124,15 @@ def nodes_title(rows: Sequence[NodeRow], now: float) -> tuple[Piece, ...]:
         return ((count, ""), (", not chosen yet", "dim"))
     worst = rows[0].view
     if not rows[0].ended or calm(worst) == 0:
-        bad = sum(calm(row.view) < 2 for row in rows)
-        if bad and calm(worst) == 0:
-            return ((f"{count} · ", ""), (f"✖ {bad} in trouble: {safe(worst.name)}", "error"))
-        if bad:
-            return ((f"{count} · ", ""), (f"! {bad} silent: {safe(worst.name)}", "warning"))
+        told = Counter(calm(row.view) for row in rows)
+        if told[0]:
+            return ((f"{count} · ", ""), (f"✖ {told[0]} in trouble: {safe(worst.name)}", "error"))
+        if told[1]:
+            return ((f"{count} · ", ""), (f"! {told[1]} silent: {safe(worst.name)}", "warning"))
     loads = [row.view.load for row in rows if row.view.load is not None]
     cpus = [load.cpu_percent for load in loads if load.cpu_percent is not None]
-    told = f" · cpu {sum(cpus) / len(cpus):.0f}%" if cpus and not rows[0].ended else ""
-    return ((count, ""), (told, "dim"))
+    load_text = f" · cpu {sum(cpus) / len(cpus):.0f}%" if cpus and not rows[0].ended else ""
+    return ((count, ""), (load_text, "dim"))
 
 
 class NodeLoad(RowTable[NodeRow]):

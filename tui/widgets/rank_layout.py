@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 20
 _GAP = 2
 _FEW = 16
+_MANY_ROWS = 1 << 30
+_FOLD_PAGES = 3
+"""So many pages of ranks are too many to be seen one by one."""
 _LONG_PREFIX = 3
 
 
@@ -64,6 +67,35 @@ class GridLayout:
             if piece.x <= x < piece.cells_x:
                 return piece.first
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The layout that serves a place best."""
+
+    layout: GridLayout
+    folded: bool
+    """Whether a cell stands for a node."""
+    loose_rows: int
+    """Rows in which every node would have one of its own."""
+
+
+def choose_layout(
+    nodes: Sequence[tuple[str, int]], width: int, height: int, folded: bool | None
+) -> Choice:
+    """As loose as the height allows; folded (if None) where the ranks take too many pages."""
+    shown = [(short_name(name), count) for name, count in nodes]
+    layout = build_layout(shown, width, _MANY_ROWS)
+    loose = len(layout.rows)
+    if loose > height:
+        layout = build_layout(shown, width, height)
+    if len(layout.rows) > height:
+        names = shorten([name for name, _ in shown])
+        shown = [(name, count) for name, (_, count) in zip(names, shown, strict=True)]
+        layout = build_layout(shown, width, height)
+    if folded is None:
+        folded = len(layout.rows) > _FOLD_PAGES * height and len(nodes) > 1
+    return Choice(build_folded(shown, width) if folded else layout, folded, loose)
 
 
 def build_layout(nodes: Sequence[tuple[str, int]], width: int, height: int) -> GridLayout:
