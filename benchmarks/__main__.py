@@ -16,6 +16,8 @@ _BENCHMARKS = {
     "history": "benchmarks.history:measure",
     "codec": "benchmarks.history:encode_decode",
     "paint": "benchmarks.first_paint:measure",
+    "log-open": "benchmarks.log_open:measure",
+    "log-watch": "benchmarks.log_watch:measure",
     "bytes": "benchmarks.terminal_bytes:measure",
     "ssh-connect": "benchmarks.ssh_fanout:connect",
     "ssh-authentication": "benchmarks.ssh_fanout:authentication",
@@ -26,6 +28,8 @@ _BENCHMARKS = {
     "carry-latency": "benchmarks.carry:latency",
     "carry-idle": "benchmarks.carry:idle",
     "carry-flood": "benchmarks.carry:flood",
+    "curves": "benchmarks.curves:redraw",
+    "curves-reading": "benchmarks.curves:extraction",
     "many-nodes": "benchmarks.many_nodes:measure",
 }
 

@@ -105,8 +105,13 @@ def _numbers(view: View, rows: Sequence[Row]) -> dict[int, int]:
     numbers: dict[int, int] = {}
     if not view.consecutive:
         for row in rows:
-            if (number := source.line_at(row.line.offset)) is not None:
+            number = view.numbers.get(row.line.offset)
+            if number is None:
+                number = source.line_at(row.line.offset)
+            if number is not None:
                 numbers[row.line.offset] = number
+        view.numbers.clear()
+        view.numbers.update(numbers)
         return numbers
     first = source.line_at(rows[0].line.offset)
     if first is None:

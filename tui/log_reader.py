@@ -42,6 +42,8 @@ class Intent:
 
 _ADD_UP = frozenset({"move", "select-move"})
 _LATEST = frozenset({"poll", "resize", "look", "select"})
+_QUIET = frozenset({"copy", "save", "outside", "seek", "retarget", "probe"})
+"""These change nothing on the screen."""
 _SUPERSEDES = {
     "open": frozenset({"open", "place", "move", "select-move", "select", "poll"}),
     "place": frozenset({"place", "move"}),
@@ -61,6 +63,12 @@ def queued(pending: tuple[Intent, ...], intent: Intent) -> tuple[Intent, ...]:
     return (*pending, intent)
 
 
+def next_ones(pending: tuple[Intent, ...]) -> tuple[tuple[Intent, ...], tuple[Intent, ...]]:
+    """What to do now, and what then: looking for news waits until the user has been served."""
+    first = tuple(one for one in pending if one.kind != "poll")
+    return (first, tuple(one for one in pending if one.kind == "poll")) if first else (pending, ())
+
+
 class LogReader:
     """One daemon thread and the log it reads."""
 
@@ -77,6 +85,7 @@ class LogReader:
         self._wanted = threading.Condition()
         self._ended = False
         self._since: float | None = None
+        self._page: object = None
         threading.Thread(target=self._run, name="log-reader", daemon=True).start()
 
     def send(self, intent: Intent) -> None:
@@ -106,31 +115,42 @@ class LogReader:
 
     def _run(self) -> None:
         work = self._make()
-        last: object = None
-        posted_at = 0.0
+        posted_at, stale = 0.0, False
         while True:
             with self._wanted:
-                while not self._pending and not self._ended and not work.unfinished:
+                while not self._pending and not self._ended and not work.unfinished and not stale:
                     self._since = None
                     self._wanted.wait()
                 if self._ended:
                     break
-                intents, self._pending = self._pending, ()
+                intents, self._pending = next_ones(self._pending)
                 self._since = time.monotonic()
             for intent in intents:
                 work.attempt(partial(intent.act, work, intent.amount))
                 self._since = time.monotonic()
-            if not intents:
+                stale = stale or intent.kind not in _QUIET
+            if not intents and not stale:
                 work.attempt(work.count_some)
             for found in work.take_found():
                 self._hand_over(found)
+            if stale and self._hurried and all(intent.kind == "poll" for intent in intents):
+                continue
             now = time.monotonic()
-            if intents or not work.unfinished or now - posted_at >= _POST_EVERY:
-                page = work.page()
-                if page != last:
-                    last, posted_at = page, now
-                    self._hand_over(page)
+            if stale or not work.unfinished or now - posted_at >= _POST_EVERY:
+                posted_at, stale = now, False
+                self._post_page(work)
         work.close()
+
+    @property
+    def _hurried(self) -> bool:
+        """Whether the user waits for something else than what has been read."""
+        return any(intent.kind != "poll" for intent in self._pending)
+
+    def _post_page(self, work: LogWork) -> None:
+        page = work.page()
+        if page != self._page:
+            self._page = page
+            self._hand_over(page)
 
     def _hand_over(self, found: object) -> None:
         if not self._ended:

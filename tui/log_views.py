@@ -5,7 +5,7 @@ Opens files and reads plans: only on the reader's thread.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rankdeck.errors import UserError
@@ -50,10 +50,16 @@ class View:
     started: float | None = None
     """When the run began."""
 
+    sparse: bool = False
+    """Whether only some lines are shown, and have to be looked for."""
+
+    numbers: dict[int, int] = field(default_factory=dict)
+    """Line numbers on the screen, by position: a line keeps its own."""
+
     @property
     def consecutive(self) -> bool:
         """Whether each line's number is one more than that of the line above."""
-        return self.source is self.file
+        return not self.sparse
 
     def whole(self, line: LogLine) -> bytes:
         """The line's bytes, also where they are too many to be shown."""
@@ -84,7 +90,7 @@ def _one_file(target: Target, look: Look) -> View:
                 times, ahead = log.times, log.clock_ahead
         started = _started(target.run)
     file = FileSource(target.path, times, clock_ahead=ahead)
-    return View(_filtered(file, look), file, started=started)
+    return View(_filtered(file, look), file, started=started, sparse=bool(look.filters))
 
 
 def _many_files(run: RunDir, attempt: int, look: Look) -> View:
@@ -102,6 +108,7 @@ def _many_files(run: RunDir, attempt: int, look: Look) -> View:
         ranks=len(logs),
         world=world,
         started=_started(run),
+        sparse=bool(look.filters) or look.minority,
     )
 
 

@@ -147,7 +147,7 @@ class LogWork:
         if self.target is None:
             return
         self.view = open_view(self.target, self.look)
-        self.viewport = Viewport(self.view.source)
+        self.viewport = Viewport(self.view.source, sparse=self.view.sparse)
         self.viewport.wrap = self.look.wrap
         self._still()
 
@@ -503,8 +503,7 @@ class LogWork:
             return 0, 0
         rows, size = viewport.rows, viewport.source.size
         begin, at_end = rows[0].line.offset, viewport.at_end
-        first_shown = not rows[0].start and not viewport.source.before(begin, 1)
-        if first_shown and at_end:
+        if at_end and viewport.at_begin:
             return 0, 0
         length = max(1, min(height, (rows[-1].line.end - begin) * height // size))
         first = height - length if at_end else (height - length) * begin // size

@@ -71,6 +71,10 @@ def shown(desk: Desk) -> list[str]:
     return [f"{row.label.strip()} {row.row.cells.text}" for row in desk.pane.view.page.rows]
 
 
+def last_line(path: str) -> str:
+    return Path(path).read_text().splitlines()[-1]
+
+
 async def grown(desk: Desk, text: str) -> None:
     """Tick until the pane shows this; merging waits a moment for other ranks."""
 
@@ -148,7 +152,7 @@ async def test_the_editor_gets_a_copy_of_the_merged_lines(
     await until(desk.pilot, lambda: bool(ran))
     program, line, path = ran[0]
     assert (program, line) == ("less", "+400")
-    assert Path(path).read_text().splitlines()[-1] == "[3] step 100 of rank 3"
+    assert last_line(path) == "[3] step 100 of rank 3"
 
 
 async def test_another_rank_keeps_the_view_of_all(desk: Desk, ranks: Ranks) -> None:

@@ -11,7 +11,7 @@ from textual.app import App
 from rankdeck.logs.handle import Handle
 from tests.tui.log_desk import Deck, Desk, numbered
 from tests.tui.pilot import until
-from tui.log_reader import Intent, queued
+from tui.log_reader import Intent, next_ones, queued
 from tui.widgets import log_base
 from tui.widgets.log_pane import LogPane
 
@@ -47,6 +47,12 @@ def test_moves_add_up_and_what_is_overtaken_is_dropped() -> None:
     assert after(("poll", 0), ("move", 1), ("poll", 0)) == [("move", 1), ("poll", 0)]
     assert after(("move", 1), ("bookmark", 0), ("open", 0)) == [("bookmark", 0), ("open", 0)]
     assert after(("open", 0), ("place", 0)) == [("open", 0), ("place", 0)]
+
+
+def test_the_user_comes_before_news() -> None:
+    poll, move = Intent("poll", nothing), Intent("move", nothing, 1)
+    assert next_ones((poll, move)) == ((move,), (poll,))
+    assert next_ones((poll,)) == ((poll,), ())
 
 
 class Hang:

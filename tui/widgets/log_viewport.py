@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from rankdeck.logs.plain_source import FileSource
 from tui.log_known import KnownLines
 from tui.widgets.log_lines import CellLine, cell_line
 
@@ -38,8 +37,13 @@ class Row(NamedTuple):
 class Viewport:
     """A window of `height` rows on a log."""
 
-    def __init__(self, source: LogSource) -> None:
-        """Begin at the end of the log, following it, without any size yet."""
+    def __init__(self, source: LogSource, *, sparse: bool = False) -> None:
+        """Begin at the end of the log, following it, without any size yet.
+
+        Args:
+            source: The lines.
+            sparse: Whether they have to be looked for, so that a screenful may take a while.
+        """
         self.source = source
         self.width = 0
         """Cells for the text of a row; matters only for wrapping."""
@@ -52,7 +56,7 @@ class Viewport:
         self._top = 0
         self._char = 0
         self._last = (-1, -1)
-        self._known = None if isinstance(source, FileSource) else KnownLines(source)
+        self._known = KnownLines(source) if sparse else None
         self.searching = False
         """Whether there may be more to show than was found so far: lay out again."""
 
@@ -64,10 +68,24 @@ class Viewport:
     @property
     def at_end(self) -> bool:
         """Whether the last row of the log is on the screen."""
-        if not self.rows:
+        if not self.rows or self.follow:
             return True
         row = self.rows[-1]
-        return row.line.offset >= self._last_position() and row.stop >= len(row.cells.text)
+        if row.stop < len(row.cells.text):
+            return False
+        if row.line.end >= self.source.size:
+            return True
+        if self._known is None:
+            return not self.source.after(row.line.end, 1)
+        return row.line.offset >= self._last_position()
+
+    @property
+    def at_begin(self) -> bool:
+        """Whether the first row of the log is on the screen, as far as that is known at once."""
+        if not self.rows or self.rows[0].start:
+            return not self.rows
+        begin = self.rows[0].line.offset
+        return begin <= 0 or (self._known is None and not self.source.before(begin, 1))
 
     def _last_position(self) -> int:
         if self._last[0] != self.source.size:
@@ -156,14 +174,18 @@ class Viewport:
 
     def _after(self, position: int, count: int) -> Sequence[LogLine]:
         if self._known is None:
-            return self.source.after(position, count)
+            found = self.source.after(position, count)
+            self.searching = self.searching or (found.more and not found)
+            return found
         lines = self._known.after(position, count)
         self.searching = self.searching or self._known.more
         return lines
 
     def _before(self, position: int, count: int) -> Sequence[LogLine]:
         if self._known is None:
-            return self.source.before(position, count)
+            found = self.source.before(position, count)
+            self.searching = self.searching or (found.more and not found)
+            return found
         lines = self._known.before(position, count)
         self.searching = self.searching or self._known.more
         return lines
@@ -187,13 +209,19 @@ class Viewport:
     def _forward(self, offset: int, char: int, count: int) -> list[Row]:
         """Up to `count` rows from a place on."""
         found: list[Row] = []
-        for line in self._after(offset, count):
-            rows = self._rows_of(line)
-            if line.offset == offset and char:
-                rows = rows[max(0, bisect_right([row.start for row in rows], char) - 1) :]
-            found += rows
-            if len(found) >= count:
+        position = offset
+        while len(found) < count and not self.searching:
+            lines = self._after(position, count - len(found))
+            if not lines:
                 break
+            for line in lines:
+                rows = self._rows_of(line)
+                if line.offset == offset and char:
+                    rows = rows[max(0, bisect_right([row.start for row in rows], char) - 1) :]
+                found += rows
+            if not lines[-1].ended or lines[-1].end <= position:
+                break
+            position = lines[-1].end
         return found[:count]
 
     def _backward(self, offset: int, char: int, count: int) -> list[Row]:
