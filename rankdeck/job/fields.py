@@ -129,8 +129,8 @@ FIELDS: tuple[Field, ...] = (
         "Launcher",
         _K.TEXT,
         _P,
-        "torchrun (a Python file), script (a train.sh that calls torchrun itself), or direct"
-        " (any program, once per rank).",
+        "torchrun (a Python file), script (a train.sh that calls torchrun itself), direct (any"
+        " program, once per rank), or msrun (a MindSpore program).",
     ),
     _field(
         "python",

@@ -19,6 +19,7 @@ _SHIPPED = {
     "torchrun": "rankdeck.launchers.torchrun:TorchrunLauncher",
     "script": "rankdeck.launchers.script:ScriptLauncher",
     "direct": "rankdeck.launchers.direct:DirectLauncher",
+    "msrun": "rankdeck.launchers.msrun:MsrunLauncher",
 }
 
 
