@@ -51,13 +51,15 @@ def preview_rows(
         rows.append(_EMPTY)
     for problem in preview.warnings:
         rows += _problem_rows(problem, "!", "warning")
-    rows += _finding_rows((*findings, *preview.findings))
+    found = (*findings, *preview.findings)
+    rows += _finding_rows([each for each in found if each.level is not Level.OK])
     if preview.changes and preview.last is not None:
         rows += [PlanRow(((f"Different from {safe(preview.last.name)}:", "title"),))]
         for field, old, new in preview.changes:
             told: Line = ((f"  {safe(field)}: ", "bold"), (f"{safe(old)} → {safe(new)}", ""))
             rows.append(PlanRow(told, field))
         rows.append(_EMPTY)
+    rows += _finding_rows([each for each in found if each.level is Level.OK])
     if preview.plan is not None:
         rows += plan_rows(preview.plan, in_full=in_full)
     if preview.batch:

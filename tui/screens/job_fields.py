@@ -53,6 +53,8 @@ class JobFields:
         """By backend: what was typed before another one was chosen."""
         self._waiting: dict[str, str] = {}
         """What is to be typed into fields that are not known yet."""
+        self._effective: dict[str, str] = {}
+        """What every field came to when nothing was wrong."""
 
     @property
     def all(self) -> tuple[FormField, ...]:
@@ -143,6 +145,11 @@ class JobFields:
     def show(self, preview: JobPreview, findings: Sequence[Finding]) -> None:
         """Show what holds where nothing is typed, and beside each field what is known of it."""
         effective = dict(preview.effective or {})
+        if preview.spec is not None:
+            self._effective = effective
+        elif effective.get("project") == self._effective.get("project"):
+            # what cannot be told while something is wrong is most likely what it was
+            effective = {**self._effective, **effective}
         before = preview.before or {}
         wrong = self._by_field(preview.problems)
         remarks = self._remarks(preview, findings)

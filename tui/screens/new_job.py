@@ -38,7 +38,6 @@ from tui.work import WorkPool
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
-    from textual.widget import Widget
 
     from rankdeck.errors import UserError
     from rankdeck.job.draft import JobDraft
@@ -51,6 +50,8 @@ _BESIDE = 120
 """From this width on, the preview stands beside the fields."""
 _ROOMY = 160
 """From this width on, there is room for every field's help all the same."""
+_HIGH = 45
+"""From this height on, where there is room, all parts are seen at once."""
 
 
 class NewJobScreen(DeckScreen):
@@ -70,9 +71,14 @@ class NewJobScreen(DeckScreen):
     NewJobScreen #declared { margin-bottom: 1; }
     NewJobScreen #declared-in { color: $text-muted; height: auto; }
     NewJobScreen #options-of { color: $text-muted; height: auto; margin-top: 1; }
-    NewJobScreen #about { height: 3; }
     NewJobScreen.-beside #form { width: 11fr; }
     NewJobScreen.-beside #preview { display: block; width: 9fr; border-left: vkey $panel; }
+    NewJobScreen.-all #form { overflow-y: auto; }
+    NewJobScreen.-all #form > VerticalScroll {
+        display: block; height: auto; margin-bottom: 1; padding: 0;
+        border-top: solid $panel; border-title-color: $text-muted;
+    }
+    NewJobScreen.-all #form > .-seen { border-title-color: $text-accent; }
     NewJobScreen.-tight FormField.-idle > .note { display: none; }
     NewJobScreen.-planning #form { display: none; }
     NewJobScreen.-planning #preview { display: block; width: 1fr; border: none; }
@@ -94,7 +100,6 @@ class NewJobScreen(DeckScreen):
         self.part = PREVIEW if target and patch is None else PARTS[0]
         self._patch = patch
         self._asked = 0
-        self._heard = 0
         self._launch_wanted = False
         self.start = FormStart(self)
         self.checkup = FormCheck(self)
@@ -111,7 +116,8 @@ class NewJobScreen(DeckScreen):
         with Horizontal(id="body"):
             with Vertical(id="form"):
                 for section in Section:
-                    with VerticalScroll(id=section.value.lower(), can_focus=False):
+                    with VerticalScroll(id=section.value.lower(), can_focus=False) as part:
+                        part.border_title = section.value
                         if section is Section.HYPERPARAMETERS:
                             yield Static("", id="declared-in", markup=False)
                             yield FormPlace(id="declared")
@@ -152,6 +158,7 @@ class NewJobScreen(DeckScreen):
         self.set_class(width >= _BESIDE, "-beside")
         self.set_class(_BESIDE <= width < _ROOMY, "-tight")
         self.set_class(self.part == PREVIEW, "-planning")
+        self.set_class(width >= _ROOMY and self.size.height >= _HIGH, "-all")
 
     # -- what is typed ----------------------------------------------------------------------
 
@@ -196,9 +203,8 @@ class NewJobScreen(DeckScreen):
             return preview_job(target, draft, cwd, os.environ, runs)
 
         def done(preview: JobPreview | None, error: UserError | None) -> None:
-            if not self.is_attached or asked < self._heard:
+            if not self.is_attached:
                 return
-            self._heard = asked
             if error is not None:
                 self._launch_wanted = False
                 self.deck.tell(error)
@@ -264,10 +270,7 @@ class NewJobScreen(DeckScreen):
             section.set_class(section.id == part, "-seen")
         self._lay_out()
         fields = self._fields_of(part)
-        target: Widget = self.query_one(PlanView)
-        if fields:
-            target = fields[-1 if last else 0].editor
-        self.set_focus(target)
+        self.set_focus(fields[-1 if last else 0].editor if fields else self.query_one(PlanView))
         self.head.show_parts()
 
     def action_section(self, step: int) -> None:

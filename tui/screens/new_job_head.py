@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tui.widgets.form_field import FormField
 
 PREVIEW = "preview"
+_ONE_LINE = 110
+"""From this width on, a field's help fits on one line."""
 PARTS = (*(section.value.lower() for section in Section), PREVIEW)
 
 
@@ -30,7 +32,7 @@ class FormHead:
         if field is not None:
             room = max(20, form.size.width - 2)
             told = wrap((("  ", ""), (field.about, "dim")), room)[:2]
-        lines = (*told, (), ())[:2]
+        lines = (*told, (), ())[: 1 if form.size.width >= _ONE_LINE else 2]
         keys: Line = (("  ", ""), (form.editing.hint(field), "accent"))
         form.query_one("#about", LineBar).show(*lines, keys)
 

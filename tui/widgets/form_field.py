@@ -39,7 +39,7 @@ class FormField(Horizontal):
     DEFAULT_CSS = """
     FormField { height: auto; min-height: 1; margin-bottom: 0; }
     FormField > .label { width: 18; text-style: bold; }
-    FormField > Input { width: 2fr; height: 1; border: none; padding: 0 1; background: $boost; }
+    FormField > Input { width: 2fr; height: 1; border: none; padding: 0 1; background: $panel; }
     FormField > Input:focus { background: $primary-muted; }
     FormField > .note { width: 3fr; padding: 0 1; color: $text-muted; height: auto; max-height: 3; }
     FormField.-idle > .note { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -190,7 +190,7 @@ class FormField(Horizontal):
             pieces.append((f"was {safe(self._was) or 'not set'}", "$text-accent bold"))
         pieces += [(f"{mark} {safe(text)}", _STYLES[mark]) for mark, text in self._remarks]
         told = bool(pieces)
-        if self._help and not self._problem and not self._remarks:
+        if self._help and not told:
             pieces.append((self._help, ""))
         self.set_class(bool(self._problem), "-wrong")
         self.set_class(not told, "-idle")

@@ -20,7 +20,7 @@ class LinesField(FormField):
 
     DEFAULT_CSS = """
     LinesField > TextArea {
-        width: 2fr; height: auto; max-height: 6; border: none; padding: 0; background: $boost;
+        width: 2fr; height: auto; max-height: 6; border: none; padding: 0; background: $panel;
     }
     LinesField > TextArea:focus { border: none; background: $primary-muted; }
     LinesField.-wrong > TextArea { background: $error-muted; }

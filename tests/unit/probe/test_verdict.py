@@ -41,6 +41,8 @@ def test_nodes_that_are_alike_are_fine() -> None:
         ({"clock": 104.0}, "its clock is 3.0 s ahead of this machine's"),
         ({"clock": 97.0}, "its clock is 3.0 s behind this machine's"),
         ({"free": 1 << 20}, "only 1.0 MiB are free for logs"),
+        ({"output_free": 1 << 20}, "only 1.0 MiB are free for its output"),
+        ({"busy_gpus": 3}, "3 of its 4 GPUs are in use"),
     ],
 )
 def test_the_node_that_differs_is_named(facts: dict[str, object], told: str) -> None:
@@ -99,3 +101,20 @@ def test_answers_that_are_none() -> None:
 def test_a_login_shell_may_be_chatty() -> None:
     (check,) = judge([answer("a", before=b"Welcome!\n{}\n")], WANTED)
     assert check.result == "ok"
+
+
+def test_a_taken_port_matters_on_the_node_of_rank_0_only() -> None:
+    wanted = msgspec.structs.replace(WANTED, master="a")
+    checks = judge([answer("a", busy_ports=[29500]), answer("b", busy_ports=[29500])], wanted)
+    assert [check.failures for check in checks] == [("port 29500 is taken",), ()]
+    assert checks[0].concerns == {"port 29500 is taken": "master_port"}
+
+
+def test_each_thing_names_the_field_it_is_about() -> None:
+    wanted = msgspec.structs.replace(WANTED, entry="/p/train.py")
+    checks = judge([answer("a", missing=["/p", "/p/train.py"], torch=None)], wanted)
+    assert checks[0].concerns == {
+        "/p is not there": "project",
+        "/p/train.py is not there": "entry",
+        "/env/bin/python has no torch": "python",
+    }
