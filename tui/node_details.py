@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from rankdeck.nodes.notes import note_text
 from rankdeck.text import age, size
-from tui.looks import Line, safe, state_piece
+from tui.looks import Line, Piece, safe, state_piece
 from tui.node_rows import STATES
 
 if TYPE_CHECKING:
     from rankdeck.probe.verdict import NodeFacts
+    from tui.node_choice import NodeChoice
     from tui.node_rows import NodeRow
+    from tui.node_survey import NodeSurvey
 
 _RUNS = 8
 
@@ -36,12 +38,55 @@ def node_lines(row: NodeRow, now: float) -> tuple[Line, ...]:
     if row.facts is not None:
         lines += [(), *_fact_lines(row.facts)]
     else:
+        busy = "" if row.load is None else f"load {row.load:.2f}, {size(row.memory_free)} free"
+        lines += [_line("busy", busy)] if busy else []
         lines += [(), (("It has not been asked what it has (p asks).", "dim"),)]
     if row.note is not None:
         told = safe(note_text(row.note, now))
         written = f"  (noted {age(now - row.note.written)} ago)" if row.note.written else ""
         lines += [(), (("note     ", "dim"), (told, "warning"), (written, "dim"))]
     return (*lines, *_run_lines(row, now))
+
+
+def remark_line(row: NodeRow, now: float) -> Line:
+    """What is wrong with a node, what to do about it, and what is noted, in one line."""
+    pieces: list[Piece] = []
+    if row.trouble:
+        pieces.append((f" {safe(row.trouble)}", "error" if row.bad else "warning"))
+    if row.trouble and row.hint:
+        pieces.append((f"  try: {safe(row.hint)}", "dim"))
+    if row.note is not None:
+        pieces.append((f"  note: {safe(note_text(row.note, now))}", "warning"))
+    return tuple(pieces)
+
+
+def source_lines(survey: NodeSurvey) -> tuple[Line, ...]:
+    """Where the nodes are named, and what keeps them from being shown or asked."""
+    census, trouble = survey.census, survey.trouble
+    if trouble is not None:
+        lines = [*trouble.message.splitlines(), *trouble.hint.splitlines()]
+        told: list[Line] = [((" ", ""), (safe(line), "error")) for line in lines[:4]]
+        return (*told, ((" b", "key"), (" looks elsewhere: a backend, a hostfile", "dim")))
+    if census is None:
+        return (((" looking for nodes …", "dim"),),)
+    source = safe(census.source) or "this machine"
+    pieces: list[Piece] = [(f" {safe(census.backend)}", "bold"), (f" · {source}", "dim")]
+    if survey.remark:
+        pieces.append((f" · {safe(survey.remark)}", "warning"))
+    return (tuple(pieces),)
+
+
+def expression_line(survey: NodeSurvey, choice: NodeChoice) -> Line:
+    """What is chosen, as a job says it."""
+    if survey.census is None:
+        return ()
+    expression, slots = choice.expression, choice.slot_count
+    if expression is None:
+        return ((" nothing is chosen: ", "error"), ("+ chooses a node, a all of them", "dim"))
+    room = "" if slots is None else f", {slots} slots"
+    count = f" {len(choice.selection)} of {len(choice.names)}{room}: "
+    flags = expression.flags or "every node"
+    return ((count, "dim"), (safe(flags), "accent" if expression.flags else "good"))
 
 
 def _line(name: str, text: str) -> Line:

@@ -52,6 +52,9 @@ class NodeRow:
     slots: Slots | None
     gpus: int
     cpus: int
+    load: float | None
+    memory_free: int | None
+    """Bytes that a job could have now."""
     labels: tuple[str, ...]
     origin: str
     scheduler: str
@@ -120,6 +123,7 @@ def make_rows(
         node = listed.node
         check, note = checks.get(node.name), notes.get(node.name)
         facts = None if check is None else check.facts
+        busy = census.loads.get(node.name)
         state, trouble = _judged(listed.state, listed.usable, check, asking=asking)
         if note is not None and note.avoids(now) and state in ("ready", "unknown", "warning"):
             state = "avoid"
@@ -130,6 +134,8 @@ def make_rows(
                 slots=slots_of(node),
                 gpus=node.gpus or (facts.gpus if facts else 0),
                 cpus=node.cpus or (facts.cpus if facts else 0),
+                load=facts.load if facts else busy.load if busy else None,
+                memory_free=facts.memory_free if facts else busy.memory_free if busy else None,
                 labels=node.labels,
                 origin=node.origin,
                 scheduler=listed.state,
@@ -185,10 +191,6 @@ def parse_node_filter(text: str) -> Filter[NodeRow]:
     return parse_filter(text, NODE_FIELDS)
 
 
-def _load(row: NodeRow) -> float | None:
-    return None if row.facts is None else row.facts.load
-
-
 def _chosen(row: NodeRow) -> str:
     return "no" if row.chosen is None else "yes"
 
@@ -215,7 +217,7 @@ NODE_FIELDS: Fields[NodeRow] = Fields(
         "slots": lambda row: None if row.slots is None else len(row.slots),
         "gpus": lambda row: row.gpus,
         "cpus": lambda row: row.cpus,
-        "load": _load,
+        "load": lambda row: row.load,
         "runs": lambda row: len(row.use.living),
         "failures": lambda row: len(row.use.blamed),
     },

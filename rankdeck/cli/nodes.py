@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rankdeck.nodes.listing import ListedNode
 
 _HEAD = ("NODE", "ADDRESS", "SLOTS", "GPUS", "CPUS", "STATE", "FROM")
-_NOTE = "NOTE"
 _FIELDS = ("backend", "nnodes", "hostfile", "host", "include", "exclude")
 
 
@@ -75,11 +74,11 @@ def nodes_command(
         known = {name: notes[name] for name in (n.node.name for n in nodes) if name in notes}
         print_json({"nodes": nodes, "notes": known})
         return
-    rows = [(*_row(listed), _note(notes.get(listed.node.name))) for listed in nodes]
-    head = (*_HEAD, _NOTE)
-    if not any(row[-1] for row in rows):
-        head, rows = _HEAD, [row[:-1] for row in rows]
-    click.echo(table([head, *rows], right=frozenset({2, 3, 4})))
+    rows: list[tuple[str, ...]] = [(*_HEAD, "NOTE")]
+    rows += [(*_row(listed), _note(notes.get(listed.node.name))) for listed in nodes]
+    if not any(row[-1] for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
+    click.echo(table(rows, right=frozenset({2, 3, 4})))
 
 
 def _change_notes(

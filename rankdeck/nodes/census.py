@@ -7,6 +7,7 @@ schedulers and networks; nothing is changed anywhere.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +19,7 @@ from rankdeck.job.draft import JobDraft
 from rankdeck.job.resolve import resolve_inventory
 from rankdeck.job.spec import JobSpec
 from rankdeck.nodes.listing import ListedNode, list_nodes
+from rankdeck.nodes.sinfo import SlurmLoad, read_loads
 from rankdeck.probe.script import probe_command, probe_input
 from rankdeck.probe.verdict import NodeCheck, Wanted, judge
 
@@ -38,6 +40,8 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
     """The one that a job on these nodes would use."""
     silence: str = ""
     """Why nobody can ask them now; empty: they can be asked."""
+    loads: dict[str, SlurmLoad] = msgspec.field(default_factory=dict)
+    """By node, how busy a scheduler says it is."""
 
     @property
     def source(self) -> str:
@@ -72,7 +76,12 @@ def take_census(draft: JobDraft, cwd: Path, environ: Mapping[str, str]) -> Censu
     silence = ""
     if not isinstance(load_backend(backend), ReachesNodes):
         silence = f"{backend} reaches its nodes only while a job runs"
-    return Census(spec=spec, listed=listed, backend=backend, silence=silence)
+    loads: dict[str, SlurmLoad] = {}
+    if any(found.state for found in listed):
+        # they are shown without it rather than not at all
+        with suppress(UserError):
+            loads = read_loads(environ)
+    return Census(spec=spec, listed=listed, backend=backend, silence=silence, loads=loads)
 
 
 def ask_nodes(

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 FORMAT = "%N|%P|%t|%c|%m|%G|%f|%E"
 """The last field may hold anything, so the separator cannot be mistaken."""
+LOADS = "%N|%O|%e"
+"""How busy nodes are: the load, and free memory in MiB."""
 
 _FIELDS = FORMAT.count("|") + 1
 _TIMEOUT = 20.0
+_LOAD = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _GPU = re.compile(r"gpu(?::[^:,]+)*:([0-9]+)")
 _IN_PARENTHESES = re.compile(r"\([^()]*\)")
 _STATE = re.compile(r"([a-z_]+)(?:\+([a-z_+]*))?([^a-z0-9]*)", re.IGNORECASE)
@@ -115,6 +118,43 @@ def read_sinfo(environ: Mapping[str, str], timeout: float = _TIMEOUT) -> tuple[S
     Raises:
         UserError: There is no sinfo, it failed or gave no answer in time, or cannot be read.
     """
+    printed = _run(FORMAT, environ, timeout)
+    try:
+        return parse_sinfo(printed)
+    except ValueError as error:
+        raise _failed(str(error)) from error
+
+
+class SlurmLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """How busy a node is, as Slurm heard last."""
+
+    load: float | None
+    memory_free: int | None
+    """Bytes."""
+
+
+def read_loads(environ: Mapping[str, str], timeout: float = _TIMEOUT) -> dict[str, SlurmLoad]:
+    """Ask Slurm how busy its nodes are.
+
+    Raises:
+        UserError: There is no sinfo, or it failed.
+    """
+    return parse_loads(_run(LOADS, environ, timeout))
+
+
+def parse_loads(text: str) -> dict[str, SlurmLoad]:
+    """By node, what `sinfo --noheader --Node --format LOADS` printed; what is not known is None."""
+    found = {}
+    for line in text.splitlines():
+        words = [word.strip() for word in line.split("|")]
+        if len(words) == LOADS.count("|") + 1 and words[0]:
+            load = float(words[1]) if _LOAD.fullmatch(words[1]) else None
+            free = int(words[2]) << 20 if words[2].isdecimal() else None
+            found[words[0]] = SlurmLoad(load=load, memory_free=free)
+    return found
+
+
+def _run(wanted: str, environ: Mapping[str, str], timeout: float) -> str:
     # imported late: only those who ask Slurm pay for it
     import subprocess
     import time
@@ -122,7 +162,7 @@ def read_sinfo(environ: Mapping[str, str], timeout: float = _TIMEOUT) -> tuple[S
     from rankdeck.command_log import executed
 
     began = time.monotonic()
-    command = ["sinfo", "--noheader", "--Node", "--format", FORMAT]
+    command = ["sinfo", "--noheader", "--Node", "--format", wanted]
     try:
         done = subprocess.run(
             command,
@@ -145,10 +185,7 @@ def read_sinfo(environ: Mapping[str, str], timeout: float = _TIMEOUT) -> tuple[S
     if done.returncode:
         said = " ".join(done.stderr.decode(errors="replace").split()[:40])
         raise _failed(f"sinfo failed: {said or f'exit code {done.returncode}'}")
-    try:
-        return parse_sinfo(done.stdout.decode(errors="replace"))
-    except ValueError as error:
-        raise _failed(str(error)) from error
+    return done.stdout.decode(errors="replace")
 
 
 def _record(line: str) -> SlurmNode:

@@ -11,8 +11,9 @@ from rankdeck.nodes.notes import note_text, read_note
 from tui.controller import RunsChanged
 from tui.filter_grammar import Filter
 from tui.keys import Scope, bindings, keys_of
-from tui.looks import Line, Piece, safe
+from tui.looks import Piece, safe, wrap
 from tui.node_choice import NodeChoice, read_flags
+from tui.node_details import expression_line, remark_line, source_lines
 from tui.node_prompts import NodePrompt, read_names, read_source, source_text
 from tui.node_rows import NodeRow, parse_node_filter, row_text, uses_of
 from tui.node_survey import NodeAnswered, NodeSurvey
@@ -66,6 +67,7 @@ class NodesScreen(DeckScreen):
         yield TitleBar()
         yield LineBar(id="source")
         yield NodeTable()
+        yield LineBar(id="about-node")
         yield LineBar(id="expression")
         yield PromptLine()
         yield KeyBar(keys_of(Scope.NODES, Scope.EVERYWHERE))
@@ -145,8 +147,16 @@ class NodesScreen(DeckScreen):
         if marked := len(self.query_one(NodeTable).marked):
             left.append((f"  {marked} marked", "warning"))
         self.query_one(TitleBar).show_parts(tuple(left), ((self._counts(), "dim"),))
-        self.query_one("#source", LineBar).show(*self._source_lines())
-        self.query_one("#expression", LineBar).show(self._expression_line())
+        self.query_one("#source", LineBar).show(*source_lines(self._survey))
+        self.query_one("#expression", LineBar).show(expression_line(self._survey, self._choice))
+        self._show_about()
+
+    @on(NodeTable.Moved)
+    def _show_about(self) -> None:
+        """Say in full what the row has no room for."""
+        row = self.query_one(NodeTable).selected
+        told = () if row is None else wrap(remark_line(row, self.now()), self.size.width - 1)
+        self.query_one("#about-node", LineBar).show(*told[:2])
 
     def _counts(self) -> str:
         if self._survey.census is None:
@@ -157,31 +167,6 @@ class NodesScreen(DeckScreen):
         if self._survey.asking:
             parts.append(f"asked {self._survey.asked}/{len(self._rows)}")
         return " · ".join(parts)
-
-    def _source_lines(self) -> tuple[Line, ...]:
-        census, trouble = self._survey.census, self._survey.trouble
-        if trouble is not None:
-            lines = [*trouble.message.splitlines(), *trouble.hint.splitlines()]
-            told = [((" ", ""), (safe(line), "error")) for line in lines[:4]]
-            return (*told, ((" b", "key"), (" looks elsewhere: a backend, a hostfile", "dim")))
-        if census is None:
-            return (((" looking for nodes …", "dim"),),)
-        source = safe(census.source) or "this machine"
-        pieces: list[Piece] = [(f" {safe(census.backend)}", "bold"), (f" · {source}", "dim")]
-        if self._survey.remark:
-            pieces.append((f" · {safe(self._survey.remark)}", "warning"))
-        return (tuple(pieces),)
-
-    def _expression_line(self) -> Line:
-        if self._survey.census is None:
-            return ()
-        expression, slots = self._choice.expression, self._choice.slot_count
-        room = "" if slots is None else f", {slots} slots"
-        count = f" {len(self._choice.selection)} of {len(self._rows)}{room}: "
-        if expression is None:
-            return ((" nothing is chosen: ", "error"), ("+ chooses a node, a all of them", "dim"))
-        flags = expression.flags or "every node"
-        return ((count, "dim"), (safe(flags), "accent" if expression.flags else "good"))
 
     @on(NodeTable.Sorted)
     def _sorted(self) -> None:

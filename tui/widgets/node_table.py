@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("in", "IN", 5, sort=True),
-    Column("name", "NODE", 10, share=1, most=28, sort=True),
+    Column("name", "NODE", 10, share=1, most=24, sort=True),
     Column("state", "STATE", 13, sort=True),
     Column("slots", "SLOTS", 5, right=True, sort=True, falls=True),
     Column("gpus", "GPUS", 5, right=True, sort=True, falls=True),
     Column("cpus", "CPUS", 5, right=True, from_width=100, sort=True, falls=True),
     Column("load", "LOAD", 6, right=True, from_width=90, sort=True, falls=True),
     Column("memory", "FREE MEM", 10, right=True, from_width=110, sort=True, falls=True),
-    Column("runs", "OUR RUNS", 10, share=1, most=24, from_width=75, sort=True, falls=True),
-    Column("note", "WHY, NOTES", 10, share=4),
+    Column("runs", "OUR RUNS", 10, share=1, most=20, from_width=75, sort=True, falls=True),
+    Column("note", "WHY, NOTES", 10, share=8),
 )
 
 
@@ -40,7 +40,6 @@ class NodeTable(RowTable["NodeRow"]):
 def node_cells(row: NodeRow, now: float, widths: Mapping[str, int]) -> dict[str, Piece]:
     """A node's row."""
     mark, style = STATES[row.state]
-    facts = row.facts
     word = row.state
     if row.scheduler and row.state in ("ready", "busy", "unusable"):
         word = safe(row.scheduler.partition(":")[0].partition(",")[0])
@@ -51,8 +50,8 @@ def node_cells(row: NodeRow, now: float, widths: Mapping[str, int]) -> dict[str,
         "slots": ("–" if row.slots is None else str(len(row.slots)), ""),
         "gpus": (str(row.gpus) if row.gpus else "–", ""),
         "cpus": (str(row.cpus) if row.cpus else "–", ""),
-        "load": ("–" if facts is None or facts.load is None else f"{facts.load:.1f}", ""),
-        "memory": ("–" if facts is None else size(facts.memory_free), ""),
+        "load": ("–" if row.load is None else f"{row.load:.1f}", ""),
+        "memory": (size(row.memory_free), ""),
         "runs": (_runs(row), "accent" if row.use.living else "dim"),
         "note": _note(row, now),
     }
@@ -118,7 +117,7 @@ _ORDERS: dict[str, Callable[[NodeRow], object]] = {
     "slots": lambda row: None if row.slots is None else len(row.slots),
     "gpus": lambda row: row.gpus,
     "cpus": lambda row: row.cpus,
-    "load": lambda row: None if row.facts is None else row.facts.load,
-    "memory": lambda row: None if row.facts is None else row.facts.memory_free,
+    "load": lambda row: row.load,
+    "memory": lambda row: row.memory_free,
     "runs": lambda row: len(row.use.living),
 }
