@@ -89,6 +89,11 @@ def _timed_lines(log: RankLog, stop: int | None, chunk: int) -> Iterator[MergedL
         yield MergedLine(time - log.clock_ahead, log.rank, line)
 
 
+def without_prefix(line: bytes) -> bytes:
+    """The line without the rank that a launcher has put before it."""
+    return _PREFIX.sub(b"", line, count=1) if line[:1] == b"[" else line
+
+
 class Glue:
     """Which lines belong to the line before them, so that nothing may come between."""
 
@@ -100,8 +105,7 @@ class Glue:
 
     def holds(self, line: bytes) -> bool:
         """Whether this line, the next one, stays with the one before it."""
-        if line[:1] == b"[":
-            line = _PREFIX.sub(b"", line, count=1)
+        line = without_prefix(line)
         if not line or line[:1] in b" \t":
             return True
         if line.startswith(_TRACEBACK):
