@@ -64,8 +64,16 @@ class Look:
     """Which ranks are merged; empty: all."""
     fold: bool = False
     """Lines that several ranks wrote alike are one line."""
+    loose: bool = False
+    """Lines that differ in numbers only count as alike."""
     minority: bool = False
-    """Only what not all ranks wrote alike."""
+    """Only what less than half of the ranks wrote."""
+
+    @property
+    def choice(self) -> tuple[object, ...]:
+        """What decides which lines there are; the rest decides how they look."""
+        ranks = (self.merged, self.ranks, self.fold, self.loose, self.minority)
+        return (self.filters, *(ranks if self.merged else (False,)))
 
 
 class Selection(NamedTuple):

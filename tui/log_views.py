@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rankdeck.errors import UserError
 from rankdeck.logs.filtered import FilteredSource, Filters
+from rankdeck.logs.folded import FoldedSource
 from rankdeck.logs.handle import Handle
 from rankdeck.logs.lines import last_state
 from rankdeck.logs.merged import MergedSource
@@ -53,13 +54,10 @@ class View:
     sparse: bool = False
     """Whether only some lines are shown, and have to be looked for."""
 
+    consecutive: bool = True
+    """Whether each line's number is one more than that of the line above."""
     numbers: dict[int, int] = field(default_factory=dict)
     """Line numbers on the screen, by position: a line keeps its own."""
-
-    @property
-    def consecutive(self) -> bool:
-        """Whether each line's number is one more than that of the line above."""
-        return not self.sparse
 
     def whole(self, line: LogLine) -> bytes:
         """The line's bytes, also where they are too many to be shown."""
@@ -90,7 +88,9 @@ def _one_file(target: Target, look: Look) -> View:
                 times, ahead = log.times, log.clock_ahead
         started = _started(target.run)
     file = FileSource(target.path, times, clock_ahead=ahead)
-    return View(_filtered(file, look), file, started=started, sparse=bool(look.filters))
+    sparse = bool(look.filters)
+    source = _filtered(file, look)
+    return View(source, file, started=started, sparse=sparse, consecutive=not sparse)
 
 
 def _many_files(run: RunDir, attempt: int, look: Look) -> View:
@@ -99,16 +99,23 @@ def _many_files(run: RunDir, attempt: int, look: Look) -> View:
     if not logs:
         raise UserError(f"the run has no rank {short_ranks(look.ranks)}", "M chooses others")
     merged = MergedSource(logs)
+    source = _filtered(merged, look)
+    folds = look.fold or look.minority
+    if folds:
+        local = {log.rank: log.local_rank for log in logs}
+        source = FoldedSource(source, local, loose=look.loose, only_minority=look.minority)
     world = max(log.rank for log in every) + 1
+    label = len(rank_prefix(0, world))
     return View(
-        _filtered(merged, look),
+        source,
         merged=merged,
         name=_name(logs, every, look),
-        label=len(rank_prefix(0, world)),
+        label=max(label, _FOLDED_LABEL) if folds else label,
         ranks=len(logs),
         world=world,
         started=_started(run),
         sparse=bool(look.filters) or look.minority,
+        consecutive=not look.filters and not folds,
     )
 
 
@@ -117,9 +124,10 @@ def _name(logs: tuple[RankLog, ...], every: tuple[RankLog, ...], look: Look) -> 
         name = f"all {len(logs)} ranks by time"
     else:
         name = f"rank{'' if len(logs) == 1 else 's'} {short_ranks(log.rank for log in logs)}"
+    alike = " (about alike)" if look.loose else ""
     if look.minority:
-        return f"{name}, minority only"
-    return f"{name}, folded" if look.fold else name
+        return f"{name}, only what most did not write{alike}"
+    return f"{name}, folded{alike}" if look.fold else name
 
 
 def _started(run: RunDir) -> float | None:

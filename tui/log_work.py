@@ -125,14 +125,7 @@ class LogWork:
     def change(self, look: Look) -> None:
         """Show the same log another way, staying about where we are."""
         old, self.look = self.look, look
-        same = (look.filters, look.merged, look.ranks, look.fold, look.minority) == (
-            old.filters,
-            old.merged,
-            old.ranks,
-            old.fold,
-            old.minority,
-        )
-        if same and self.viewport is not None:
+        if look.choice == old.choice and self.viewport is not None:
             self.viewport.wrap = look.wrap
             return
         self.selection = self.found = None

@@ -155,6 +155,34 @@ async def test_the_editor_gets_a_copy_of_the_merged_lines(
     assert last_line(path) == "[3] step 100 of rank 3"
 
 
+async def test_alike_lines_are_folded_and_the_odd_ones_found(desk: Desk, ranks: Ranks) -> None:
+    for step in range(1, 9):
+        for rank in range(RANKS):
+            odd = "nan" if (step, rank) == (5, 2) else f"{10 / step:.3f}"
+            ranks.write(rank, f"epoch {step} loss {odd} took {step + rank / 1000:.3f} s", 0.01)
+        for rank in range(RANKS):
+            ranks.write(rank, f"epoch {step} done", 0.01)
+    await desk.press("x")
+    await grown(desk, "epoch 8 done")
+    assert "folded" in desk.pane.status
+    labels = [line.split(" epoch")[0] for line in shown(desk) if "done" in line]
+    assert set(labels) == {"×4"}
+    await desk.press("x")
+    await grown(desk, "epoch 8 done")
+    loose = shown(desk)
+    assert any(line.startswith("×4 epoch 8 loss") for line in loose), loose
+    assert any(line.startswith("[0-1,3] epoch 5 loss 2.0") for line in loose), loose
+    assert any(line.startswith("[2] epoch 5 loss nan") for line in loose)
+    await desk.press("x")
+    assert "folded" not in desk.pane.status
+    await desk.press("X", "X")
+    assert "only what most did not write (about alike)" in desk.pane.status
+    await grown(desk, "loss nan")
+    assert all("nan" in line or "of rank" in line for line in shown(desk)), shown(desk)
+    await desk.press("m", "m")
+    assert "all 4 ranks by time ·" in desk.pane.status + " ·"
+
+
 async def test_another_rank_keeps_the_view_of_all(desk: Desk, ranks: Ranks) -> None:
     await desk.press("m", "t")
     log = ranks.logs[3]

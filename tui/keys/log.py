@@ -76,14 +76,21 @@ _SHOWING = (
         bar=True,
     ),
     Key(_S.LOG, "M", "choose_ranks", "M", "which ranks", "Choose the ranks shown together."),
-    Key(_S.LOG, "x", "fold", "x", "fold", "Show what several ranks wrote alike once, as ×N."),
+    Key(
+        _S.LOG,
+        "x",
+        "fold",
+        "x",
+        "fold",
+        "Show what several ranks wrote once, as ×N; again: also where numbers differ a little.",
+    ),
     Key(
         _S.LOG,
         "X",
         "minority",
         "X",
         "minority",
-        "Only the lines that not all ranks wrote alike.",
+        "Only what less than half of the ranks wrote; again: numbers may differ a little.",
     ),
     Key(_S.LOG, "w", "wrap", "w", "wrap", "Wrap long lines, or scroll sideways.", bar=True),
     Key(

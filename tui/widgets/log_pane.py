@@ -126,16 +126,27 @@ class LogPane(LogFinds):
             self._change(merged=not self.look.merged, minority=False)
 
     def action_fold(self) -> None:
-        """Lines that several ranks wrote alike are one, or not."""
+        """Lines that several ranks wrote alike are one; then those about alike; or not."""
         if self._several():
+            folds = self.look.fold and self.look.merged
             self._stop_tasks()
-            self._change(merged=True, fold=not (self.look.fold and self.look.merged))
+            self._change(
+                merged=True,
+                minority=False,
+                fold=not (folds and self.look.loose),
+                loose=folds and not self.look.loose,
+            )
 
     def action_minority(self) -> None:
-        """Only what not all ranks wrote alike, or everything."""
+        """Only what less than half of the ranks wrote, or about that; or everything."""
         if self._several():
+            fewer = self.look.minority and self.look.merged
             self._stop_tasks()
-            self._change(merged=True, minority=not (self.look.minority and self.look.merged))
+            self._change(
+                merged=True,
+                minority=not (fewer and self.look.loose),
+                loose=fewer and not self.look.loose,
+            )
 
     # -- taking lines away ------------------------------------------------------------------
 
