@@ -16,6 +16,7 @@ from rankdeck.logs.times import LogTimes
 from rankdeck.metrics import words
 from rankdeck.metrics.alerts import Pace, Watcher
 from rankdeck.metrics.extract import Reader, Said
+from rankdeck.metrics.lines import KnownWords, all_lines, lines_with
 from rankdeck.metrics.series import Series
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 CHUNK = 256 * 1024
 _PROBE = 1 << 20
 """Bytes of a rank that tell no number, before the next rank is asked."""
+_THOROUGH = 2 << 20
+"""So many bytes of a rank are read line by line; of what follows, lines with known words."""
+_EVERY = 64
+"""But for one block in so many."""
 _MOST_SERIES = 192
 _MOST_ALERTS = 256
 _LOOK_EVERY = 2.0
@@ -152,7 +157,7 @@ class _Joiner:
         return step
 
 
-class _RankReader:
+class RankReader:
     """Reads one rank's logs of all attempts, oldest first."""
 
     def __init__(self, rank: int, patterns: Sequence[re.Pattern[str]]) -> None:
@@ -161,11 +166,14 @@ class _RankReader:
         self._lines = Reader(patterns)
         self._joiner = _Joiner(rank)
         self._logs: dict[int, _Log] = {}
+        self._words = KnownWords()
+        self._blocks = 0
         self._at = -1
         self.bytes_read = 0
 
     @property
     def metrics(self) -> RankMetrics:
+        """What it has told."""
         return self._joiner.into
 
     @property
@@ -207,7 +215,6 @@ class _RankReader:
                 if not step:
                     break
                 used += step
-        self.bytes_read += used
         self.metrics.complete = used < budget
         return used
 
@@ -228,21 +235,25 @@ class _RankReader:
             self._joiner.begin_attempt(attempt)
         self._take(data[:cut], log)
         log.done += cut
+        self.bytes_read += cut
         return cut
 
     def _take(self, data: bytes, log: _Log) -> None:
         read, add, time_at = self._lines.read, self._joiner.add, log.times.time_at
         ahead = log.source.clock_ahead
-        offset = log.done
-        ascii_only = data.isascii()
-        text = data.decode("utf-8", "replace")
-        for line in text.replace("\r", "\n").split("\n"):
-            if line:
-                said = read(line)
-                if said is not None and (said.values or said.step is not None):
-                    when = time_at(offset)
-                    add(said, math.nan if when is None else when - ahead)
-            offset += (len(line) if ascii_only else len(line.encode("utf-8", "replace"))) + 1
+        # expressions of one's own may be about any line, and unusual names must be noticed once
+        thorough = self._patterns or self.bytes_read < _THOROUGH or not self._blocks % _EVERY
+        self._blocks += 1
+        lines = all_lines(data) if thorough else lines_with(data, self._words.words)
+        known = len(self.metrics.series)
+        for begin, line in lines:
+            said = read(line.decode("utf-8", "replace"))
+            if said is not None:
+                when = time_at(log.done + begin)
+                add(said, math.nan if when is None else when - ahead)
+        if len(self.metrics.series) > known:
+            for key in self.metrics.series:
+                self._words.learn(key)
 
 
 class MetricsReader:
@@ -261,7 +272,7 @@ class MetricsReader:
         self._run = run
         self._patterns = tuple(patterns)
         self._ranks = tuple(ranks)
-        self._readers: dict[int, _RankReader] = {}
+        self._readers: dict[int, RankReader] = {}
         self._world = 0
         self._logs: dict[int, dict[int, RankLog]] = {}
         self._looked = -_LOOK_EVERY
@@ -364,10 +375,10 @@ class MetricsReader:
             if attempt not in self._logs:
                 self._logs[attempt] = {log.rank: log for log in rank_logs(self._run, attempt)}
 
-    def _reader(self, rank: int) -> _RankReader:
+    def _reader(self, rank: int) -> RankReader:
         reader = self._readers.get(rank)
         if reader is None:
-            reader = self._readers[rank] = _RankReader(rank, self._patterns)
+            reader = self._readers[rank] = RankReader(rank, self._patterns)
         reader.know([logs[rank] for logs in self._logs.values() if rank in logs])
         return reader
 

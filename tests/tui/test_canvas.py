@@ -19,10 +19,10 @@ def drawn(canvas: Canvas) -> list[str]:
 
 
 def draw(
-    xs: array[float], values: array[float], width: int, height: int, **more: bool
+    xs: array[float], values: array[float], width: int, height: int, *, braille: bool = True
 ) -> list[str]:
     window = Window(xs[0], xs[-1], min(values), max(values))
-    canvas = Canvas(width, height, **more)
+    canvas = Canvas(width, height, braille=braille)
     canvas.curve(columns(xs, values, window.left, window.right, width * 2), window, 0)
     return drawn(canvas)
 

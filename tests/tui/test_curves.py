@@ -83,7 +83,8 @@ async def read(pilot: Pilot[None], app: Desk) -> None:
 def lines(count: int = 300, *, nan: bool = True) -> Iterable[str]:
     for step in range(1, count + 1):
         loss = "nan" if nan and step == 200 else f"{5 / step + (9 if step == 100 else 1):.4f}"
-        yield f"step {step}/{count} loss {loss} lr {1e-3 / step:.2e} grad_norm 1.5 acc {step / 3:.1f}%"
+        acc, lr = step / 3, 1e-3 / step
+        yield f"step {step}/{count} loss {loss} lr {lr:.2e} grad_norm 1.5 acc {acc:.1f}%"
 
 
 def fill(run: RunDir, rank: int = 0, text: Iterable[str] | None = None) -> None:

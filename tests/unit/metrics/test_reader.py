@@ -189,3 +189,13 @@ def test_bytes_that_are_no_text_do_no_harm(run: RunDir) -> None:
         log.write(b"\xff\xfe\x00 step 1 loss 2.5\n" + "训练 step 2 loss 1.5\n".encode())
     (told,) = read_all(MetricsReader(run))
     assert list(told.series["loss"].values) == [2.5, 1.5]
+
+
+def test_in_a_large_log_unusual_names_are_found_again(run: RunDir) -> None:
+    filler = ["nothing to see here " + "." * 80] * 2000
+    for part in range(40):
+        say(run, 0, filler)
+        say(run, 0, [f"zeta={part}.5"])
+    (told,) = read_all(MetricsReader(run))
+    assert run.node("node01").attempt(0).log(0).stat().st_size > 7 << 20
+    assert list(told.series["zeta"].values) == [part + 0.5 for part in range(40)]
