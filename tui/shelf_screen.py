@@ -12,12 +12,12 @@ from textual import on
 from textual.containers import Container, Vertical
 from textual.message import Message
 
-from rankdeck.errors import UserError
 from rankdeck.library.names import name_fault
 from rankdeck.library.search import search
 from tui.keys import keys_of
 from tui.looks import Line, Piece, safe
 from tui.screens.base import DeckScreen
+from tui.shelf_text import file_lines, text_of
 from tui.watch import Reading, WatchFailed
 from tui.widgets.bars import KeyBar, TitleBar
 from tui.widgets.prompt_line import PromptLine
@@ -26,12 +26,11 @@ from tui.widgets.text_lines import TextLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from textual import events
     from textual.app import ComposeResult
 
-    from rankdeck.library.editing import Editing
+    from rankdeck.errors import UserError
     from rankdeck.library.shelf import Kept, Shelf
     from tui.keys import Scope
 
@@ -39,7 +38,6 @@ _EVERY = 1.0
 _SIDE_FROM = 120
 _UNDER_FROM = 30
 _SETTLED = 0.05
-_MOST_LINES = 2000
 _MOST_NAMED = 8
 
 
@@ -225,7 +223,7 @@ class ShelfScreen(DeckScreen):
             said = text if error is None and text is not None else ""
             done(file_lines(kept, said, error))
 
-        self.controller.do(lambda: _text_of(kept), heard, key="shelf-file")
+        self.controller.do(lambda: text_of(kept), heard, key="shelf-file")
 
     def action_details(self) -> None:
         """Show or hide the file; where there is no room, show it over the list."""
@@ -356,116 +354,7 @@ class ShelfScreen(DeckScreen):
 
     def edit(self, name: str) -> None:
         """Open a file, or a new one, in the user's editor, and look at what has become of it."""
-        if self.controller.read_only:
-            self.controller.do(lambda: None, lambda _, error: self._refuse(error), writes=True)
-            return
-        from rankdeck.library.editing import Editing
+        from tui.shelf_edit import ShelfEdit
 
         self.made(name)
-
-        def begun(editing: Editing | None, error: UserError | None) -> None:
-            if error is not None:
-                self.deck.tell(error)
-            elif editing is not None:
-                self._edit(editing)
-
-        self.controller.do(lambda: Editing(self.shelf, name), begun, writes=True)
-
-    def _refuse(self, error: UserError | None) -> None:
-        if error is not None:
-            self.deck.tell(error)
-
-    def _edit(self, editing: Editing) -> None:
-        import os
-
-        from tui.outside import editor, run_outside
-
-        try:
-            run_outside(self.app, [*editor(os.environ), str(editing.copy)])
-        except UserError as error:
-            self.deck.tell(error)
-            self.controller.do(editing.forget, lambda _, __: None)
-            return
-        self._judge(editing)
-
-    def _judge(self, editing: Editing) -> None:
-        """Keep what is right; ask what shall become of mistakes."""
-
-        def job() -> tuple[Line, ...]:
-            if editing.changed and (problems := editing.problems()):
-                return tuple(((safe(str(problem)), "error"),) for problem in problems[:_MOST_NAMED])
-            if editing.changed:
-                editing.keep()
-            else:
-                editing.forget()
-            return ()
-
-        def heard(wrong: tuple[Line, ...] | None, error: UserError | None) -> None:
-            if error is not None:
-                self.deck.tell(error)
-            elif wrong:
-                self._ask_about(editing, wrong)
-            else:
-                self.notify(f"{safe(editing.name)}: saved", timeout=4, markup=False)
-            self.look_again()
-
-        self.controller.do(job, heard, writes=True)
-
-    def _ask_about(self, editing: Editing, wrong: tuple[Line, ...]) -> None:
-        from tui.screens.confirm import ConfirmScreen
-
-        again: tuple[Line, ...] = (
-            ((f"{safe(editing.name)} has mistakes. Edit it again?", "title"),),
-            (),
-            *wrong,
-        )
-        keep: tuple[Line, ...] = (
-            ((f"Keep {safe(editing.name)} with these mistakes?", "title"),),
-            (),
-            *wrong,
-            (),
-            (("No leaves it as it was.", ""),),
-        )
-
-        def kept(answer: bool | None) -> None:
-            self.write(
-                editing.keep if answer else editing.forget,
-                f"{editing.name}: {'kept with its mistakes' if answer else 'as it was'}",
-            )
-
-        def answered(answer: bool | None) -> None:
-            if answer:
-                self._edit(editing)
-            else:
-                self.deck.push_screen(ConfirmScreen(keep), kept)
-
-        self.deck.push_screen(ConfirmScreen(again), answered)
-
-
-def file_lines(kept: Kept, text: str, error: UserError | None = None) -> tuple[Line, ...]:
-    """A file as it is shown: what is wrong with it, then its lines, wrong ones marked."""
-    lines: list[Line] = [((safe(kept.path), "dim"),)]
-    wrong = {problem.line for problem in kept.problems}
-    for problem in kept.problems:
-        where = f"line {problem.line}: " if problem.line else ""
-        key = f"{problem.key}: " if problem.key else ""
-        lines.append((("✖ ", "error"), (safe(f"{where}{key}{problem.message}"), "error")))
-        if problem.hint:
-            lines.append(((f"  {safe(problem.hint)}", "dim"),))
-    if error is not None:
-        lines.append(((safe(error.message), "error"),))
-    lines.append(())
-    for number, line in enumerate(text.splitlines()[:_MOST_LINES], 1):
-        style = "dim" if line.lstrip().startswith("#") else ""
-        mark: Piece = ("✖ ", "error") if number in wrong else ("  ", "")
-        lines.append((mark, (safe(line), style)))
-    return tuple(lines)
-
-
-def _text_of(kept: Kept) -> str:
-    from pathlib import Path
-
-    path: Path = Path(kept.path)
-    if not path.is_file():
-        raise UserError(f"{path} is not a regular file")
-    return path.read_bytes()[: 1 << 20].decode("utf-8", "replace")
+        ShelfEdit(self, name).begin()

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from rankdeck.job.command_line_parts import LOCAL_ADDRESSES, Arg, Growing, read_options
-from rankdeck.job.command_line_shell import Statement, Word, read_shell, refusal
+from rankdeck.job.command_line_shell import Part, Statement, Word, read_shell, refusal
 from rankdeck.project.reserved import contract_reason
 
 if TYPE_CHECKING:
@@ -26,14 +26,19 @@ _KEYWORDS = frozenset({
 })  # fmt: skip
 _PREPARES = frozenset({
     "module", "ml", "source", ".", "conda", "mamba", "micromamba", "spack", "ulimit", "mkdir",
-    "umask", "unset", "pyenv", "rm", "touch", "ln", "chmod", "cp",
+    "umask", "unset", "pyenv",
 })  # fmt: skip
 _ONLY_TELLS = frozenset({
     "echo", "printf", "date", "hostname", "nvidia-smi", "npu-smi", "pwd", "env", "printenv",
     "which", "ls", "cat", "sleep", "wait", "true", ":", "exit", "free", "lscpu", "uname", "nproc",
     "whoami", "id", "type", "squeue", "sinfo", "scontrol", "clear", "history",
 })  # fmt: skip
-_HOOK = re.compile(r"""eval\s+"?\$\((conda|micromamba|mamba)\s+shell[^)]*\)"?""")
+_HOOK = re.compile(
+    r"""eval\s+"?\$\(\s*(conda|micromamba|mamba)\s+shell(\.\w+)?\s+hook"""
+    r"""(\s+(-s|--shell)[ =]\w+)?\s*\)"?"""
+)
+_PLAIN = re.compile(r"[\w@%+=:,./~-]+")
+_PATTERN = re.compile(r"[\w@%+=:,./~*?\[\]-]+")
 _FIELDS = {"DATASET_DIR": "dataset_dir", "MODEL_DIR": "model_dir", "OUTPUT_DIR": "output_dir"}
 
 
@@ -66,7 +71,9 @@ class Context:
         """Take a line that starts nothing; whether it was one."""
         words = statement.words
         first = words[0].text if not words[0].quoted else ""
-        if all(_ASSIGNED.match(word.text) for word in words):
+        if self.found and (first in _PREPARES or first in ("export", "cd", "pushd")):
+            self.job.note(f"line {statement.line}: {first!r} comes after the command: left out")
+        elif all(_ASSIGNED.match(word.lead) for word in words):
             for word in words:
                 self._assign(word)
         elif first == "export":
@@ -94,10 +101,10 @@ class Context:
     def command(self, statement: Statement) -> list[Arg]:
         """The words of a launch command; variables set before it have become the job's."""
         words = list(statement.words)
-        while words and not words[0].quoted and _ASSIGNED.match(words[0].text):
+        while words and _ASSIGNED.match(words[0].lead):
             word = words.pop(0)
             name, arg = self._split(word)
-            self._set(name, arg, f"export {word.text}")
+            self._set(name, arg, f"export {self._assignment(word)}")
         return [self.arg(word) for word in words]
 
     def arg(self, word: Word) -> Arg:
@@ -157,7 +164,7 @@ class Context:
                 name, arg = self._split(word)
                 if arg.known:
                     self._values[name] = arg.text
-                self._set(name, arg, f"export {word.text}")
+                self._set(name, arg, f"export {self._assignment(word)}")
             elif word.text in self._values:
                 value = self._values[word.text]
                 self._set(word.text, Arg(text=value, line=word.line, option=word.text), "")
@@ -166,6 +173,33 @@ class Context:
             elif word.text in self._computed:
                 arg = Arg(text=word.text, line=word.line, computed=True, option=word.text)
                 self._set(word.text, arg, "")
+
+    def _assignment(self, word: Word) -> str:
+        """`NAME=VALUE` as a shell must be given it to get the same value."""
+        name, equals, _ = word.text.partition("=")
+        parts = list(word.parts)
+        parts[0] = Part(parts[0].text[len(name) + 1 :])
+        return f"{name}{equals}{self._in_quotes(tuple(parts))}"
+
+    def _written(self, word: Word) -> str:
+        """A word as a shell must be given it; what is a variable there stays one."""
+        bare = _PATTERN if word.glob else _PLAIN
+        if not word.quoted and bare.fullmatch(word.text):
+            return word.text
+        return self._in_quotes(word.parts)
+
+    def _in_quotes(self, parts: tuple[Part, ...]) -> str:
+        pieces = []
+        for part in parts:
+            if part.variable and part.variable not in self._values:
+                default = "" if part.default is None else f":-{part.default}"
+                pieces.append(f"${{{part.variable}{default}}}")
+            else:
+                # what was set in the text is not set where the line runs
+                value = self._values[part.variable] if part.variable else part.text
+                pieces.append(re.sub(r'(["$`\\])', r"\\\1", value))
+        text = "".join(pieces)
+        return text if _PLAIN.fullmatch(text) else f'"{text}"'
 
     def _set(self, name: str, arg: Arg, line: str) -> None:
         """A variable of the ranks."""
@@ -217,10 +251,7 @@ class Context:
                 statement.line, raw.text, "would be worked out by a shell, and is not",
                 "write its value out",
             )  # fmt: skip
-        line = statement.source
-        for name, value in self._values.items():
-            # what was set in the text is not set where the setup line runs
-            line = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", value.replace("\\", r"\\"), line)
+        line = " ".join(self._written(word) for word in statement.words)
         self.job.setup.append(line)
         if first in ("source", ".") and len(words) == 2 and words[1].known:
             self._activated(words[1].text)

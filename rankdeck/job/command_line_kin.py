@@ -168,7 +168,8 @@ def _several_nodes(job: Growing, program: str) -> None:
     if (job.fields.get("nnodes") or 1) > 1 or filtered:
         if not job.starter and not job.batch:
             job.fields.setdefault("backend", "ssh")
-        if "hostfile" not in job.fields and not job.starter and not job.batch:
+        named = "hostfile" in job.fields or job.fields.get("backend") == "slurm"
+        if not (named or job.starter or job.batch):
             job.note(f"{program}'s line names no hosts: give --hostfile or --host")
 
 

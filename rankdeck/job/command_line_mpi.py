@@ -63,7 +63,7 @@ def _variable(job: Growing, arg: Arg) -> None:
     if equals:
         job.env[name] = job.known(arg, "write its value out").text.partition("=")[2]
     elif name not in job.env:
-        job.note(f"{arg.option} {name}: if it must differ, give its value with --env {name}=…")
+        job.note(f"{arg.option} {name} is left out: if the ranks need it, give --env {name}=…")
 
 
 def _pair(job: Growing, arg: Arg) -> None:

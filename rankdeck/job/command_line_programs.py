@@ -182,7 +182,10 @@ def _python(job: Growing, program: Arg, rest: list[Arg]) -> None:
         raise refusal(rest[0].line, "-m", "names no module")
     known = _MODULES.get(rest[1].text)
     if known:
-        _entry(job, _LAUNCHERS[known](job, rest[2:]), rest[1])
+        behind = rest[2:]
+        if known == "accelerate":
+            behind = [Arg(text="launch", line=rest[1].line), *behind]
+        _entry(job, _LAUNCHERS[known](job, behind), rest[1])
     else:
         job.form = "module"
         _entry(job, rest[1:], program)
@@ -206,7 +209,7 @@ def _entry(job: Growing, rest: list[Arg], program: Arg) -> None:
         else:
             job.fields["entry"] = "python"
         job.fields["args"] = ("-u", "-m", *_texts(job, rest))
-        job.one_task_a_rank = job.starter != "" and program.text not in _MODULES
+        job.one_task_a_rank = os.path.basename(program.text).startswith(("python", "pypy"))
         job.note(
             f"the module {rest[0].text} is started by the direct launcher, which sets the same"
             " variables"

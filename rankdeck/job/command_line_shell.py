@@ -41,6 +41,8 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     """Whether any of it stood in quotes; such a word is no keyword."""
     glob: bool = False
     """Whether a shell would look for file names that match it."""
+    lead: str = ""
+    """What stands before the first quote or variable; only there can `NAME=` be."""
 
     @property
     def text(self) -> str:
@@ -94,6 +96,7 @@ class _Scanner:
         self.words: list[Word] = []
         self.remarks: list[str] = []
         self.began = 0
+        self.redirected_from = -1
 
     # -- the text ---------------------------------------------------------------------------
 
@@ -181,6 +184,7 @@ class _Scanner:
         found = re.compile(r"[0-9]+(?=[<>])").match(self.text, self.at)
         if found is None:
             return False
+        self.redirected_from = self.at
         self.at = found.end()
         return True
 
@@ -189,13 +193,15 @@ class _Scanner:
             raise self.refuse("<<", "is not read", "put that text into a file")
         found = re.compile(r"&>>|&>|>>|>&|<&|>\||[<>]").match(self.text, self.at)
         assert found is not None
-        self.at = found.end()
+        began = self.at if self.redirected_from < 0 else self.redirected_from
+        self.at, self.redirected_from = found.end(), -1
         while self.peek() and self.peek() in _BLANK:
             self.at += 1
-        target = self._word().text if self.peek() and self.peek() not in _ENDS else ""
+        if self.peek() and self.peek() not in _ENDS:
+            self._word()
         self.remarks.append(
-            f"'{found.group()}{' ' if len(target) > 1 else ''}{target}' is left out: every rank's"
-            " output is kept in a log of its own"
+            f"'{' '.join(self.text[began : self.at].split())}' is left out: every rank's output"
+            " is kept in a log of its own"
         )
 
     def _pipe(self) -> None:
@@ -216,6 +222,8 @@ class _Scanner:
         bare = ""
         while self.at < len(self.text):
             char = self.peek()
+            if lead is None and char in "'\"\\$`":
+                lead = bare
             if char == "(" and parts and _ASSIGNMENT.fullmatch("".join(p.text for p in parts)):
                 parts.append(self._computed(self._balanced("(", ")")))
             elif char in _ENDS:
@@ -237,7 +245,13 @@ class _Scanner:
                 bare += char
                 parts.append(Part(char))
                 self.at += 1
-        return Word(parts=_joined(parts), line=line, quoted=quoted, glob=bool(_GLOB.search(bare)))
+        return Word(
+            parts=_joined(parts),
+            line=line,
+            quoted=quoted,
+            glob=bool(_GLOB.search(bare)),
+            lead=bare if lead is None else lead,
+        )
 
     def _single(self) -> str:
         end = self.text.find("'", self.at + 1)

@@ -184,6 +184,11 @@ _BOTH = (
     _line("-b --begin"),
     _line("--nice", -1),
     refused("-a --array", "is several jobs", "a run is one job: start it once for each index"),
+    refused(
+        "--container-image --container-mounts --container-workdir --container-name",
+        "is not offered",
+        "run the container's command in a train.sh (launcher: script)",
+    ),
     refused("--het-group", "is not offered", "a run has nodes of one kind"),
 )
 SRUN: Table = table(
@@ -192,7 +197,7 @@ SRUN: Table = table(
     flag("--pty --overlap -O --overcommit --overlap"),
     noted("-K --kill-on-bad-exit", "a run ends when its first rank fails", -1),
     noted("-W --wait", "a run ends when its first rank fails"),
-    noted("--jobid --het-group", "the run gets an allocation of its own"),
+    noted("--jobid", "the run gets an allocation of its own"),
     _value("--mpi", "mpi"),
     noted("--no-kill -k", "a run ends when its first rank fails", 0),
 )

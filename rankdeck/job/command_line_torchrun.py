@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,6 +34,7 @@ _OF_SCHEDULER = frozenset({
     "SLURM_NNODES", "SLURM_JOB_NUM_NODES", "NNODES", "NUM_NODES", "NODE_NUM", "WORLD_SIZE",
     "OMPI_COMM_WORLD_SIZE",
 })  # fmt: skip
+_COUNTS_GPUS = re.compile(r"[$`]\(?\s*nvidia-smi\s+(-L|--list-gpus)\s*\|\s*wc\s+-l\s*[)`]")
 _GPUS_OF_NODE = frozenset({"SLURM_GPUS_ON_NODE", "SLURM_GPUS_PER_NODE"})
 
 
@@ -54,6 +56,10 @@ def ranks(job: Growing, arg: Arg) -> None:
         count = job.options.get("gpus_per_node", "gpu")
         job.note(f"{arg.option} {arg.text} is read as {count}")
         job.set("nproc_per_node", count, arg.option)
+        return
+    if arg.computed and _COUNTS_GPUS.fullmatch(arg.text):
+        job.note(f"{arg.option} {arg.text} is read as gpu: one rank per GPU")
+        job.set("nproc_per_node", "gpu", arg.option)
         return
     word = job.known(arg, "put a number there, or gpu for one rank per GPU").text
     if word in NPROC_WORDS:

@@ -210,7 +210,7 @@ async def _edited(
 
     monkeypatch.setenv("EDITOR", "true")
     monkeypatch.delenv("VISUAL", raising=False)
-    monkeypatch.setattr("tui.outside.run_outside", edit)
+    monkeypatch.setattr("tui.shelf_edit.run_outside", edit)
     await pilot.press(key)
 
 

@@ -59,7 +59,7 @@ async def test_a_new_one_is_made_in_the_editor(
 
     monkeypatch.setenv("EDITOR", "true")
     monkeypatch.delenv("VISUAL", raising=False)
-    monkeypatch.setattr("tui.outside.run_outside", edit)
+    monkeypatch.setattr("tui.shelf_edit.run_outside", edit)
     deck = make_deck(home)
     async with deck.run_test(size=WIDE, notifications=True) as pilot:
         deck.go("workspaces")
