@@ -10,8 +10,9 @@ import os
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rankdeck.command_log import executed
 from rankdeck.run.layout import rankdeck_home
 from rankdeck.text import size
 
@@ -44,7 +45,7 @@ def osc52(text: str, environ: Mapping[str, str]) -> str:
 
 
 def copy(
-    app: App[object],
+    app: App[Any],
     text: str,
     what: str,
     *,
@@ -78,7 +79,7 @@ def copy(
         tell(f"{what}: copied (OSC 52; the terminal must allow it)", False)
 
 
-def _teller(app: App[object]) -> Callable[[str, bool], object]:
+def _teller(app: App[Any]) -> Callable[[str, bool], object]:
     def tell(text: str, bad: bool) -> None:
         app.notify(text, severity="error" if bad else "information", timeout=4, markup=False)
 
@@ -102,6 +103,7 @@ def _to_tmux(text: str, what: str, tell: Callable[[str, bool], object]) -> None:
             )
         except (OSError, subprocess.SubprocessError):
             continue
+        executed(command, why=f"copy {what}", exit_code=0)
         how = "tmux's buffer and the terminal" if "-w" in command else "tmux's buffer"
         tell(f"{what}: copied to {how}", False)
         return

@@ -189,6 +189,10 @@ class Deck(Frame):
             return
         self.push_screen(PaletteScreen(self.screen, text), lambda chosen: chosen and chosen())
 
+    def action_command(self) -> None:
+        """Give a command by its name."""
+        self.action_palette(":")
+
     def copy(self, text: str, what: str) -> None:
         """Copy text to the user's clipboard, and say how, or why not."""
         from tui.clipboard import copy

@@ -6,10 +6,12 @@ import os
 import shlex
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from textual.app import SuspendNotSupported
 
+from rankdeck.command_log import executed
 from rankdeck.errors import UserError
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def _program(
     return command
 
 
-def run_outside(app: App[object], command: Sequence[str]) -> None:
+def run_outside(app: App[Any], command: Sequence[str]) -> None:
     """Give the terminal to another program until it ends.
 
     Raises:
@@ -96,7 +98,8 @@ def run_outside(app: App[object], command: Sequence[str]) -> None:
     """
     try:
         with app.suspend():
-            subprocess.run(command, check=False)
+            began = time.monotonic()
+            done = subprocess.run(command, check=False)
     except SuspendNotSupported:
         raise UserError(
             "this terminal cannot be given to another program",
@@ -104,4 +107,6 @@ def run_outside(app: App[object], command: Sequence[str]) -> None:
         ) from None
     except OSError as error:
         raise UserError(f"{command[0]} cannot be started: {error.strerror or error}") from None
+    seconds = time.monotonic() - began
+    executed(command, why="give it the terminal", seconds=seconds, exit_code=done.returncode)
     app.refresh(layout=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tui.valid_keys import ValidKey
 
 _MOVES = frozenset(("cursor", "page", "edge", "line", "move", "scroll", "shift", "begin", "end"))
+_SELF = frozenset(("palette", "command"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Choice:
 
 def choices(deck: Deck, screen: Screen[Any]) -> tuple[Choice, ...]:
     """Everything that can be done, seen from a screen."""
-    found = [_of_key(deck, valid, number) for number, valid in enumerate(all_keys_on(screen))]
-    found = [choice for choice in found if choice.command != "palette"]
+    here = [valid for valid in all_keys_on(screen) if valid.row.action not in _SELF]
+    found = [_of_key(deck, valid, number) for number, valid in enumerate(here)]
     found += [
         Choice(
             f"go to {there.title}",
@@ -87,7 +88,7 @@ def _of_key(deck: Deck, valid: ValidKey, number: int) -> Choice:
         row.label,
         row.help,
         row.shown,
-        row.id.partition(".")[2].partition("-")[0] if row.action == "palette" else "",
+        "",
         partial(deck.do_action, row.action, valid.owner),
         rank=(700 if moves else 0 if row.bar else 300) + number,
     )

@@ -36,7 +36,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         _S.EVERYWHERE,
         "colon",
-        "palette(':')",
+        "command",
         ":",
         "command",
         "Give a command by name: `:runs`, `:theme light`, `:q`; tab completes it.",
