@@ -220,6 +220,7 @@ class _Scanner:
         line, parts = self.line, list[Part]()
         quoted = False
         bare = ""
+        lead: str | None = None
         while self.at < len(self.text):
             char = self.peek()
             if lead is None and char in "'\"\\$`":
