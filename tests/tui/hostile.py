@@ -118,7 +118,14 @@ class Shows(App[None]):
             pane = self.query_one(LogPane)
             pane.open(self.path, lines[4] + lines[6])
             pane.tick()
+            self.set_interval(0.02, self._leave_when_read)
+            return
         self.call_after_refresh(self.call_after_refresh, self.call_later, self.exit)
+
+    def _leave_when_read(self) -> None:
+        # the page is posted before the reader rests
+        if self.query_one(LogPane).settled:
+            self.call_after_refresh(self.call_after_refresh, self.call_later, self.exit)
 
 
 def raw_output(kind: str, path: Path) -> bytes:

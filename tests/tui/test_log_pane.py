@@ -111,7 +111,7 @@ async def test_truncation_and_replacement_are_followed(desk: Desk) -> None:
     desk.path.write_text("anew\n")
     await desk.tick()
     assert [text for text in desk.texts if text] == ["anew"]
-    assert desk.pane.status == "following · 1 line · the log was replaced"
+    assert desk.pane.status == "following · the log was replaced · 1 line"
     desk.write(numbered(1, 100))
     await desk.tick()
     await desk.press("up")
@@ -120,7 +120,7 @@ async def test_truncation_and_replacement_are_followed(desk: Desk) -> None:
     os.replace(other, desk.path)
     await desk.tick()
     assert desk.texts[0] == "line 500"
-    assert desk.pane.status == "paused · 101 lines · the log was replaced"
+    assert desk.pane.status == "paused · the log was replaced · 101 lines"
     os.truncate(desk.path, 0)
     await desk.tick()
     assert not any(desk.texts[1:])

@@ -202,9 +202,9 @@ class LogBase(Vertical):
     def _tell(self) -> None:
         told = self._told()
         self.status = " · ".join(text for text, _ in told)
-        pieces: list[Piece] = [(f"{self._title} — ", "bold")] if self._title and told else []
-        if self._title and not told:
-            pieces = [(self._title, "bold")]
+        # a view of many ranks says itself what it is
+        title = "" if self._view.page.view else self._title
+        pieces: list[Piece] = [(title + (" — " if told else ""), "bold")] if title else []
         for index, piece in enumerate(told):
             pieces += [(" · ", "dim"), piece] if index else [piece]
         if self.is_mounted:
@@ -221,16 +221,19 @@ class LogBase(Vertical):
         if page.problem:
             told.append((page.problem, "error"))
         else:
-            told += self._told_of_place(page)
-        told += self._told_of_tasks()
+            told.append(("following", "good") if page.follow else ("paused", "warning"))
+            if page.new_lines:
+                told.append((f"+{page.new_lines:,} line{_s(page.new_lines)}", "bold"))
+        # what has just happened comes first: a narrow screen shows no more
         if self._notice:
             told.append((self._notice, "accent"))
+        told += self._told_of_tasks()
+        if not page.problem:
+            told += self._told_of_place(page)
         return told
 
     def _told_of_place(self, page: Page) -> list[Piece]:
-        told: list[Piece] = [("following", "good") if page.follow else ("paused", "warning")]
-        if page.new_lines:
-            told.append((f"+{page.new_lines:,} line{_s(page.new_lines)}", "bold"))
+        told: list[Piece] = []
         if page.selection is not None:
             lines = "lines" if page.selected < 0 else f"{page.selected:,} line{_s(page.selected)}"
             told.append((f"{lines} selected: y copies, esc ends", "accent"))
