@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from rankdeck.errors import Problem
     from rankdeck.metrics.alerts import Alert
-    from rankdeck.metrics.reader import MetricsReader, RankMetrics
+    from rankdeck.metrics.joiner import RankMetrics
+    from rankdeck.metrics.reader import MetricsReader
     from rankdeck.metrics.series import Series
     from rankdeck.run.layout import RunDir
 

@@ -6,108 +6,29 @@ shape that has been seen before costs one split. A `Reader` keeps the shapes.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from rankdeck.metrics import words
-from rankdeck.metrics.steps import Step, find_step
+from rankdeck.metrics.grammar import (
+    COLOUR,
+    DIGITS,
+    FIELD,
+    HINTS,
+    INVERSE,
+    PAIR,
+    RATE,
+    SCALES,
+    SIGN,
+    SLOW,
+    TWO_WORDS,
+    WORD_BEFORE,
+)
+from rankdeck.metrics.steps import Step, find_bare_step, find_step
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Sequence
 
-_DIGITS = re.compile(r"(\d+)")
-_COLOUR = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
-_FLOAT = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-_THOUSANDS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?"
-_NUMBER = rf"(?P<sign>[-+]?)(?:(?P<num>(?:{_THOUSANDS}|{_FLOAT}))|(?P<word>nan|inf(?:inity)?))"
-_UNIT = (
-    r"(?P<unit>%(?!\|)|x(?!\w)"
-    r"|(?:[kKMGBT]|[mun\u00b5]?s|[KMGT]i?B)(?![A-Za-z]))?"
-)
-_ENDS = r"(?![\w\u00b5%]|[.:\-]\w|/\d|/[A-Za-z]\w*/)"
-_KEY = r"[^\W\d][\w%]*(?:[./@-]\w+)*"
-_TWO_WORDS = re.compile(
-    r"(?:train(?:ing)?|val(?:id(?:ation)?)?|eval|test|lm|total|avg|average|mean|running|batch|moe"
-    r"|aux) (?:loss|acc(?:uracy)?|ppl|perplexity|error)"
-    r"|learning rate|grad(?:ient)? norm|loss scale|(?:batch|data|step|iteration|iter) time",
-    re.IGNORECASE,
-)
-_WORD_BEFORE = re.compile(r"(?<![\w.@/%?&\\-])[A-Za-z]{2,10} $")
-# what is looked ahead for is never tried shorter: a word that begins no pair costs one attempt
-_PAIR = re.compile(
-    rf"(?<![\w.@/%?&\\-])(?=(?P<key>{_KEY}))(?P=key)(?P<of>\s?\((?:m?s|%|[KMGT]i?B)\))?[\"']?"
-    rf"(?P<sep>\s*(?:=|:|\uff1a)\s*|\s+is\s+|\s+)(?P<open>[\"'\[(]{{0,2}})\s*{_NUMBER}\s?"
-    rf"{_UNIT}{_ENDS}",
-    re.IGNORECASE,
-)
-_FIELD = re.compile(
-    rf"\s*(?P<key>[^\W\d][\w ./%-]{{1,48}}?)\s*(?P<of>\((?:m?s|%|[KMGT]i?B)\))?\s*"
-    rf"(?P<sep>[:=])\s*(?P<open>){_NUMBER}\s?{_UNIT}(?=\s|$)",
-    re.IGNORECASE,
-)
-_RATE = re.compile(
-    rf"(?<![\w.=/-])(?P<num>{_THOUSANDS}|{_FLOAT})(?P<unit>[kKM]?)\s?"
-    r"(?P<noun>tok(?:en)?s?|samples?|imgs?|images?|it|iters?|steps?|seqs?|examples?|frames?)"
-    r"(?:/| per )s(?:ec(?:ond)?)?(?![\w/])"
-)
-_SLOW = re.compile(rf"(?<![\w.=/-])(?P<num>{_FLOAT})s/(?P<noun>it|step|iter|batch)(?!\w)")
-_SIGN = re.compile(
-    r"(?:[=\uff1a]|(?<!\d):|:(?=\s))\s*[\"'\[(]{0,2}\s*[-+]?(?:\.?\d|nan|inf)", re.IGNORECASE
-)
-_HINTS = (
-    "loss",
-    "norm",
-    "step",
-    "iter",
-    "epoch",
-    "batch",
-    "update",
-    "it/s",
-    "/it",
-    "/s",
-    "perp",
-    "flop",
-    "grad",
-    "throughput",
-    "acc",
-    "lr",
-    "ppl",
-    "mfu",
-    "nll",
-    "bleu",
-    "rouge",
-    "psnr",
-    "ssim",
-    "elbo",
-    "bp",
-    "f1",
-    "auc",
-    "mse",
-    "mae",
-    "iou",
-    "fid",
-    "wer",
-    "cer",
-    "kl",
-    "wps",
-    "top",
-    "tflop",
-)
-"""What a line that tells something has, if no sign stands before a number in it."""
-_SCALES = {
-    "k": 1e3,
-    "m": 1e6,
-    "g": 1e9,
-    "b": 1e9,
-    "t": 1e12,
-    "ms": 1e-3,
-    "us": 1e-6,
-    "\u00b5s": 1e-6,
-    "ns": 1e-9,
-    **{f"{u}b": 1e3 ** (i + 1) for i, u in enumerate("kmgt")},
-    **{f"{u}ib": 1024.0 ** (i + 1) for i, u in enumerate("kmgt")},
-}
-_INVERSE = 0.0
 _LONGEST_LINE = 4096
 _MOST_VALUES = 64
 _MOST_SHAPES = 2048
@@ -174,12 +95,12 @@ class Reader:
         if len(line) > _LONGEST_LINE:
             line = line[-_LONGEST_LINE:]
         if "\x1b" in line:
-            line = _COLOUR.sub("", line)
+            line = COLOUR.sub("", line)
         said = self._read(line)
         return _with_patterns(said, line, self._patterns) if self._patterns else said
 
     def _read(self, line: str) -> Said | None:
-        parts = _DIGITS.split(line)
+        parts = DIGITS.split(line)
         if len(parts) == 1 and "nan" not in line.lower() and "inf" not in line.lower():
             return None
         shape = tuple(parts[::2])
@@ -208,10 +129,10 @@ def extract(line: str, patterns: Sequence[re.Pattern[str]] = ()) -> Said | None:
 
 def _may_tell(line: str) -> bool:
     """Whether a closer look is worth its time; most lines that tell nothing are seen here."""
-    if _SIGN.search(line) is not None:
+    if SIGN.search(line) is not None:
         return True
     lower = line.lower()
-    return any(hint in lower for hint in _HINTS)
+    return any(hint in lower for hint in HINTS)
 
 
 # -- from a line ------------------------------------------------------------------------------
@@ -224,22 +145,24 @@ def _parse(line: str) -> _Parsed | None:
     if line.count("|") > 1 and step is not None and "%|" not in line:
         begin = 0
         for piece in line.split("|"):
-            match = _FIELD.match(piece)
+            match = FIELD.match(piece)
             if match is not None:
                 _take(match, begin, step, slots, taken, line)
             begin += len(piece) + 1
-    for match in _PAIR.finditer(line):
+    for match in PAIR.finditer(line):
         _take(match, 0, step, slots, taken, line)
-    for match in _RATE.finditer(line) if "/s" in line or " per s" in line else ():
+    for match in RATE.finditer(line) if "/s" in line or " per s" in line else ():
         if match.start("num") not in taken:
             key = "it/s" if match["noun"] == "it" else _plural(match["noun"]) + "/s"
-            scale = _SCALES.get(match["unit"].lower(), 1.0)
+            scale = SCALES.get(match["unit"].lower(), 1.0)
             slots.setdefault(key, _Slot(key, match.start("num"), match.end("num"), scale))
-    for match in _SLOW.finditer(line) if "s/" in line else ():
+    for match in SLOW.finditer(line) if "s/" in line else ():
         key = f"{match['noun']}/s"
-        slots.setdefault(key, _Slot(key, match.start("num"), match.end("num"), _INVERSE))
+        slots.setdefault(key, _Slot(key, match.start("num"), match.end("num"), INVERSE))
     if step is not None and step.foreign and set(slots) <= {"it/s"}:
         return None
+    if step is None and slots:
+        step = find_bare_step(line)
     found = tuple(slots.values())[:_MOST_VALUES]
     return _Parsed(step, found) if found or step is not None else None
 
@@ -258,15 +181,15 @@ def _take(
     if not _is_metric(match, step is not None):
         return
     key, named = match["key"], (match.start("key") + offset, match.end("key") + offset)
-    if match.re is _PAIR:
-        before = _WORD_BEFORE.search(line, max(0, named[0] - 12), named[0])
-        if before is not None and _TWO_WORDS.fullmatch(before[0] + key):
+    if match.re is PAIR:
+        before = WORD_BEFORE.search(line, max(0, named[0] - 12), named[0])
+        if before is not None and TWO_WORDS.fullmatch(before[0] + key):
             key, named = before[0] + key, (before.start(), named[1])
     key = words.name(key)
     if step is not None and step.side and not key.startswith(step.side):
         key = f"{step.side}/{key}"
     unit = (match["unit"] or (match["of"] or "").strip(" ()")).lower()
-    scale = _SCALES.get(unit, 1.0)
+    scale = SCALES.get(unit, 1.0)
     if match["sign"] == "-":
         scale = -scale
     if begin < 0:
@@ -295,7 +218,7 @@ def _is_metric(match: re.Match[str], has_step: bool) -> bool:
         return has_step and (fraction or words.known(bare))
     if sep.strip() == "is":
         return words.strong(bare)
-    if sep == ":" and whole and match.re is _PAIR and not words.known(bare):
+    if sep == ":" and whole and match.re is PAIR and not words.known(bare):
         # host:29500, file.py:12; a JSON key ends with its quote
         return match.string[match.end("key") : match.end("key") + 1] in "\"'"
     return True
@@ -324,7 +247,7 @@ def _number(digits: str, scale: float) -> float | None:
     if len(digits) > 24 or (digits.isdigit() and len(digits) > 15):
         return None
     value = float(digits)
-    if scale == _INVERSE:
+    if scale == INVERSE:
         return 1.0 / value if value else None
     return value * scale if scale != 1.0 else value
 

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rankdeck.logs.handle import Change, GrowingFile
 from rankdeck.logs.times import LogTimes
 from rankdeck.metrics import words
-from rankdeck.metrics.alerts import Pace, Watcher
 from rankdeck.metrics.extract import Reader, Said
+from rankdeck.metrics.joiner import Joiner, RankMetrics
 from rankdeck.metrics.lines import KnownWords, all_lines, lines_with
-from rankdeck.metrics.series import Series
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Sequence
 
     from rankdeck.logs.sources import RankLog
-    from rankdeck.metrics.alerts import Alert
     from rankdeck.run.layout import RunDir
 
 CHUNK = 256 * 1024
@@ -34,9 +32,8 @@ _THOROUGH = 2 << 20
 """So many bytes of a rank are read line by line; of what follows, lines with known words."""
 _EVERY = 64
 """But for one block in so many."""
-_MOST_SERIES = 192
-_MOST_ALERTS = 256
 _LOOK_EVERY = 2.0
+_ASK_EVERY = 10.0
 
 
 @dataclass(slots=True)
@@ -53,110 +50,6 @@ class _Log:
         return self.file.size - self.done
 
 
-@dataclass(slots=True)
-class RankMetrics:
-    """What one rank has told so far."""
-
-    rank: int
-    series: dict[str, Series] = field(default_factory=dict)
-    alerts: list[Alert] = field(default_factory=list)
-    pace: Pace = field(default_factory=Pace)
-    total_steps: int | None = None
-    complete: bool = False
-    """Whether the logs have been read to their end; else `series` is a first picture."""
-    attempt: int = 0
-
-
-class _Joiner:
-    """Turns lines into points: whose step it is, which attempt, what is odd."""
-
-    def __init__(self, rank: int) -> None:
-        self.into = RankMetrics(rank)
-        self._watchers: dict[str, Watcher] = {}
-        self._step: float | None = None
-        self._raw: int | None = None
-        self._epoch: int | None = None
-        self._offset = 0.0
-        self._first_epoch: int | None = None
-        self._bar_total: int | None = None
-        self._told = 0
-
-    def begin_attempt(self, attempt: int) -> None:
-        """What follows is of this attempt; its steps may begin at an earlier one."""
-        self.into.attempt = attempt
-        self.into.pace.restart()
-        self._raw = self._epoch = None
-        self._offset = 0.0
-        for watcher in self._watchers.values():
-            watcher.restart()
-
-    def add(self, said: Said, time: float) -> None:
-        """Take what a line tells, written at a time."""
-        if said.bar and said.total != self._bar_total:
-            if self._bar_total is not None and (said.total or 0) < self._bar_total:
-                # the bar of an evaluation, or of a download, in the middle of the training
-                return
-            self._bar_total = said.total
-        step = self._place(said)
-        if said.step is not None and not said.side:
-            self.into.pace.add(step, time)
-        for key, value in said.values.items():
-            series = self.into.series.get(key)
-            if series is None:
-                if len(self.into.series) >= _MOST_SERIES:
-                    continue
-                series = self.into.series[key] = Series()
-            at = step
-            if said.step is None or said.side:
-                # without a step of its own it is told of the last one, and never goes back
-                at = max(step, series.last_step or step)
-            series.add(at, time, value)
-            self._watch(key, at, time, value)
-
-    def _watch(self, key: str, step: float, time: float, value: float) -> None:
-        watcher = self._watchers.get(key)
-        if watcher is None:
-            watcher = self._watchers[key] = Watcher(key, self.into.rank)
-        found = watcher.add(step, time, value, self.into.attempt)
-        if found:
-            alerts = self.into.alerts
-            alerts += found
-            if len(alerts) > _MOST_ALERTS:
-                del alerts[_MOST_ALERTS // 2]
-
-    def _place(self, said: Said) -> float:
-        """The step of the whole run that a line tells of."""
-        if said.step is None or said.side:
-            if self._step is not None:
-                return self._step
-            if said.epoch is not None:
-                return float(said.epoch)
-            self._told += 1
-            return float(self._told)
-        raw, offset = said.step, self._offset
-        if said.total and not said.within:
-            self.into.total_steps = said.total
-        if said.within and said.epoch is not None and said.total:
-            if self._first_epoch is None:
-                # some programs count epochs from 0, some from 1
-                self._first_epoch = min(1, said.epoch)
-            offset = float((said.epoch - self._first_epoch) * said.total)
-        elif self._raw is not None and raw < self._raw:
-            again = said.epoch is not None and said.epoch > (self._epoch or 0)
-            if again or raw <= 1 or raw * 10 < self._raw:
-                # the count begins anew with each epoch; no program goes back so far on its own
-                self._offset = offset = self._offset + self._raw
-        self._raw = raw
-        self._epoch = said.epoch if said.epoch is not None else self._epoch
-        step = raw + offset
-        if self._step is not None and step < self._step:
-            for series in self.into.series.values():
-                if series.last_step is not None and series.last_step > step:
-                    series.rewind(step)
-        self._step = step
-        return step
-
-
 class RankReader:
     """Reads one rank's logs of all attempts, oldest first."""
 
@@ -164,7 +57,7 @@ class RankReader:
         self.rank = rank
         self._patterns = patterns
         self._lines = Reader(patterns)
-        self._joiner = _Joiner(rank)
+        self._joiner = Joiner(rank)
         self._logs: dict[int, _Log] = {}
         self._words = KnownWords()
         self._blocks = 0
@@ -184,10 +77,16 @@ class RankReader:
     def know(self, logs: Sequence[RankLog]) -> None:
         """These logs of it are there, or will be."""
         for source in logs:
-            if source.attempt not in self._logs:
+            known = self._logs.get(source.attempt)
+            if known is None or (known.file.handle is None and known.source.path != source.path):
                 self._logs[source.attempt] = _Log(
                     source, GrowingFile(source.path), LogTimes(source.times)
                 )
+
+    def lacks(self, attempt: int) -> bool:
+        """Whether its log of that attempt has not been found."""
+        known = self._logs.get(attempt)
+        return known is None or known.file.handle is None
 
     def refresh(self) -> None:
         """Look for news. Raises OSError where a log is there and cannot be read."""
@@ -199,7 +98,7 @@ class RankReader:
             log.times.refresh()
 
     def _again(self) -> None:
-        self._joiner = _Joiner(self.rank)
+        self._joiner = Joiner(self.rank)
         self._at = -1
         self.bytes_read = 0
         for log in self._logs.values():
@@ -215,7 +114,7 @@ class RankReader:
                 if not step:
                     break
                 used += step
-        self.metrics.complete = used < budget
+        self.metrics.complete = self.metrics.complete or used < budget
         return used
 
     def _read_chunk(self, attempt: int, log: _Log) -> int:
@@ -276,6 +175,7 @@ class MetricsReader:
         self._world = 0
         self._logs: dict[int, dict[int, RankLog]] = {}
         self._looked = -_LOOK_EVERY
+        self._asked_at: dict[int, float] = {}
         self._speaker: int | None = None
         self._asked: list[int] = []
         self._first: dict[int, RankMetrics] = {}
@@ -342,10 +242,10 @@ class MetricsReader:
         """The supervisor's own points: few, and there at once."""
         from rankdeck.run.progress import read_metrics
 
-        joiners: dict[int, _Joiner] = {}
+        joiners: dict[int, Joiner] = {}
         attempt = -1
         for point in read_metrics(self._run.metrics):
-            joiner = joiners.setdefault(point.rank, _Joiner(point.rank))
+            joiner = joiners.setdefault(point.rank, Joiner(point.rank))
             if point.attempt != attempt:
                 attempt = point.attempt
                 joiner.begin_attempt(attempt)
@@ -372,8 +272,15 @@ class MetricsReader:
 
             self._world = read_plan(self._run).world_size
         for attempt in attempts(self._run):
-            if attempt not in self._logs:
+            if attempt not in self._logs or self._missing(attempt, now):
+                self._asked_at[attempt] = now
                 self._logs[attempt] = {log.rank: log for log in rank_logs(self._run, attempt)}
+
+    def _missing(self, attempt: int, now: float) -> bool:
+        """Whether a log was not there when it was looked for, and may be elsewhere by now."""
+        if now - self._asked_at[attempt] < _ASK_EVERY:
+            return False
+        return any(reader.lacks(attempt) for reader in self._readers.values())
 
     def _reader(self, rank: int) -> RankReader:
         reader = self._readers.get(rank)

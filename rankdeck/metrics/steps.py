@@ -36,6 +36,7 @@ _SIDE = re.compile(
     r"(?:id(?:ation|ating)?|uation|uating|ing)?(?![\w./-])\W{0,3}\s*([A-Za-z_]*)",
     re.IGNORECASE,
 )
+_BARE = re.compile(r"\W*\[\s*(\d+)\s*/\s*(\d+)\s*\]")
 _TRAINS = re.compile(r"epoch|train|step|iter|^\W*$", re.IGNORECASE)
 _Span = tuple[int, int]
 
@@ -88,6 +89,12 @@ def find_step(line: str) -> Step | None:
     number = _whole(epoch[1])
     spans = (None, None, epoch.span(1))
     return Step(None, None, number, False, side, False, False, 0, 0, spans)
+
+
+def find_bare_step(line: str) -> Step | None:
+    """`[100/1000]` at the begin of a line that tells numbers; other lines count other things so."""
+    match = _BARE.match(line)
+    return None if match is None else _make(line, match, 1, None, within=False)
 
 
 def _bar(line: str, bar: re.Match[str], first: int, epoch: re.Match[str] | None) -> Step:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from textual.message_pump import MessagePump
 
     from rankdeck.metrics.alerts import Alert
-    from rankdeck.metrics.reader import MetricsReader, RankMetrics
+    from rankdeck.metrics.joiner import RankMetrics
+    from rankdeck.metrics.reader import MetricsReader
     from rankdeck.metrics.series import Series
     from rankdeck.run.layout import RunDir
 

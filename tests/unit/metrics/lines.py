@@ -78,6 +78,16 @@ TOLD: list[tuple[str, int | None, Values]] = [
     ("epoch: 1 step: 100, loss is 2.3015", 100, {"epoch": 1.0, "loss": 2.3015}),
     (" 45/100 [=====>....] - ETA: 3s - loss: 0.5012 - accuracy: 0.8123", 45,
      {"loss": 0.5012, "accuracy": 0.8123}),
+    # values as libraries print them, steps without a word
+    ("loss=tensor(0.5132, device='cuda:0', grad_fn=<NllLossBackward0>)", None, {"loss": 0.5132}),
+    ("{'loss': np.float64(1.25), 'acc': array(0.5)}", None, {"loss": 1.25, "acc": 0.5}),
+    ("[100/1000] loss: 0.5", 100, {"loss": 0.5}),
+    ("| epoch   1 |   200/ 2983 batches | lr 20.00 | ms/batch 12.5 | loss  6.91 | ppl  1000.1", 200,
+     {"epoch": 1.0, "lr": 20.0, "ms/batch": 12.5, "loss": 6.91, "ppl": 1000.1}),
+    ("step:100/5100 train_loss:4.1234 train_time:12500ms step_avg:125.0ms", 100,
+     {"train_loss": 4.1234, "train_time": 12.5, "step_avg": 0.125}),
+    ("Epoch 5/10 - loss: 0.5 - val_loss: 0.6", None, {"loss": 0.5, "val_loss": 0.6}),
+    ("lr=1e-4→5e-5", None, {"lr": 1e-4}),
     # evaluation beside the training
     ("Validation step 3/50 loss 2.1", 3, {"val/loss": 2.1}),
 ]  # fmt: skip
@@ -108,4 +118,9 @@ SILENT = [
     "waiting for 5 workers, found 3 files",
     "https://host:8443/path?loss=1.0",
     "loss: info",
+    "[100/1000] Building CXX object src/a.cpp.o",
+    "[2026-11-21 12:00:00,000] torch.distributed.run: [WARNING] Setting OMP_NUM_THREADS to be 1",
+    "[rank0]:[W1121 12:00:01.123 ProcessGroupNCCL.cpp:4561] [PG ID 0 PG GUID 0 Rank 0] using GPU 0",
+    "GPU 0: V100 mem 12.3/32.0 GB util 98%",
+    "RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 79.10 GiB",
 ]

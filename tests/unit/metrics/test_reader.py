@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from rankdeck.metrics.alerts import AlertKind
-from rankdeck.metrics.reader import MetricsReader, RankMetrics
+from rankdeck.metrics.reader import MetricsReader
 from rankdeck.run.layout import RunDir
 from rankdeck.run.progress import MetricsPoint
 from tests.tui.fake_run import write_run
@@ -17,6 +17,8 @@ from tests.tui.fake_run import write_run
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from rankdeck.metrics.joiner import RankMetrics
 
 
 @pytest.fixture
