@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Vertical
 from textual.screen import ModalScreen
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class PageScreen(ModalScreen[None]):
     """Shows lines; esc, q and ? close it."""
 
-    BINDINGS = bindings(Scope.HELP)
+    # it has nothing to be searched
+    BINDINGS: ClassVar = [b for b in bindings(Scope.HELP) if getattr(b, "action", "") == "close"]
     DEFAULT_CSS = """
     PageScreen { align: center middle; }
     PageScreen > Vertical {
@@ -49,6 +50,10 @@ class PageScreen(ModalScreen[None]):
         page = self.query_one(TextLines)
         page.show(self._lines)
         page.focus()
+
+    def action_close(self) -> None:
+        """Go back to what lies below."""
+        self.dismiss()
 
     def show(self, lines: tuple[Line, ...]) -> None:
         """Show other lines, as soon as they are known."""

@@ -7,7 +7,7 @@ import pytest
 
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.nodes.node import Node
-from rankdeck.nodes.sinfo import FORMAT, SlurmNode, parse_sinfo, read_sinfo
+from rankdeck.nodes.sinfo import FORMAT, SlurmNode, parse_loads, parse_sinfo, read_sinfo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,3 +158,11 @@ def test_a_sinfo_that_fails_is_told(script: str, said: str, tmp_path: Path) -> N
 def test_without_sinfo_that_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no sinfo on PATH"):
         read_sinfo({"PATH": str(tmp_path)})
+
+
+def test_loads_are_read_and_what_is_not_known_is_none() -> None:
+    told = parse_loads("n1|0.53|20480\nn2|N/A|N/A\n\nodd line\nn1|0.60|20000\n")
+    assert {name: (load.load, load.memory_free) for name, load in told.items()} == {
+        "n1": (0.6, 20000 << 20),
+        "n2": (None, None),
+    }
