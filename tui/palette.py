@@ -71,14 +71,31 @@ def choices(deck: Deck, screen: Screen[Any]) -> tuple[Choice, ...]:
         for number, name in enumerate(theme_names())
     ]
     found.append(Choice("quit", "Leave Rankdeck; runs go on.", "", "q", deck.action_leave, 800))
-    goto = getattr(screen, "go_to_rank", None)
-    count = getattr(screen, "rank_count", 0)
-    if goto is not None:
-        found += [
-            Choice(f"rank {rank}", "", "", f"rank {rank}", partial(goto, rank), 2000 + rank)
-            for rank in range(count)
-        ]
+    found += _ranks(screen)
     return tuple(found)
+
+
+def _ranks(screen: Any) -> list[Choice]:
+    """On the screen of a run: every rank, to go to its log."""
+    grid, facts = getattr(screen, "grid", None), getattr(screen, "facts", None)
+    if grid is None or facts is None:
+        return []
+
+    def go(rank: int) -> None:
+        grid.selected = rank
+        screen.action_pane("log")
+
+    return [
+        Choice(
+            f"rank {rank.rank}",
+            f"{rank.state.value} · {safe(rank.node)}:{rank.local_rank}",
+            "",
+            f"rank {rank.rank}",
+            partial(go, rank.rank),
+            2000 + rank.rank,
+        )
+        for rank in facts.snapshot.ranks
+    ]
 
 
 def _of_key(deck: Deck, valid: ValidKey, number: int) -> Choice:

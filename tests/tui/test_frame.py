@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pyte
 import pytest
 from textual import events
 from textual.screen import Screen
@@ -14,6 +15,7 @@ from rankdeck.config.settings import Settings
 from rankdeck.run.state import RunPhase
 from tests.tui.fake_run import write_run
 from tests.tui.pilot import make_deck, screen_text, until, until_shown
+from tests.tui.terminal import Terminal
 from tui.looks import plain
 from tui.notices import Notices, ended_text
 from tui.screens.commands import CommandsScreen
@@ -213,6 +215,36 @@ async def test_a_deck_that_was_started_read_only_stays_so(home: Path) -> None:
     async with deck.run_test(size=(80, 24)):
         deck.refuse_writes(False)
         assert deck.read_only
+
+
+def test_read_only_is_an_option(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    terminal = Terminal(home, "--read-only")
+    try:
+        terminal.read_until(b"read-only")
+        terminal.read_until(b"There are no runs yet")
+    finally:
+        terminal.close()
+
+
+def test_what_is_typed_at_once_into_the_form_goes_into_its_fields(tmp_path: Path) -> None:
+    """As over a slow line: everything in one read of the terminal."""
+    terminal = Terminal(tmp_path / "home", size=(120, 40))
+    try:
+        terminal.read_until(b"There are no runs yet")
+        terminal.write(b"nfirst-text\tsecond-text\tthird-text")
+        terminal.read_until(b"third-text")
+        terminal.drain()
+        screen = pyte.Screen(120, 40)
+        pyte.ByteStream(screen).feed(terminal.text)
+        rows = {
+            word: next(number for number, line in enumerate(screen.display) if word in line)
+            for word in ("first-text", "second-text", "third-text")
+        }
+        assert len(set(rows.values())) == 3, screen.display
+        assert sorted(rows, key=rows.__getitem__) == ["first-text", "second-text", "third-text"]
+    finally:
+        terminal.close()
 
 
 # -- notices ------------------------------------------------------------------------------------

@@ -90,6 +90,17 @@ async def test_commands_are_completed_and_done(home: Path, own_config: Path) -> 
         await until(pilot, lambda: not deck.is_running or deck._exit)
 
 
+async def test_a_rank_is_gone_to_by_its_number(home: Path) -> None:
+    write_run(home, "one", ranks=4)
+    deck = make_deck(home)
+    async with deck.run_test(size=(120, 40)) as pilot:
+        await until_shown(pilot, "one")
+        await pilot.press("enter")
+        await until_shown(pilot, "rank 0")
+        await pilot.press("colon", *"rank 2", "enter")
+        await until_shown(pilot, "rank 2 · node01:2")
+
+
 async def test_escape_does_nothing_and_a_second_palette_is_not_opened(home: Path) -> None:
     deck = make_deck(home)
     async with deck.run_test(size=(80, 24)) as pilot:
