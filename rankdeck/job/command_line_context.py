@@ -90,7 +90,7 @@ class Context:
                 "paste the launch command alone, or keep the script and run it:"
                 " rankdeck run SCRIPT.sh",
             )  # fmt: skip
-        elif first in _PREPARES:
+        elif first in _PREPARES and not (len(words) > 1 and words[1].text == "run"):
             self._prepare_node(statement, first)
         elif first in _ONLY_TELLS and not (first == "env" and len(words) > 1):
             self.job.note(f"line {statement.line}: {first!r} is left out: it starts nothing")

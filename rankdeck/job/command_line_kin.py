@@ -11,6 +11,7 @@ from rankdeck.job.command_line_parts import (
     as_env,
     divided,
     flag,
+    nodes_for,
     noted,
     opt,
     read_options,
@@ -204,7 +205,7 @@ def read_msrun(job: Growing, args: Sequence[Arg]) -> list[Arg]:
     total, own = job.tasks or 8, job.fields.get("nproc_per_node") or 8
     job.tasks = None
     job.set("nproc_per_node", min(own, total), "--local_worker_num", over=True)
-    count = divided(total, min(own, total), "--worker_num")
+    count = nodes_for(total, min(own, total), "--worker_num")
     if job.starter or job.batch:
         job.set("nnodes", count, "--worker_num")
     elif count > 1:

@@ -281,3 +281,13 @@ def divided(total: int, parts: int, what: str) -> int:
             "Rankdeck starts as many ranks on every node: change the numbers in the text",
         )
     return total // parts
+
+
+def nodes_for(total: int, per_node: int, what: str) -> int:
+    """How many nodes `total` ranks fill. Raises UserError where the last would not be full."""
+    if per_node < 1 or total % per_node:
+        raise UserError(
+            f"{what} are {total}, which does not fill nodes of {per_node}",
+            "Rankdeck starts as many ranks on every node: change the numbers in the text",
+        )
+    return total // per_node

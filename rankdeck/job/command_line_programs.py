@@ -204,10 +204,7 @@ def _entry(job: Growing, rest: list[Arg], program: Arg) -> None:
         raise refusal(program.line, program.text, "starts nothing", "name a Python file")
     if job.form == "module":
         job.set("launcher", "direct", "-m", over=True)
-        if job.fields.get("python"):
-            job.fields["entry"] = job.fields["python"]
-        else:
-            job.fields["entry"] = "python"
+        job.fields["entry"] = "python"
         job.fields["args"] = ("-u", "-m", *_texts(job, rest))
         job.one_task_a_rank = os.path.basename(program.text).startswith(("python", "pypy"))
         job.note(

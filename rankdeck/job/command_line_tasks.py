@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rankdeck.errors import UserError
-from rankdeck.job.command_line_parts import divided
+from rankdeck.job.command_line_parts import divided, nodes_for
 from rankdeck.job.draft import JobDraft
 
 if TYPE_CHECKING:
@@ -79,14 +79,21 @@ def _ranks_by_starter(
 ) -> None:
     """Srun or mpirun starts the ranks themselves."""
     if tasks is not None and per_node is not None and nodes is None:
-        nodes = divided(tasks, min(per_node, tasks), f"{job.starter}'s tasks")
-        nodes, per_node = (nodes and tasks // min(per_node, tasks)), min(per_node, tasks)
+        per_node = min(per_node, tasks)
+        nodes = nodes_for(tasks, per_node, f"{job.starter}'s tasks")
     if nodes is None and "hostfile" in job.fields and tasks is not None:
         raise UserError(
             f"{job.starter} -n {tasks} does not say how many of its tasks are on a node",
             "add -N RANKS-PER-NODE to the line",
         )
+    if job.starter == "mpirun" and tasks is None and per_node is None:
+        raise UserError("mpirun does not say how many processes", "add -np NUMBER to the line")
     nodes = nodes or 1
+    if tasks is not None and per_node is not None and tasks != nodes * per_node:
+        raise UserError(
+            f"{job.starter} would start {tasks} tasks, but {per_node} on each of {nodes} nodes",
+            "Rankdeck starts as many ranks on every node: change the numbers in the text",
+        )
     if per_node is None:
         per_node = divided(tasks, nodes, f"{job.starter}'s tasks") if tasks else 1
     job.fields["nproc_per_node"] = per_node

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from rankdeck.launchers.base import NodeContext
 
 
+_PYTHON = "python"
+"""As an entry: the job's own interpreter, for modules (`python -m module`)."""
+
+
 class DirectLauncher:
     """Runs any program, once per rank."""
 
@@ -33,6 +37,8 @@ class DirectLauncher:
     def check(self, spec: JobSpec) -> tuple[Problem, ...]:
         """The entry is a file that can be run, or the name of a program on `$PATH`."""
         entry = spec.entry
+        if entry == _PYTHON:
+            return ()
         if "/" not in entry:
             return _check_on_path(spec)
         if problems := check_file(entry):
@@ -47,7 +53,7 @@ class DirectLauncher:
 
     def command(self, spec: JobSpec, node: NodeContext) -> NodeCommand:
         """One rank's own command: Python files and shell scripts need not be executable."""
-        program: tuple[str, ...] = (spec.entry,)
+        program: tuple[str, ...] = (node.python if spec.entry == _PYTHON else spec.entry,)
         if "/" in spec.entry and spec.entry.endswith(".py"):
             program = (node.python, "-u", spec.entry)
         elif "/" in spec.entry and is_shell(spec.entry):

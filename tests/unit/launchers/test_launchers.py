@@ -99,6 +99,7 @@ def test_a_script_is_run_by_bash_with_the_interpreters_folder_first_on_the_path(
         ("/p/a.sh", ("bash", "/p/a.sh")),
         ("/p/tool", ("/p/tool",)),
         ("hostname", ("hostname",)),
+        ("python", ("/env/bin/python",)),
     ],
 )
 def test_direct_runs_any_program(entry: str, program: tuple[str, ...]) -> None:
