@@ -274,10 +274,13 @@ class RunScreen(RunDoing, DeckScreen):
     def action_pane(self, name: str) -> None:
         """Show a pane and give it the keys."""
         self._failure_seen = self._failure_seen or name == "failure"
-        layout = shown(self.body.wanted, name)
+        layout = self._shown(name)
         if name == "log" and layout.split:
             layout = replace(layout, focus=self.logs.active)
         self.lay_out(layout)
+
+    def _shown(self, name: str) -> RunLayout:
+        return shown(self.body.wanted, name, *self.body.size, self.body.needs)
 
     def action_next_pane(self, step: int) -> None:
         """Give the keys to the next pane that is seen; in a zoom, to the next of all."""
@@ -353,7 +356,7 @@ class RunScreen(RunDoing, DeckScreen):
         run = self.facts.snapshot.run if self.facts else None
         if run is not None and run.failure is not None and run.failure.rank is not None:
             self.grid.selected = run.failure.rank
-        layout = shown(self.body.wanted, "failure")
+        layout = self._shown("failure")
         if self.typing:
             # what is being typed keeps the keys
             layout = replace(layout, focus=self.body.wanted.focus)

@@ -17,7 +17,7 @@ WIDE = 100
 """From so many columns on, panes stand beside each other."""
 _LEAST_SIDE = 20
 _LEAST_MAIN = 40
-_LEAST_LOG = 38
+_LEAST_LOG = 41
 """Columns under which two logs stand one above the other."""
 _LEAST_CURVES = 7
 _MOST_CURVES = 16
@@ -64,10 +64,15 @@ def side_of(width: int, layout: RunLayout) -> int:
     return max(_LEAST_SIDE, min(wanted, width - _LEAST_MAIN))
 
 
-def shown(layout: RunLayout, pane: str) -> RunLayout:
-    """The layout after a pane was asked for by its number."""
-    if pane in ("ranks", OTHER):
-        return replace(layout, focus=pane, split=layout.split or pane == OTHER)
+def shown(layout: RunLayout, pane: str, width: int, height: int, needs: Needs) -> RunLayout:
+    """The layout after a pane was asked for by its number.
+
+    One that has a place anyway gets the keys, and the pane in the main place stays.
+    """
+    without = replace(layout, zoomed=False, main="log")
+    if pane not in _logs(Region(), without) and pane in place_panes(width, height, without, needs):
+        beside = width >= WIDE or pane == "ranks"
+        return replace(layout, focus=pane, main=layout.main if beside else pane)
     return replace(layout, focus=pane, main=pane)
 
 

@@ -22,15 +22,15 @@ _LATE = 8.0
 """An agent that has not written for so long is told."""
 _SKEW = 1.0
 _COLUMNS = (
-    Column("node", "NODE", 7, share=2, most=24),
+    Column("node", "NODE", 7, share=1, most=24),
     Column("state", "STATE", 9, share=1, most=14),
     Column("cpu", "CPU", 4, right=True),
     Column("mem", "MEM", 4, right=True),
-    Column("memory", "USED/TOTAL", 19, right=True, from_width=76),
-    Column("disk", "DISK FREE", 10, right=True, from_width=58),
-    Column("clock", "CLOCK", 8, right=True, from_width=90),
+    Column("memory", "USED/TOTAL", 19, right=True, from_width=116),
+    Column("disk", "DISK FREE", 10, right=True, from_width=96),
+    Column("clock", "CLOCK", 8, right=True, from_width=110),
     Column("heard", "HEARD", 6, right=True, from_width=34),
-    Column("what", "", 4, share=6, from_width=60),
+    Column("what", "", 4, share=8, from_width=56),
 )
 
 
@@ -126,7 +126,7 @@ def nodes_title(rows: Sequence[NodeRow], now: float) -> tuple[Piece, ...]:
     if not rows[0].ended or calm(worst) == 0:
         told = Counter(calm(row.view) for row in rows)
         if told[0]:
-            return ((f"{count} · ", ""), (f"✖ {told[0]} in trouble: {safe(worst.name)}", "error"))
+            return ((f"{count} · ", ""), (f"✖ {told[0]} bad: {safe(worst.name)}", "error"))
         if told[1]:
             return ((f"{count} · ", ""), (f"! {told[1]} silent: {safe(worst.name)}", "warning"))
     loads = [row.view.load for row in rows if row.view.load is not None]
