@@ -197,6 +197,8 @@ async def test_read_only_is_seen_and_what_changes_something_is_refused(home: Pat
     async with deck.run_test(size=(120, 24), notifications=True) as pilot:
         await until_shown(pilot, "one")
         assert "read-only" in _bar(deck, TitleBar)
+        styles = dict(deck.screen.query_one(KeyBar).lines[0])
+        assert (styles["d"], styles["enter"]) == ("dim", "key")
         await pilot.press("d")
         assert isinstance(deck.screen, RunsScreen)
         await until_shown(pilot, "this deck is read-only")
@@ -342,6 +344,12 @@ def test_the_users_command_is_executed_with_the_facts(home: Path, tmp_path: Path
     deck.runs, notices._alive = (deck.runs[0],), frozenset({deck.runs[0].id})
     notices._again()
     assert "notify_command" in deck.told[-1]
+
+
+def test_what_had_ended_before_is_not_told(home: Path) -> None:
+    deck = _FakeDeck(runs=(_summary(home, "one", RunPhase.FAILED),))
+    Notices(deck).look()  # type: ignore[arg-type]
+    assert (deck.told, deck.timers) == ([], [])
 
 
 def test_notices_can_be_turned_off(home: Path) -> None:
