@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rankdeck.run.store import RunStore
     from rankdeck.run.summary import RunSummary
 
-_NAMED = 6
+_NAMED = 5
+_FEW = 3
 
 
 class BatchKind(str, Enum):
@@ -98,18 +99,25 @@ def question(batch: Batch, folder: str, amount: str = "…") -> tuple[Line, ...]
             how = "Ranks end at once and save nothing."
         lines.append(((f"{how} {ranks} rank(s).", ""),))
     if batch.left_out:
-        why = "has not ended" if batch.kind is BatchKind.DELETE else "has ended"
-        lines += [(), ((f"Left out, because it {why}:", "dim"),), *_names(batch.left_out, few=3)]
+        lines += [(), _left_out(batch)]
     return tuple(lines)
 
 
-def _names(runs: Sequence[RunSummary], few: int = _NAMED) -> list[Line]:
+def _left_out(batch: Batch) -> Line:
+    why = "not ended" if batch.kind is BatchKind.DELETE else "already ended"
+    names = [safe(run.name) for run in batch.left_out[:_FEW]]
+    if len(batch.left_out) > _FEW:
+        names.append(f"{len(batch.left_out) - _FEW} more")
+    return ((f"Left out, because {why}: ", "dim"), (", ".join(names), ""))
+
+
+def _names(runs: Sequence[RunSummary]) -> list[Line]:
     lines: list[Line] = [
         ((f"  {safe(run.name)}", "bold"), (f"  {run.id}  {run.state.value}", "dim"))
-        for run in runs[:few]
+        for run in runs[:_NAMED]
     ]
-    if len(runs) > few:
-        lines.append(((f"  and {len(runs) - few} more", ""),))
+    if len(runs) > _NAMED:
+        lines.append(((f"  and {len(runs) - _NAMED} more", ""),))
     return lines
 
 

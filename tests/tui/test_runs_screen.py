@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from rankdeck.config.settings import Settings
 from rankdeck.run.state import Failure, RunPhase
 from rankdeck.run.store import RunStore
-from tests.tui.fake_run import write_run
+from tests.tui.fake_run import NOW, write_run
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
 from tui.looks import plain
+from tui.widgets.prompt_line import PromptLine
 from tui.widgets.run_table import RunTable
 from tui.widgets.text_lines import TextLines
 
@@ -132,6 +136,8 @@ async def test_nothing_is_drawn_while_nothing_changes(
 ) -> None:
     write_run(home, "done")
     deck = make_deck(home)
+    # notices look at the runs by themselves
+    deck.settings = Settings(notify=False)
     async with deck.run_test(size=SMALL) as pilot:
         await until_shown(pilot, "done")
         await pilot.pause(0.2)
@@ -153,3 +159,196 @@ async def test_nothing_is_drawn_while_nothing_changes(
             await pilot.pause(0.05)
         assert drawn == []
         assert asked == 0
+
+
+async def test_a_filter_says_what_is_wrong_and_is_recalled(home: Path) -> None:
+    write_run(home, "good", age=30)
+    write_run(home, "bad", RunPhase.FAILED, age=90)
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "bad")
+        table = deck.screen.query_one(RunTable)
+        await pilot.press("slash", *"state", "colon", *"fail")
+        await until_shown(pilot, "1 of 2 shown")
+        await pilot.press(*"zz")
+        await until_shown(pilot, "there is no state 'failzz'")
+        assert [run.name for run in table.rows] == ["bad"]
+        await pilot.press("enter")
+        assert deck.screen.query_one(PromptLine).is_open
+        await pilot.press("backspace", "backspace", "enter")
+        assert not deck.screen.query_one(PromptLine).is_open
+        assert "/state:fail" in screen_text(deck).splitlines()[0]
+        await pilot.press("slash")
+        assert deck.screen.query_one(PromptLine).text == "state:fail"
+        await pilot.press("escape")
+        await until(pilot, lambda: len(table.rows) == 2)
+
+
+async def test_rows_are_sorted_and_the_cursor_stays(home: Path) -> None:
+    for name, ranks, age in (("b", 2, 10), ("c", 8, 20), ("a", 4, 30)):
+        write_run(home, name, ranks=ranks, age=age)
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "4 ")
+        table = deck.screen.query_one(RunTable)
+        await until(pilot, lambda: len(table.rows) == 3)
+        while table.sorting[0] != "name":
+            await pilot.press("o")
+        assert [run.name for run in table.rows] == ["a", "b", "c"]
+        assert table.selected is not None
+        assert table.selected.name == "b"
+        while table.sorting[0] != "ranks":
+            await pilot.press("o")
+        assert [run.name for run in table.rows] == ["c", "a", "b"]
+        await pilot.press("O")
+        assert [run.name for run in table.rows] == ["b", "a", "c"]
+        write_run(home, "d", ranks=6, age=5)
+        await until(pilot, lambda: [run.name for run in table.rows] == ["b", "a", "d", "c"])
+
+
+async def test_several_are_deleted_at_once_and_living_ones_are_left_out(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.controller.Controller._adopt", lambda self, run_id: None)
+    ids = [write_run(home, f"old-{i}", age=100 + i) for i in range(9)]
+    live = write_run(home, "live", RunPhase.RUNNING, age=10)
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await until_shown(pilot, "old-8")
+        await pilot.press("ctrl+a")
+        await until_shown(pilot, "10 marked")
+        await pilot.press("d")
+        await until_shown(pilot, "KiB)")
+        text = screen_text(deck)
+        assert "Delete 9 runs?" in text
+        assert "and 4 more" in text
+        assert "Left out, because not ended: live" in text
+        await pilot.press("n")
+        assert all((home / "runs" / run_id).exists() for run_id in ids)
+        await pilot.press("d", "y")
+        await until_shown(pilot, "9 runs: deleted")
+        assert [path.name for path in (home / "runs").iterdir()] == [live]
+        await until(pilot, lambda: deck.screen.query_one(RunTable).marked == ())
+
+
+async def test_several_are_stopped_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.controller.Controller._adopt", lambda self, run_id: None)
+    monkeypatch.setattr("rankdeck.run.launch.ensure_supervised", lambda run: True)
+    ids = [write_run(home, f"live-{i}", RunPhase.RUNNING, age=100 + i) for i in range(3)]
+    write_run(home, "done", age=10)
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await until_shown(pilot, "live-2")
+        await pilot.press("ctrl+a", "s")
+        await until_shown(pilot, "Stop 3 runs?")
+        assert "12 rank(s)" in screen_text(deck)
+        await pilot.press("y")
+        await until_shown(pilot, "3 runs: asked to stop")
+        for run_id in ids:
+            assert [p.name.rpartition("-")[2] for p in _inbox(home, run_id)] == ["stop.json"]
+        await pilot.press("K")
+        await until_shown(pilot, "done has already ended")
+        await pilot.press("down", "K", "y")
+        await until(pilot, lambda: len(_inbox(home, ids[0])) == 2)
+
+
+def _inbox(home: Path, run_id: str) -> list[Path]:
+    folder = home / "runs" / run_id / "control"
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+async def test_a_read_only_deck_deletes_nothing(home: Path) -> None:
+    run_id = write_run(home, "old")
+    deck = make_deck(home)
+    deck.controller.read_only = True
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await until_shown(pilot, "old")
+        await pilot.press("d")
+        await until_shown(pilot, "read-only")
+        assert (home / "runs" / run_id).exists()
+
+
+async def test_details_tell_what_changed_and_why_it_failed(home: Path) -> None:
+    failure = Failure(
+        rank=3,
+        node="node01",
+        category="exception",
+        summary="rank 3 ran out of memory",
+        hint="use a smaller batch",
+        evidence=("torch.OutOfMemoryError: CUDA",),
+        collateral_ranks=(0, 1, 2),
+    )
+    write_run(home, "first", age=300, ranks=2)
+    write_run(home, "second", RunPhase.FAILED, age=100, ranks=4, failure=failure)
+    _same_project(home)
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE) as pilot:
+        for part in (
+            "since the run before",
+            "nproc_per_node 2 → 4",
+            "use a smaller batch",
+            "torch.OutOfMemoryError",
+            "last events",
+            "name first → second",
+        ):
+            await until_shown(pilot, part, 8)  # fmt: skip
+        await pilot.press("down")
+        await until_shown(pilot, "the first run of its project")
+        await pilot.press("i")
+        await until(pilot, lambda: "last events" not in screen_text(deck))
+        await pilot.press("i")
+        await until_shown(pilot, "last events")
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "last events" not in screen_text(deck))
+        await pilot.press("i")
+        await until_shown(pilot, "esc closes")
+        await until_shown(pilot, "the first run of its project")
+        await pilot.press("escape")
+        await until(pilot, lambda: "esc closes" not in screen_text(deck))
+
+
+async def test_two_marked_runs_are_compared(home: Path) -> None:
+    write_run(home, "first", age=300, ranks=2)
+    write_run(home, "second", age=100, ranks=4)
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL, notifications=True) as pilot:
+        await until_shown(pilot, "second")
+        await pilot.press("c")
+        await until_shown(pilot, "mark two runs")
+        await pilot.press("space", "c")
+        await until_shown(pilot, "nproc_per_node 2 → 4")
+        await pilot.press("escape", "space", "c")
+        await until_shown(pilot, "nproc_per_node 2 → 4")
+
+
+async def test_what_is_stale_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.controller.Controller._adopt", lambda self, run_id: None)
+    run_id = write_run(home, "alone", RunPhase.RUNNING)
+    os.utime(home / "runs" / run_id / "state.json", (NOW - 14, NOW - 14))
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "stale 14s, unsupervised")
+
+
+async def test_ids_are_copied(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[tuple[str, str]] = []
+    monkeypatch.setattr("tui.deck.Deck.copy", lambda self, *words: copied.append(words))
+    one, two = write_run(home, "one", age=200), write_run(home, "two", age=100)
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "one")
+        await pilot.press("y", "Y", "ctrl+a", "y")
+        await pilot.pause()
+    assert copied == [
+        (two, "id"),
+        (f"rankdeck attach {two}", "rankdeck attach …"),
+        (f"{two}\n{one}", "2 ids"),
+    ]
+
+
+def _same_project(home: Path) -> None:
+    """Hand-written runs name no project in their states."""
+    for path in (home / "runs").iterdir():
+        state = json.loads((path / "state.json").read_bytes())
+        state["project"] = "/p"
+        (path / "state.json").write_text(json.dumps(state))
