@@ -30,6 +30,8 @@ _BENCHMARKS = {
     "carry-flood": "benchmarks.carry:flood",
     "curves": "benchmarks.curves:redraw",
     "curves-reading": "benchmarks.curves:extraction",
+    "log-search": "benchmarks.log_search:measure",
+    "log-follow": "benchmarks.log_follow:measure",
     "many-nodes": "benchmarks.many_nodes:measure",
 }
 

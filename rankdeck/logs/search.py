@@ -1,26 +1,32 @@
 """Search: lines of a log that contain a text or match an expression, in bounded steps.
 
 A search is an iterator of steps: take the next one to go on, drop it to cancel. Literals are
-looked for with `bytes.find`, so a GiB takes less than a second; case is folded for ASCII only.
+looked for with `bytes.find`, so a GiB takes less than a second, and so are the texts that an
+expression must contain: only lines with one of them are matched. Case is folded for ASCII only.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rankdeck.errors import UserError
 from rankdeck.logs.lines import MAX_LINE, clip, last_state
+from rankdeck.logs.needles import best, lowered, required
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rankdeck.logs.needles import Required
 
 _STEP = 256 * 1024
 _LONGEST = 1 << 20
 """A longer line is searched in pieces of this size that overlap."""
 _OVERLAP = 4096
-_PLAIN_WORDS = re.compile(r"[\w \-:=/,@%&~;<>\"'!#]+(?:\|[\w \-:=/,@%&~;<>\"'!#]+)*", re.ASCII)
+_SAMPLE = 64 * 1024
+_DENSE = 1024
+"""Bytes of the log for each needle, with fewer of which needles are no help."""
 _NEEDS_SINGLE_LINES = re.compile(
     # assertions about what is around a match, and all that could run on over many lines
     r"\\[AZDW]|\(\?<?[=!]|\(\?>|[*+?}]\+|\[\^|\(\?[a-z]*s"
@@ -33,12 +39,29 @@ class Query:
 
     text: str
     needles: tuple[bytes, ...]
-    """Any of these is a match; empty: the expression decides."""
+    """A line that matches contains one of these; empty: nothing is known, or see `required`."""
     pattern: re.Pattern[bytes]
     folded: bool
     """Whether `needles` are lower case and text is folded before it is compared."""
     by_line: bool
     """Whether the expression may look beyond a line, and so must be given one at a time."""
+    required: Required | None = None
+    """From what to choose `needles`, once it is known what the log looks like."""
+
+    scan: re.Pattern[bytes] | None = None
+    """Finds the candidates in folded text faster than `pattern`; it must not be `by_line`."""
+
+    def suited(self, sample: bytes) -> Query:
+        """The query as it is fastest in a log that looks like this."""
+        if self.required is None:
+            return self
+        sample = sample.lower() if self.folded else sample
+        needles = best(self.required, sample)
+        many = sum(map(sample.count, needles)) > len(sample) // _DENSE
+        if many and not self.by_line and (self.scan is not None or not self.folded):
+            # stopping at each needle would cost more than the expression does
+            return replace(self, needles=(), required=None)
+        return replace(self, needles=needles)
 
     def find(self, line: bytes) -> tuple[int, int] | None:
         """Where the first match in one line is, None if there is none."""
@@ -108,11 +131,13 @@ def expression(text: str, *, ignore_case: bool = False) -> Query:
             f"{text!r} is not a valid regular expression: {error}",
             "search for it as plain text, or escape it with a backslash",
         ) from None
-    needles: tuple[bytes, ...] = ()
-    if _PLAIN_WORDS.fullmatch(text):
-        needles = tuple((raw.lower() if ignore_case else raw).split(b"|"))
+    wanted = required(pattern)
+    # without knowing the log, the longest texts are the best guess
+    needles = () if wanted is None else best(wanted, b"")
     by_line = bool(_NEEDS_SINGLE_LINES.search(text))
-    return Query(text, needles, pattern, ignore_case and bool(needles), by_line)
+    scan = None if by_line else lowered(pattern)
+    folded = bool(pattern.flags & re.IGNORECASE) and (wanted is not None or scan is not None)
+    return Query(text, needles, pattern, folded, by_line, wanted, scan)
 
 
 def search(
@@ -136,6 +161,7 @@ def search(
     end = file.size if stop is None else min(stop, file.size)
     counted = file.indexed_bytes >= end or not numbered
     number = None if counted else _number_of(file, start)
+    query = query.suited(file.read(start, min(_SAMPLE, end - start)))
     at, size = start, _STEP
     while at < end:
         text = file.read(at, min(size, end - at))
@@ -167,6 +193,8 @@ def search_backward(file: Searchable, query: Query, start: int, stop: int) -> It
         stop: The end of a line, the last that is searched.
     """
     end, size = min(stop, file.size), _STEP
+    begin = max(start, end - _SAMPLE)
+    query = query.suited(file.read(begin, end - begin))
     while end > start:
         begin = max(start, end - size)
         text = file.read(begin, end - begin)
@@ -248,13 +276,14 @@ def _matching_lines(text: bytes, stop: int, query: Query) -> Iterator[tuple[int,
         yield from _line_by_line(text, stop, query)
         return
     folded = text.lower() if query.folded else text
+    scan = query.scan or query.pattern
     nexts = {needle: folded.find(needle, 0, stop) for needle in query.needles}
     position = 0
     while True:
         if nexts:
             at = min((found for found in nexts.values() if found >= 0), default=-1)
         else:
-            match = query.pattern.search(text, position, stop)
+            match = scan.search(folded, position, stop)
             at = match.start() if match else -1
         if not 0 <= at < stop:
             return

@@ -10,7 +10,7 @@ import pytest
 from rankdeck.errors import UserError
 from rankdeck.logs.file import LogFile
 from rankdeck.logs.lines import MAX_LINE
-from rankdeck.logs.search import Hit, Query, expression, literal, search
+from rankdeck.logs.search import Hit, Query, expression, literal, search, search_backward
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +42,10 @@ QUERIES: list[tuple[Query, str, int]] = [
     (expression(r"d\nc"), r"d\nc", 0),
     (expression("x*"), "x*", 0),
     (expression("a|^$"), "a|^$", 0),
+    (expression("AB.*cd", ignore_case=True), "ab.*cd", re.IGNORECASE),
+    (expression("[A-B]b|x+D", ignore_case=True), "[a-b]b|x+d", re.IGNORECASE),
+    (expression("aaaa", ignore_case=True), "aaaa", re.IGNORECASE),
+    (expression("a(?!b)c", ignore_case=True), "a(?!b)c", re.IGNORECASE),
 ]
 
 
@@ -72,6 +76,39 @@ def test_the_lines_that_match_are_found(
         assert hit.offset == file.offset_of(hit.line)
         assert hit.at == hit.offset + match.start()
         assert lines[hit.line].startswith(hit.data.decode())
+
+
+@pytest.mark.parametrize(
+    ("query", "pattern", "flags"), QUERIES, ids=[q.text for q, _, _ in QUERIES]
+)
+def test_backward_the_same_lines_are_found(
+    tmp_path: Path, query: Query, pattern: str, flags: int
+) -> None:
+    dice = random.Random(4)
+    lines = ["".join(dice.choices("abcd. ABx", k=dice.randrange(12))) for _ in range(60_000)]
+    lines[777] = "a" * 300_000
+    log = tmp_path / "log"
+    log.write_text("\n".join(lines) + "\n" * dice.randrange(2))
+    file = LogFile(log)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    compiled = re.compile(pattern, flags)
+    first, stop = 500, 59_000
+    steps = list(search_backward(file, query, starts[first], starts[stop]))
+    searched = [step.searched for step in steps]
+    assert searched == sorted(searched, reverse=True)
+    assert searched[-1] == starts[first]
+    found = [hit.offset for step in reversed(steps) for hit in step.hits]
+    assert found == [starts[n] for n in range(first, stop) if compiled.search(lines[n])]
+
+
+def test_backward_an_endless_line_is_searched_too(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"needle\n" + b"." * 5_000_000 + b"needle" + b"." * 5_000_000 + b"\nlast\n")
+    file = LogFile(log)
+    steps = search_backward(file, literal("needle"), 0, file.size)
+    assert [hit.offset for step in steps for hit in step.hits] == [7, 0]
 
 
 def test_a_search_may_begin_at_any_line(tmp_path: Path) -> None:
