@@ -136,7 +136,7 @@ class LogReader:
             if stale and self._hurried and all(intent.kind == "poll" for intent in intents):
                 continue
             now = time.monotonic()
-            if stale or not work.unfinished or now - posted_at >= _POST_EVERY:
+            if stale or work.searching or not work.unfinished or now - posted_at >= _POST_EVERY:
                 posted_at, stale = now, False
                 self._post_page(work)
         work.close()

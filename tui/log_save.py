@@ -6,8 +6,10 @@ Text for people and clipboards is clean; a saved file has the bytes that were wr
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rankdeck.logs.ranks import rank_prefix
@@ -16,7 +18,6 @@ from tui.log_gutter import short_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from rankdeck.logs.lines import LogLine
     from tui.log_views import View
@@ -38,15 +39,15 @@ class Copied(NamedTuple):
 def lines_between(view: View, low: int, high: int | None) -> Iterator[LogLine]:
     """The lines from position `low` to `high` (None: to the end), both included."""
     source, position = view.source, low
-    while True:
+    while high is None or position <= high:
         lines = source.after(position, _AT_ONCE)
         for line in lines:
             if high is not None and line.offset > high:
                 return
             yield line
-        if not lines or lines[-1].end <= position:
+        if not lines.more or (not lines and lines.looked_to <= position):
             return
-        position = lines[-1].end
+        position = lines.looked_to
 
 
 def prefix_of(line: LogLine, view: View) -> str:
@@ -90,7 +91,7 @@ class Save:
         Args:
             path: The new file; one that is there is never written over.
             done: Called on the thread at its end.
-            then: The program that it is for.
+            then: The program that it is for; it gets a file of that name in a new folder.
         """
         self.path = path
         self.then = then
@@ -114,6 +115,8 @@ class Save:
 
     def _run(self, view: View, low: int, high: int | None) -> None:
         try:
+            if self.then is not None:
+                self.path = Path(tempfile.mkdtemp(prefix="rankdeck-")) / self.path.name
             self._write(view, low, high)
         except FileExistsError:
             self.failure = f"{self.path} is there already: choose another name"
@@ -123,12 +126,18 @@ class Save:
             self.failure = "cancelled"
         self._done(self)
 
+    def _bytes(self, line: LogLine, view: View) -> bytes:
+        if self.then is None:
+            return prefix_of(line, view).encode() + view.whole(line)
+        # pagers take escape sequences for a binary file, or give them to the terminal
+        return (prefix_of(line, view) + clean(view.whole(line))).encode()
+
     def _write(self, view: View, low: int, high: int | None) -> None:
         end = view.source.size if high is None else high
         with open(self.path, "xb") as out:
             try:
                 for line in lines_between(view, low, high):
-                    out.write(prefix_of(line, view).encode() + view.whole(line) + b"\n")
+                    out.write(self._bytes(line, view) + b"\n")
                     self.lines += 1
                     if self.then is not None and line.offset <= self.then.current:
                         self.current = self.lines

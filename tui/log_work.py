@@ -1,210 +1,27 @@
-"""LogWork: what one log pane's reader works on; every method runs on the reader's thread.
+"""LogWork: what users do with a log: move, select, mark, and take lines away.
 
-Knows the view's source, the place in it, the selection and the bookmarks, and makes pages of them.
-It never touches a widget.
+Every method runs on the reader's thread.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rankdeck.errors import UserError
-from rankdeck.logs.handle import Change
-from tui.log_gutter import LabelLayout, gutter_of, page_rows
-from tui.log_page import Look, Page, Selection
+from tui.log_page import Selection
 from tui.log_save import Copied, Outside, OutsideFile, gather
+from tui.log_state import LogState
 from tui.log_text import clock_near
-from tui.log_views import open_view
-from tui.widgets.log_viewport import Viewport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tui.log_page import Target
     from tui.log_save import Save
     from tui.log_text import Place
-    from tui.log_views import View
 
 _BUDGET = 8 << 20
-"""Bytes counted between two looks at what the user wants."""
-_SELECTED_COUNTED = 100_000
+"""Bytes counted at once where a line's number is asked for."""
 
 
-class Notice(str):
-    """Something to tell the user once."""
-
-    __slots__ = ()
-
-
-class LogWork:
-    """The state of one pane's reading."""
-
-    def __init__(self) -> None:
-        self.target: Target | None = None
-        self.look = Look()
-        self.view: View | None = None
-        self.viewport: Viewport | None = None
-        self.selection: Selection | None = None
-        self.found: int | None = None
-        self.size = (0, 0)
-        """Columns and rows of the widget."""
-        self.problem = ""
-        self._bookmarks: dict[str, set[int]] = {}
-        self._found: list[object] = []
-        self._mark: tuple[int, int | None] = (0, None)
-        self._page = Page()
-
-    # -- the thread's frame -----------------------------------------------------------------
-
-    def attempt(self, act: Callable[[], object]) -> None:
-        """Do something that may fail, and keep what to tell about it."""
-        try:
-            act()
-        except OSError as error:
-            self.problem = f"cannot be read: {error.strerror or error}"
-        except UserError as error:
-            said = error.message + (f": {error.hint}" if error.hint else "")
-            if self.view is None:
-                self.problem = said
-            else:
-                self.tell(said)
-        except IndexError as error:
-            self.tell(f"there is no such place: {error}")
-
-    def tell(self, text: str) -> None:
-        """Tell the user something, once."""
-        self._found.append(Notice(text))
-
-    def hand(self, found: object) -> None:
-        """Give the pane something besides a page."""
-        self._found.append(found)
-
-    def take_found(self) -> list[object]:
-        """What is to be handed over before the next page."""
-        found, self._found = self._found, []
-        return found
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether lines are left to be counted."""
-        view = self.view
-        if view is None or self.problem:
-            return False
-        return not view.source.indexed or (self.viewport is not None and self.viewport.searching)
-
-    def count_some(self) -> None:
-        """Count lines for a moment."""
-        view = self.view
-        if view is None:
-            return
-        if view.source.indexed:
-            return
-        before = view.source.indexed_part, view.source.line_count
-        view.source.index_some(_BUDGET)
-        if not view.source.indexed and before == (view.source.indexed_part, view.source.line_count):
-            # shorter than it was: the next look will tell
-            self.problem = "became shorter while it was read"
-
-    def close(self) -> None:
-        """Let go of all files."""
-        if self.view is not None:
-            self.view.source.close()
-
-    # -- what is shown ----------------------------------------------------------------------
-
-    def open(self, target: Target, look: Look) -> None:
-        """Show another log, at its end."""
-        self.target, self.look = target, look
-        self.selection = self.found = None
-        self._show_end()
-
-    def retarget(self, target: Target) -> None:
-        """Another rank is looked at, in a view that has it already."""
-        self.target = target
-
-    def change(self, look: Look) -> None:
-        """Show the same log another way, staying about where we are."""
-        old, self.look = self.look, look
-        if look.choice == old.choice and self.viewport is not None:
-            self.viewport.wrap = look.wrap
-            return
-        self.selection = self.found = None
-        self._reopen()
-
-    def _show_end(self) -> None:
-        """Open the view that is wanted, at its end."""
-        old, self.view, self.viewport = self.view, None, None
-        if old is not None:
-            old.source.close()
-        self.problem = ""
-        if self.target is None:
-            return
-        self.view = open_view(self.target, self.look)
-        self.viewport = Viewport(self.view.source, sparse=self.view.sparse)
-        self.viewport.wrap = self.look.wrap
-        self._still()
-
-    def _reopen(self) -> None:
-        """Open another view of the same lines, at about the same place."""
-        viewport, view = self.viewport, self.view
-        if viewport is None or view is None or viewport.follow:
-            self._show_end()
-            return
-        top = viewport.rows[0].line.offset if viewport.rows else viewport.top
-        one_file, origin = view.file is not None, view.source.origin(top)
-        moment = view.source.time_at(top)
-        self._show_end()
-        new = self.view
-        if new is None or self.viewport is None:
-            return
-        position: int | None = None
-        if one_file == (new.file is not None):
-            position = top
-        elif origin is not None and new.file is not None and origin.path == new.file.file.path:
-            position = origin.offset
-        elif origin is not None and new.merged is not None and self.target is not None:
-            rank = self.target.rank if self.target.rank is not None else -1
-            position = new.merged.position_of(rank, origin.offset)
-        if position is None and moment is not None:
-            position = new.source.position_at(moment)
-        if position is not None:
-            self.viewport.go_to(self._line_from(position))
-
-    def _line_from(self, position: int) -> int:
-        """The first line at this position or later, else the last one."""
-        assert self.view is not None
-        source = self.view.source
-        lines = source.after(position, 1) or source.before(source.size, 1)
-        return lines[-1].offset if lines else 0
-
-    def resize(self, columns: int, rows: int) -> None:
-        """Fill another size."""
-        self.size = (columns, rows)
-
-    def poll(self) -> None:
-        """Look whether the log has changed."""
-        if self.target is None:
-            return
-        if self.view is None or self.viewport is None:
-            self._show_end()
-            return
-        change = self.view.source.refresh()
-        if change is Change.GREW and self.view.merged is not None:
-            self.viewport.grew()
-        if self.problem:
-            self.problem = ""
-        if change is Change.RESET:
-            was_there = self._page.exists
-            self.viewport.reset()
-            self.selection = self.found = None
-            self._bookmarks.pop(str(self.target.path), None)
-            self._still()
-            if was_there:
-                self.tell("the log was replaced")
-        elif self.view.source.indexed:
-            return
-        else:
-            self.count_some()
+class LogWork(LogState):
+    """One pane's log, and what is done with it."""
 
     # -- moving -----------------------------------------------------------------------------
 
@@ -244,13 +61,22 @@ class LogWork:
             self.found = position
             self.viewport.show_line(position)
 
+    def _show_near(self, position: int) -> None:
+        """Go to the line here, or the first one behind it that is shown."""
+        if self.viewport is not None:
+            self.viewport.show_line(position)
+            at = (row.line.offset for row in self.viewport.rows)
+            self.found = next((offset for offset in at if offset >= position), None)
+            if self.found is None and self.viewport.rows:
+                self.found = self.viewport.rows[-1].line.offset
+
     def goto(self, place: Place) -> None:
         """Go to a line number, a part, a time of day, or some time from here."""
         if self.viewport is None or self.view is None:
             return
         source = self.view.source
         if place.fraction is not None:
-            self.show(source.position_near(place.fraction))
+            self._show_near(source.position_near(place.fraction))
         elif place.line is not None:
             self._goto_line(place.line)
         else:
@@ -272,8 +98,7 @@ class LogWork:
                 break
         if numbered.line_count == 0:
             return
-        position = numbered.offset_of(min(line, numbered.line_count - 1))
-        self.show(self._line_from(position))
+        self._show_near(numbered.offset_of(min(line, numbered.line_count - 1)))
 
     def goto_time(self, moment: float) -> None:
         """Go to the first line written at this time or later."""
@@ -283,7 +108,7 @@ class LogWork:
         if position is None:
             self.tell("nobody noted when the lines of this log were written")
         else:
-            self.show(self._line_from(position))
+            self._show_near(position)
 
     def current(self) -> int:
         """Position of the line that what the user asks for begins from."""
@@ -326,14 +151,14 @@ class LogWork:
 
     def select_move(self, lines: int) -> None:
         """Extend the selection by lines."""
-        if self.selection is None or self.view is None:
+        if self.selection is None or self.viewport is None:
             return
-        source, cursor = self.view.source, self.selection.cursor
+        cursor = self.selection.cursor
         if lines > 0:
-            found = source.after(cursor, lines + 1)
+            found = self.viewport.after(cursor, lines + 1)
             cursor = found[-1].offset if found else cursor
         else:
-            found = source.before(cursor, -lines)
+            found = self.viewport.before(cursor, -lines)
             cursor = found[0].offset if found else cursor
         self._select_to(cursor)
 
@@ -344,9 +169,10 @@ class LogWork:
 
     def select_edge(self, last: bool) -> None:
         """Extend the selection to the begin or the end."""
-        if self.view is not None:
-            source = self.view.source
-            lines = source.before(source.size, 1) if last else source.after(0, 1)
+        viewport = self.viewport
+        if viewport is not None:
+            size = viewport.source.size
+            lines = viewport.before(size, 1) if last else viewport.after(0, 1)
             if lines:
                 self._select_to(lines[0].offset)
 
@@ -354,14 +180,6 @@ class LogWork:
         if self.selection is not None and self.viewport is not None:
             self.selection = Selection(self.selection.anchor, cursor)
             self.viewport.reveal(cursor)
-
-    def _selected(self) -> int:
-        """How many lines are selected; -1: too many to say quickly, or not counted yet."""
-        if self.selection is None or self.view is None:
-            return 0
-        source = self.view.source
-        low, high = source.line_at(self.selection.low), source.line_at(self.selection.high)
-        return -1 if low is None or high is None else high - low + 1
 
     # -- taking lines away ------------------------------------------------------------------
 
@@ -404,11 +222,6 @@ class LogWork:
 
     # -- bookmarks --------------------------------------------------------------------------
 
-    @property
-    def _marks(self) -> set[int]:
-        key = str(self.target.path) if self.target and not self.look.merged else "merged"
-        return self._bookmarks.setdefault(key, set())
-
     def bookmark(self) -> None:
         """Set a bookmark at the current line, or take it away."""
         if self.viewport is None or not self.viewport.rows:
@@ -426,78 +239,3 @@ class LogWork:
             self.show(next((mark for mark in marks if mark > here), marks[0]))
         else:
             self.show(next((mark for mark in reversed(marks) if mark < here), marks[-1]))
-
-    # -- pages ------------------------------------------------------------------------------
-
-    def _still(self) -> None:
-        """From now on, lines are new."""
-        view = self.view
-        if view is not None:
-            known = view.source.line_count if view.source.indexed else None
-            self._mark = (view.source.size, known)
-
-    def _new_lines(self) -> int:
-        view, viewport = self.view, self.viewport
-        if view is None or viewport is None or viewport.follow:
-            self._still()
-            return 0
-        position, known = self._mark
-        if known is None:
-            if not view.source.indexed:
-                return 0
-            known = view.source.line_count if position >= view.source.size else None
-            if known is None:
-                known = view.source.line_at(position)
-            self._mark = (position, known)
-        return max(0, view.source.line_count - (known or 0))
-
-    def page(self) -> Page:
-        """What belongs on the screen now; what cannot be read stays as it was."""
-        self.attempt(self._lay_out)
-        return self._page
-
-    def _lay_out(self) -> None:
-        columns, rows = self.size
-        if self.view is None or self.viewport is None:
-            self._page = Page(height=rows, problem=self.problem)
-            return
-        view, viewport, source = self.view, self.viewport, self.view.source
-        marks = self._marks
-        gutter = gutter_of(view, self.look, bool(marks))
-        viewport.width, viewport.height = max(2, columns - gutter.width - 1), rows
-        viewport.layout()
-        labels = LabelLayout(gutter.label, view.ranks)
-        shown = page_rows(view, self.look, viewport.rows, gutter, labels, marks)
-        new_lines = self._new_lines()
-        self._page = Page(
-            rows=shown,
-            gutter=gutter,
-            text_width=viewport.width,
-            height=rows,
-            wrap=viewport.wrap,
-            follow=viewport.follow,
-            searching=viewport.searching,
-            thumb=self._thumb(rows),
-            exists=source.exists,
-            size=source.size,
-            lines=source.line_count,
-            counted=1.0 if source.indexed else source.indexed_part,
-            new_lines=new_lines,
-            selection=self.selection,
-            selected=self._selected(),
-            found=self.found,
-            view=view.name,
-            problem=self.problem,
-        )
-
-    def _thumb(self, height: int) -> tuple[int, int]:
-        viewport = self.viewport
-        if viewport is None or not viewport.rows or viewport.source.size == 0:
-            return 0, 0
-        rows, size = viewport.rows, viewport.source.size
-        begin, at_end = rows[0].line.offset, viewport.at_end
-        if at_end and viewport.at_begin:
-            return 0, 0
-        length = max(1, min(height, (rows[-1].line.end - begin) * height // size))
-        first = height - length if at_end else (height - length) * begin // size
-        return first, first + length

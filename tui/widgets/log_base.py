@@ -12,8 +12,9 @@ from textual.message import Message
 
 from tui.log_page import Look, Page, Target
 from tui.log_reader import Intent, LogReader
+from tui.log_state import Notice
 from tui.log_text import filter_text
-from tui.log_work import LogWork, Notice
+from tui.log_work import LogWork
 from tui.widgets.bars import LineBar
 from tui.widgets.log_lines import safe_text
 from tui.widgets.log_prompt import LogPrompt

@@ -7,7 +7,6 @@ for, and a tick in which nothing has changed repaints nothing. No key waits for 
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -205,8 +204,7 @@ class LogPane(LogFinds):
         elif isinstance(found, OutsideFile):
             self._go_outside(found)
         elif isinstance(found, Outside):
-            folder = Path(tempfile.mkdtemp(prefix="rankdeck-"))
-            self._start_save(folder / "ranks.log", found)
+            self._start_save(Path("ranks.log"), found)
         elif isinstance(found, Save):
             self._saved(found)
         else:

@@ -57,6 +57,7 @@ class Viewport:
         self._char = 0
         self._last = (-1, -1)
         self._known = KnownLines(source) if sparse else None
+        self._ending = KnownLines(source) if sparse else None
         self.searching = False
         """Whether there may be more to show than was found so far: lay out again."""
 
@@ -89,7 +90,11 @@ class Viewport:
 
     def _last_position(self) -> int:
         if self._last[0] != self.source.size:
-            lines = self._before(self.source.size, 1)
+            # the known part around the place that is shown must stay
+            lines = (self._ending or self.source).before(self.source.size, 1)
+            if self._ending is not None and self._ending.more and not lines:
+                self.searching = True
+                return self.source.size
             self._last = (self.source.size, lines[-1].offset if lines else -1)
         return self._last[1]
 
@@ -97,8 +102,9 @@ class Viewport:
         """The log is another one now: back to its end if following, else to its begin."""
         self._top = self._char = 0
         self._last = (-1, -1)
-        if self._known is not None:
-            self._known.forget()
+        for known in (self._known, self._ending):
+            if known is not None:
+                known.forget()
 
     def layout(self) -> None:
         """Read the rows for the place and size of now."""
@@ -150,8 +156,9 @@ class Viewport:
 
     def grew(self) -> None:
         """The source has grown, and its last lines may be others now."""
-        if self._known is not None:
-            self._known.forget_end()
+        for known in (self._known, self._ending):
+            if known is not None:
+                known.forget_end()
 
     def reveal(self, position: int) -> None:
         """Move just as far as is needed for the line at `position` to be seen."""
@@ -172,7 +179,8 @@ class Viewport:
         self._char = 0
         self.layout()
 
-    def _after(self, position: int, count: int) -> Sequence[LogLine]:
+    def after(self, position: int, count: int) -> Sequence[LogLine]:
+        """Up to `count` lines from a position on; see `searching` where there are none."""
         if self._known is None:
             found = self.source.after(position, count)
             self.searching = self.searching or (found.more and not found)
@@ -181,7 +189,8 @@ class Viewport:
         self.searching = self.searching or self._known.more
         return lines
 
-    def _before(self, position: int, count: int) -> Sequence[LogLine]:
+    def before(self, position: int, count: int) -> Sequence[LogLine]:
+        """Up to `count` lines that end before a position; see `searching`."""
         if self._known is None:
             found = self.source.before(position, count)
             self.searching = self.searching or (found.more and not found)
@@ -211,7 +220,7 @@ class Viewport:
         found: list[Row] = []
         position = offset
         while len(found) < count and not self.searching:
-            lines = self._after(position, count - len(found))
+            lines = self.after(position, count - len(found))
             if not lines:
                 break
             for line in lines:
@@ -228,10 +237,10 @@ class Viewport:
         """Up to `count` rows that end before a place, in order."""
         found: list[Row] = []
         if char:
-            for line in self._after(offset, 1):
+            for line in self.after(offset, 1):
                 found = [row for row in self._rows_of(line) if row.start < char]
         while len(found) < count and offset > 0:
-            lines = self._before(offset, count - len(found))
+            lines = self.before(offset, count - len(found))
             if not lines or lines[0].offset >= offset:
                 break
             offset = lines[0].offset
