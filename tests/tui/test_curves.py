@@ -123,7 +123,7 @@ async def test_the_grid_shows_what_matters_first_and_enter_shows_one(run: RunDir
     async with app.run_test(size=(120, 40)) as pilot:
         await shown(pilot, "✕1 not a number")
         assert app.pane.state.metrics == ("loss", "lr", "grad_norm", "acc")
-        assert "rank 0 · metric 1 of 4 · step 300/300" in text_of(pilot)
+        assert "rank 0 · step 300/300 · ⚠ 2 alerts (A) · metric 1 of 4" in text_of(pilot)
         await pilot.press("right", "enter")
         assert app.pane.state.metric == "lr"
         await shown(pilot, "←→ inspect")
@@ -178,7 +178,7 @@ async def test_scale_smoothing_and_axis_are_told(run: RunDir) -> None:
         await shown(pilot, "smooth 0.6 · log · by time")
         await shown(pilot, "3:20")
         await pilot.press("L", "S", "S", "S", "x")
-        await shown(pilot, "step 300/300 · ⚠")
+        await until(pilot, lambda: "smooth" not in text_of(pilot) and "log" not in text_of(pilot))
 
 
 async def test_alerts_are_told_listed_and_gone_to(run: RunDir) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 HOWS = ("mean", "min", "max", "each")
 ALERT_MARKS = {"nan": "✕", "spike": "▲", "divergence": "↗", "stall": "◌"}
+_WIDE = 60
+"""A pane this wide has room for words that can be done without."""
 _EACH_AT_MOST = len(LETTERS)
 
 
@@ -124,21 +126,22 @@ def header(
         pieces += [(f"{how} of " if how != "each" else "", "dim"), (f"ranks {ranges(told)}", "")]
     elif told:
         pieces.append((f"rank {told[0]}", ""))
-    if metrics:
-        pieces.append((f" · metric {selected + 1} of {metrics}", "dim"))
     steps = [s.last_step for r in picture.ranks for s in r.series.values() if s.last_step]
     if steps:
         totals = [rank.total_steps for rank in picture.ranks if rank.total_steps]
-        total = f"/{max(totals):,}" if totals else ""
+        total = f"/{max(totals):,}" if totals and width >= _WIDE else ""
         pieces.append((f" · step {max(steps):,.0f}{total}", "dim"))
-    if picture.part < 1 and not picture.fault:
-        pieces.append((f" · reading {picture.part:.0%}", "accent"))
-    pieces += [(f" · {option}", "accent") for option in options]
     if picture.alerts:
         count = len(picture.alerts)
-        pieces.append((f" · ⚠ {count} alert{'s' if count > 1 else ''} (A)", "warning"))
+        word = f" alert{'s' if count > 1 else ''}" if width >= _WIDE else ""
+        pieces.append((f" · ⚠ {count}{word} (A)", "warning"))
     if picture.problems:
         pieces.append((f" · ⚠ {len(picture.problems)} bad pattern(s) (A)", "error"))
+    if picture.part < 1 and not picture.fault:
+        pieces.append((f" · reading {picture.part:.0%}", "accent"))
+    if metrics:
+        pieces.append((f" · metric {selected + 1} of {metrics}", "dim"))
+    pieces += [(f" · {option}", "accent") for option in options]
     if picture.fault:
         pieces.append((f" · {safe(picture.fault)}", "error"))
     return clip(tuple(pieces), width)
