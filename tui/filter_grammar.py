@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import translate
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,22 @@ _T = TypeVar("_T")
 
 _COMPARED = re.compile(r"(<=|>=|<|>|=)?(.+)")
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d|w)?")
+_MOST_TEXT = 2000
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class RowText(NamedTuple):
+    """What plain words and expressions are looked for in."""
+
+    text: str
+    small: str
+    """The same without capital letters: every key that is typed looks into thousands of these."""
+
+
+def row_text(*parts: str) -> RowText:
+    """The text of a record, from what it consists of."""
+    text = "\n".join(parts)[:_MOST_TEXT]
+    return RowText(text, text.lower())
 
 
 class FilterError(ValueError):
@@ -36,9 +51,9 @@ class FilterError(ValueError):
 class Filter(Generic[_T]):
     """A filter that has been understood."""
 
-    tests: tuple[Callable[[_T, float, str], bool], ...] = ()
+    tests: tuple[Callable[[_T, float, RowText], bool], ...] = ()
 
-    def matches(self, row: _T, now: float, text: str) -> bool:
+    def matches(self, row: _T, now: float, text: RowText) -> bool:
         """Whether the row is to be shown.
 
         Args:
@@ -151,14 +166,14 @@ def _plain(text: str, at: int, field: str, *, negated: bool) -> tuple[_Word, int
 # -- terms --------------------------------------------------------------------------------------
 
 
-def _term(word: _Word, fields: Fields[_T]) -> Callable[[_T, float, str], bool]:
+def _term(word: _Word, fields: Fields[_T]) -> Callable[[_T, float, RowText], bool]:
     test = _positive(word, fields)
     if not word.negated:
         return test
     return lambda row, now, text: not test(row, now, text)
 
 
-def _positive(word: _Word, fields: Fields[_T]) -> Callable[[_T, float, str], bool]:
+def _positive(word: _Word, fields: Fields[_T]) -> Callable[[_T, float, RowText], bool]:
     if not word.text:
         if word.field:
             raise FilterError(f"{word.field}: what? {_example(word.field, fields)}".rstrip())
@@ -167,12 +182,12 @@ def _positive(word: _Word, fields: Fields[_T]) -> Callable[[_T, float, str], boo
         return _of_field(word, fields)
     if word.kind == "expression":
         wanted = _expression(word.text)
-        return lambda row, now, text: wanted.search(text) is not None
+        return lambda row, now, text: wanted.search(text.text) is not None
     plain = word.text.lower()
-    return lambda row, now, text: plain in text.lower()
+    return lambda row, now, text: plain in text.small
 
 
-def _of_field(word: _Word, fields: Fields[_T]) -> Callable[[_T, float, str], bool]:
+def _of_field(word: _Word, fields: Fields[_T]) -> Callable[[_T, float, RowText], bool]:
     field = word.field
     if field in fields.words:
         known, said = fields.words[field]

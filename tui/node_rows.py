@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rankdeck.nodes.expressions import Slots, slots_of
 from rankdeck.nodes.notes import NodeNote, note_text
-from tui.filter_grammar import Fields, Filter, parse_filter
+from tui.filter_grammar import Fields, Filter, RowText, parse_filter, row_text
 from tui.run_filter import node_names
 
 if TYPE_CHECKING:
@@ -173,13 +173,13 @@ def _address(user: str, host: str, port: int) -> str:
     return f"[{text}]:{port}" if ":" in host else f"{text}:{port}"
 
 
-def row_text(row: NodeRow, now: float) -> str:
+def node_text(row: NodeRow, now: float) -> RowText:
     """Everything of a node that plain words are looked for in."""
     runs = " ".join(run.name for run in row.use.living)
     note = "" if row.note is None else note_text(row.note, now)
     labels = " ".join(row.labels)
     parts = (row.name, row.address, row.state, row.scheduler, row.trouble, labels, note, runs)
-    return "\n".join(parts)
+    return row_text(*parts)
 
 
 def parse_node_filter(text: str) -> Filter[NodeRow]:

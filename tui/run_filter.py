@@ -6,12 +6,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rankdeck.run.state import RunPhase
-from tui.filter_grammar import Fields, Filter, parse_filter
+from tui.filter_grammar import Fields, Filter, RowText, parse_filter, row_text
 
 if TYPE_CHECKING:
     from rankdeck.run.summary import RunSummary
-
-_MOST_TEXT = 2000
 
 
 def parse_run_filter(text: str) -> Filter[RunSummary]:
@@ -23,9 +21,9 @@ def parse_run_filter(text: str) -> Filter[RunSummary]:
     return parse_filter(text, RUN_FIELDS)
 
 
-def run_text(run: RunSummary) -> str:
+def run_text(run: RunSummary) -> RowText:
     """Everything of a run that plain words are looked for in."""
-    parts = (
+    return row_text(
         run.id,
         run.name,
         run.state.value,
@@ -38,7 +36,6 @@ def run_text(run: RunSummary) -> str:
         run.failure_summary,
         run.nodes,
     )
-    return "\n".join(parts)[:_MOST_TEXT]
 
 
 @lru_cache(maxsize=4096)

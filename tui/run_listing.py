@@ -10,6 +10,7 @@ from tui.widgets.run_table import sort_runs
 
 if TYPE_CHECKING:
     from rankdeck.run.summary import RunSummary
+    from tui.filter_grammar import RowText
 
 
 class RunListing:
@@ -22,7 +23,7 @@ class RunListing:
         self.problem = ""
         """Why that is no filter; the one before it still holds."""
         self._filter: Filter[RunSummary] = Filter()
-        self._texts: dict[str, tuple[RunSummary, str]] = {}
+        self._texts: dict[str, tuple[RunSummary, RowText]] = {}
         self._sorting = ("", False)
 
     @property
@@ -62,7 +63,7 @@ class RunListing:
         )
         return max(older, key=lambda other: other.created, default=None) if run.project else None
 
-    def _text(self, run: RunSummary) -> str:
+    def _text(self, run: RunSummary) -> RowText:
         known = self._texts.get(run.id)
         if known is None or known[0] is not run:
             known = self._texts[run.id] = (run, run_text(run))

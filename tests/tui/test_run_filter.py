@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -154,12 +155,10 @@ def test_no_text_breaks_the_grammar() -> None:
     texts = [line.decode(errors="replace") for line in CORPUS] + pieces
     for one in texts:
         for two in texts:
-            try:
+            with suppress(FilterError):
                 parse_run_filter(one + two).matches(RUNS[2], NOW, run_text(RUNS[2]))
-            except FilterError as error:
-                assert str(error)
 
 
 def test_a_node_that_no_host_could_be_is_looked_for_as_it_is() -> None:
     odd = run("odd", nodes="[@click=app.bell]x[")
-    assert parse_run_filter("node:click").matches(odd, NOW, "")
+    assert parse_run_filter("node:click").matches(odd, NOW, run_text(odd))

@@ -15,7 +15,7 @@ from tui.looks import Piece, safe, wrap
 from tui.node_choice import NodeChoice, read_flags
 from tui.node_details import expression_line, remark_line, source_lines
 from tui.node_prompts import NodePrompt, read_names, read_source, source_text
-from tui.node_rows import NodeRow, parse_node_filter, row_text, uses_of
+from tui.node_rows import NodeRow, node_text, parse_node_filter, uses_of
 from tui.node_survey import NodeAnswered, NodeSurvey
 from tui.screens.base import DeckScreen
 from tui.widgets.bars import KeyBar, LineBar, TitleBar
@@ -134,7 +134,7 @@ class NodesScreen(DeckScreen):
         matches = self._filter.matches
         rows = self._rows
         if self._filter.tests:
-            rows = tuple(row for row in rows if matches(row, now, row_text(row, now)))
+            rows = tuple(row for row in rows if matches(row, now, node_text(row, now)))
         column, falls = table.sorting
         table.show(sort_nodes(rows, column, falls=falls), now)
         self._show_lines(len(rows))

@@ -78,6 +78,7 @@ class RunsScreen(DeckScreen):
     def __init__(self) -> None:
         super().__init__()
         self._read = False
+        self._counts = "reading …"
         self._listing = RunListing()
         self._details: RunDetails | None = None
         self._asked: RunSummary | None = None
@@ -119,6 +120,7 @@ class RunsScreen(DeckScreen):
         first = not self._read
         self._read = True
         self._listing.runs = message.runs
+        self._counts = _counts(message.runs)
         self._show()
         if first:
             self._lay_out(self.size.width, self.size.height)
@@ -151,7 +153,7 @@ class RunsScreen(DeckScreen):
             left.append((f"  {len(table.rows)} of {len(runs)} shown", "warning"))
         if marked := len(table.marked):
             left.append((f"  {marked} marked", "warning"))
-        right = ((_counts(runs) if self._read else "reading …", "dim"),)
+        right = ((self._counts, "dim"),)
         self.query_one(TitleBar).show_parts(tuple(left), right)
 
     # -- filter, order, marks ---------------------------------------------------------------

@@ -124,6 +124,8 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     @property
     def marked(self) -> tuple[_T, ...]:
         """The marked records that are in the table, from the top."""
+        if not self._marks:
+            return ()
         return tuple(row for row in self._rows if self._key(row) in self._marks)
 
     @property
