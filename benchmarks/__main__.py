@@ -19,6 +19,7 @@ _BENCHMARKS = {
     "log-open": "benchmarks.log_open:measure",
     "log-watch": "benchmarks.log_watch:measure",
     "bytes": "benchmarks.terminal_bytes:measure",
+    "rank-grid": "benchmarks.rank_grid:measure",
     "ssh-connect": "benchmarks.ssh_fanout:connect",
     "ssh-authentication": "benchmarks.ssh_fanout:authentication",
     "ssh-bulk": "benchmarks.ssh_fanout:bulk",

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from rankdeck.run.layout import RunDir
+from rankdeck.run.node_state import RankState
 from rankdeck.run.state import Failure, RunPhase
 from rankdeck.run.stored import read_state, write_state
 from tests.tui.fake_run import NOW, write_cluster_run
@@ -22,6 +23,7 @@ from tui.widgets.rank_grid import RankGrid
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rankdeck.job.draft import JobDraft
     from tui.deck import Deck
 
 SIZES = [SMALL, WIDE, (200, 60)]
@@ -219,3 +221,46 @@ async def test_what_nodes_and_schedulers_say_is_only_text(
         await pilot.press("6")
         await until_shown(pilot, "also: node003")
         assert_plain(deck)
+
+
+async def test_a_run_is_begun_again_without_the_nodes_that_are_to_blame(home: Path) -> None:
+    run_id = write_cluster_run(
+        home, "gone", RunPhase.LOST, lost=(2,), troubled=(5,), silent=(2,), failure=LOST
+    )
+    job = RunDir(home / "runs" / run_id).job
+    job.write_text("entry: train.py\nexclude: node020\n")
+    deck = make_deck(home, run_id)
+    forms: list[tuple[str | None, JobDraft | None]] = []
+    deck_push = deck.push_screen
+
+    def push(screen: object, *args: object, **options: object) -> object:
+        if type(screen).__name__ == "NewJobScreen":
+            forms.append((screen.target, screen._patch))  # type: ignore[attr-defined]
+            return None
+        return deck_push(screen, *args, **options)  # type: ignore[call-overload]
+
+    deck.push_screen = push  # type: ignore[method-assign, assignment]
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "without node003 and 1 more")
+        await pilot.press("R")
+        await until(pilot, lambda: bool(forms))
+    target, patch = forms[0]
+    assert target == str(job)
+    assert patch is not None
+    assert patch.exclude == "node003,node006,node020"
+
+
+async def test_who_is_waited_for_is_told(home: Path) -> None:
+    run_id = write_cluster_run(home, "waits", RunPhase.STARTING, nodes=4)
+    run = RunDir(home / "runs" / run_id)
+    state = read_state(run)
+    ranks = tuple(
+        msgspec.structs.replace(
+            rank, state=RankState.SPAWNED if rank.rank in (3, 17) else RankState.RENDEZVOUS
+        )
+        for rank in state.ranks
+    )
+    write_state(run, msgspec.structs.replace(state, ranks=ranks))
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "waiting for ranks 3 (node001), 17 (node003)")
