@@ -53,7 +53,7 @@ class Task:
                 for _ in steps:
                     if self.cancelled:
                         return
-            except (OSError, IndexError) as error:
+            except Exception as error:  # told on the screen
                 self.failure = str(getattr(error, "strerror", None) or error)
             if not self.cancelled:
                 self._done(self)

@@ -32,6 +32,11 @@ class KnownLines:
         self.more = False
         """Whether the last answer is not all there is: ask again."""
 
+    @property
+    def reach(self) -> int:
+        """Positions of which all lines are known."""
+        return self._high - self._low
+
     def forget(self) -> None:
         """The source is another one now."""
         self._lines, self._low, self._high = [], 0, 0

@@ -133,8 +133,8 @@ class Page:
     height: int = 0
     wrap: bool = False
     follow: bool = True
-    searching: bool = False
-    """Whether lines are still being looked for to fill it."""
+    searching: int | None = None
+    """Percent of the log in which lines have been looked for; None: no more are wanted."""
     thumb: tuple[int, int] = (0, 0)
     """The rows of the scroll bar that stand for what is on the screen."""
     exists: bool = False

@@ -122,6 +122,8 @@ class Save:
             self.failure = f"{self.path} is there already: choose another name"
         except OSError as error:
             self.failure = f"{self.path} cannot be written: {error.strerror or error}"
+        except Exception as error:  # told on the screen
+            self.failure = f"nothing was saved: {type(error).__name__}: {error}"
         if self.cancelled:
             self.failure = "cancelled"
         self._done(self)

@@ -64,6 +64,8 @@ class LogState:
                 self.tell(said)
         except IndexError as error:
             self.tell(f"there is no such place: {error}")
+        except Exception as error:  # told on the screen; the thread must live on
+            self.problem = f"cannot be shown: {type(error).__name__}: {error}"
 
     def tell(self, text: str) -> None:
         """Tell the user something, once."""
@@ -260,7 +262,7 @@ class LogState:
             height=rows,
             wrap=viewport.wrap,
             follow=viewport.follow,
-            searching=viewport.searching,
+            searching=int(viewport.searched * 100) if viewport.searching else None,
             thumb=self._thumb(rows),
             exists=source.exists,
             size=source.size,

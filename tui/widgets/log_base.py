@@ -181,7 +181,7 @@ class LogBase(Vertical):
         if not page.exists:
             return "no output yet"
         if self.look.filters:
-            return "no line passes the filter" if not page.searching else "looking for lines…"
+            return "no line passes the filter" if page.searching is None else "looking for lines …"
         return ""
 
     def _take(self, found: object) -> None:
@@ -242,7 +242,7 @@ class LogBase(Vertical):
         if page.view:
             told.append((page.view, "accent"))
         if self.look.filters:
-            looking = " …" if page.searching else ""
+            looking = "" if page.searching is None else f" … {page.searching}%"
             told.append((f"only {safe_text(filter_text(self.look.filters))}{looking}", "accent"))
         if page.wrap:
             told.append(("wrapped", "dim"))

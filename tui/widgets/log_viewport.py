@@ -67,6 +67,11 @@ class Viewport:
         return self._top
 
     @property
+    def searched(self) -> float:
+        """How much of the log has been looked through for lines that are shown, 0 to 1."""
+        return 1.0 if self._known is None else self._known.reach / max(1, self.source.size)
+
+    @property
     def at_end(self) -> bool:
         """Whether the last row of the log is on the screen."""
         if not self.rows or self.follow:
