@@ -12,6 +12,7 @@ import msgspec
 
 from rankdeck.errors import InvalidJobError
 from rankdeck.nodes.filters import filter_nodes
+from rankdeck.nodes.names import fold_names
 from rankdeck.nodes.ranges import split_outside_brackets
 
 if TYPE_CHECKING:
@@ -130,12 +131,12 @@ def _fold(names: list[str]) -> list[str]:
     from ClusterShell.NodeSet import NodeSet, NodeSetException
 
     plain = [name for name in names if _FOLDABLE.fullmatch(name)]
-    others = [name for name in names if name not in set(plain)]
+    others = [name for name in names if not _FOLDABLE.fullmatch(name)]
     if len(plain) < 2:
         return names
     try:
         # sorted by name: whether that is the inventory's order, is checked by reading it back
-        parts = split_outside_brackets(str(NodeSet.fromlist(plain)), ",")
+        parts = split_outside_brackets(str(NodeSet(fold_names(plain))), ",")
     except NodeSetException:
         return names
     return [*parts, *others]
