@@ -7,7 +7,7 @@ from array import array
 
 import pytest
 
-from tui.widgets.canvas import Canvas, Column, Window, columns, ticks
+from tui.widgets.canvas import Canvas, Column, Window, columns, peaks_of, ticks
 
 
 def doubles(*values: float) -> array[float]:
@@ -38,6 +38,21 @@ def test_a_column_keeps_its_extremes() -> None:
     assert [column.at for column in found] == list(range(100))
     assert found[0].first == values[0]
     assert found[-1].last == values[-1]
+
+
+def test_peaks_change_nothing_but_the_cost() -> None:
+    noise = random.Random(4)
+    xs = doubles(*range(50_000))
+    values = doubles(*(noise.gauss(0, 1) for _ in xs))
+    peaks = peaks_of(values)
+    for left, right, count in (
+        (0, 49_999, 200),
+        (123, 45_678, 77),
+        (1000, 1100, 50),
+        (7, 49_990, 3),
+    ):
+        plain = columns(xs, values, left, right, count)
+        assert columns(xs, values, left, right, count, peaks) == plain
 
 
 def test_only_what_is_seen_is_drawn() -> None:

@@ -7,11 +7,9 @@ the first, the last, the least and the greatest value are drawn.
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from array import array
+from typing import NamedTuple
 
 _BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _SPANS = tuple(
@@ -19,6 +17,7 @@ _SPANS = tuple(
 )
 """The dots of one side of a cell from row `a` to row `b`."""
 _ROWS = (0x09, 0x12, 0x24, 0xC0)
+BLOCK = 512
 PATTERNS = (1, 0b11111000, 0b10001000, 0b11101000)
 """Which of eight columns of dots a curve is drawn in: whole, dashed, dotted, both. 1: all."""
 
@@ -61,8 +60,44 @@ class Column(NamedTuple):
     high: float
 
 
+class Peaks(NamedTuple):
+    """The least and the greatest of each `BLOCK` values: what drawing a long curve again needs."""
+
+    lows: array[float]
+    highs: array[float]
+
+
+def peaks_of(values: array[float]) -> Peaks:
+    """Made once, it makes every drawing of the same values cheap."""
+    lows, highs = array("d"), array("d")
+    for begin in range(0, len(values) - BLOCK + 1, BLOCK):
+        part = values[begin : begin + BLOCK]
+        lows.append(min(part))
+        highs.append(max(part))
+    return Peaks(lows, highs)
+
+
+def _extremes(
+    values: array[float], begin: int, end: int, peaks: Peaks | None
+) -> tuple[float, float]:
+    first, last = -(-begin // BLOCK), end // BLOCK
+    if peaks is None or last - first < 2:
+        part = values[begin:end]
+        return min(part), max(part)
+    low, high = min(peaks.lows[first:last]), max(peaks.highs[first:last])
+    for rest in (values[begin : first * BLOCK], values[last * BLOCK : end]):
+        if len(rest):
+            low, high = min(low, min(rest)), max(high, max(rest))
+    return low, high
+
+
 def columns(
-    xs: array[float], values: array[float], left: float, right: float, count: int
+    xs: array[float],
+    values: array[float],
+    left: float,
+    right: float,
+    count: int,
+    peaks: Peaks | None = None,
 ) -> list[Column]:
     """The curve between `left` and `right` in `count` columns; empty ones are left out.
 
@@ -72,6 +107,7 @@ def columns(
         left: The first column's place.
         right: The last column's place.
         count: How many columns.
+        peaks: Those of the values, if there are any.
     """
     begin, end = bisect_left(xs, left), bisect_right(xs, right)
     span = right - left
@@ -91,8 +127,8 @@ def columns(
             value = values[at]
             found.append(Column(column, value, value, value, value))
         else:
-            part = values[at:after]
-            found.append(Column(column, part[0], part[-1], min(part), max(part)))
+            low, high = _extremes(values, at, after, peaks)
+            found.append(Column(column, values[at], values[after - 1], low, high))
         at = after
     return found
 

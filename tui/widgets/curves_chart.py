@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rankdeck.metrics.series import smooth
 from rankdeck.text import duration, figure
 from tui.looks import Line, Piece, fit, line_width, safe
-from tui.widgets.canvas import Canvas, Column, Window, columns, ticks
+from tui.widgets.canvas import Canvas, Column, Peaks, Window, columns, peaks_of, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SCALE = 8
 """Cells left of the plot."""
+_LONG = 200_000
 LEAST_WIDTH, LEAST_HEIGHT = 28, 6
 LETTERS = "ABCDEFGHIJ"
 _RAW, _SMOOTH, _CURSOR, _ODD = 0, 100, 200, 201
@@ -71,6 +72,7 @@ class Shapes:
 
     xs: dict[tuple[int, bool, float], tuple[Series, array[float]]] = field(default_factory=dict)
     smoothed: dict[tuple[int, float], tuple[Series, array[float]]] = field(default_factory=dict)
+    peaks: dict[int, tuple[Series, Peaks]] = field(default_factory=dict)
 
     def places(self, curve: Curve, by_time: bool) -> array[float]:
         """Where the values are on the axis."""
@@ -83,6 +85,17 @@ class Shapes:
             if len(self.xs) > 64:
                 self.xs.clear()
             held = self.xs[key] = (series, _elapsed(series.times, curve.start))
+        return held[1]
+
+    def peaks_of(self, series: Series) -> Peaks | None:
+        """Its peaks, where it is so long that they save more than they cost."""
+        if len(series) < _LONG:
+            return None
+        held = self.peaks.get(id(series))
+        if held is None or held[0] is not series:
+            if len(self.peaks) > 64:
+                self.peaks.clear()
+            held = self.peaks[id(series)] = (series, peaks_of(series.values))
         return held[1]
 
     def average(self, series: Series, weight: float) -> array[float]:
@@ -141,7 +154,8 @@ def draw_chart(
     drawn: list[tuple[Curve, list[Column], list[Column]]] = []
     for curve in curves:
         xs = shapes.places(curve, view.by_time)
-        raw = columns(xs, curve.series.values, left, right, plot_width * 2)
+        peaks = shapes.peaks_of(curve.series)
+        raw = columns(xs, curve.series.values, left, right, plot_width * 2, peaks)
         soft: list[Column] = []
         if view.weight and len(curve.series):
             average = shapes.average(curve.series, view.weight)

@@ -40,27 +40,32 @@ if TYPE_CHECKING:
 _MOST_OVERLAYS = 9
 _MOST_RANKS = 256
 _COLOURS = (
-    "#56b4e9",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#f0e442",
+    "#2f9fe0",
+    "#e08a00",
+    "#00a37a",
+    "#c25f9a",
+    "#b8a500",
     "#d55e00",
-    "#0072b2",
-    "#999999",
-    "#b2df8a",
-    "#cab2d6",
+    "#3d7ff5",
+    "#8a8a8a",
+    "#7cab3a",
+    "#9b7fd4",
 )
-"""Told apart by colour-blind eyes as well; letters and dashes do so without any colour."""
+"""Seen on dark and on light, told apart by colour-blind eyes; letters and dashes need none."""
 _STYLES: dict[str, Style] = {
-    "cursor": Style(bold=True, reverse=False, color="bright_white"),
-    "selected": Style(bold=True, underline=True, color="cyan"),
+    "cursor": Style(bold=True),
     **{
         f"curve{number}{suffix}": Style(color=colour, bold=suffix == "-bold", dim=suffix == "-dim")
         for number, colour in enumerate(_COLOURS)
         for suffix in ("", "-bold", "-dim")
     },
 }
+
+
+def _style(name: str) -> Style:
+    if name == "selected":
+        return STYLES["accent"] + Style(bold=True, underline=True)
+    return _STYLES.get(name) or STYLES.get(name) or Style()
 
 
 class CurvesPane(Widget, can_focus=True):
@@ -168,11 +173,7 @@ class CurvesPane(Widget, can_focus=True):
         """One line of the pane."""
         base, width = self.rich_style, self.size.width
         line = self._lines[y] if y < len(self._lines) else ()
-        parts = [
-            Segment(text, base + (_STYLES.get(style) or STYLES.get(style) or Style()))
-            for text, style in line
-            if text
-        ]
+        parts = [Segment(text, base + _style(style)) for text, style in line if text]
         return Strip(parts).extend_cell_length(width, base).crop(0, width)
 
     def _redraw(self) -> None:
