@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from rankdeck.metrics.series import Series
     from rankdeck.run.layout import RunDir
 
-_BUDGET = 16 << 20
+_BUDGET = 4 << 20
 _PLOT_CELLS = 40
+_PATIENCE = 1.0
 
 
 @click.command("metrics")
@@ -58,8 +59,7 @@ def metrics_command(
     reader, problems = _reader(run, ranks)
     for problem in problems:
         click.echo(f"rankdeck: warning: {shown(str(problem))}", err=True)
-    while reader.read_some(_BUDGET):
-        pass
+    _read_all(reader)
     told = reader.ranks()
     chosen = _chosen(told, keys)
     alerts = _alerts(run, told, keys)
@@ -71,6 +71,17 @@ def metrics_command(
         click.echo(_alert_table(alerts) if alerts else "nothing is odd")
     else:
         click.echo(_overview(told, chosen, alerts))
+
+
+def _read_all(reader: MetricsReader) -> None:
+    """Read every log to its end; says how far it is where that takes long."""
+    began, told = time.monotonic(), False
+    while reader.read_some(_BUDGET):
+        if sys.stderr.isatty() and time.monotonic() - began > _PATIENCE:
+            click.echo(f"\rreading the logs: {reader.part:.0%} ", err=True, nl=False)
+            told = True
+    if told:
+        click.echo("\r\x1b[K", err=True, nl=False)
 
 
 def _reader(run: RunDir, ranks: str | None) -> tuple[MetricsReader, tuple[Problem, ...]]:
