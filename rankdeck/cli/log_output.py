@@ -71,6 +71,14 @@ class LineWriter:
         """Write some lines of one rank."""
         self._put(self._formatted(rank, lines))
 
+    def write_named(self, lines: Iterable[tuple[str, bytes]]) -> None:
+        """Write some lines, each with its own name before it."""
+        pieces = []
+        for name, line in lines:
+            shown_line = line if not self._terminal else self._show(line).encode()
+            pieces.append(f"[{name}] ".encode() + shown_line + b"\n")
+        self._put(pieces)
+
     def _put(self, pieces: Sequence[bytes]) -> None:
         if pieces:
             sys.stdout.buffer.write(b"".join(pieces))
@@ -83,8 +91,10 @@ class LineWriter:
             lines = [line for line in lines if find(line) is not None]
         if not self._terminal:
             return [prefix + line + b"\n" for line in lines]
-        show = _coloured if self._colour else clean
-        return [prefix + show(line).encode() + b"\n" for line in lines]
+        return [prefix + self._show(line).encode() + b"\n" for line in lines]
+
+    def _show(self, line: bytes) -> str:
+        return _coloured(line) if self._colour else clean(line)
 
     def _prefix(self, rank: int) -> bytes:
         name = self._name(rank)

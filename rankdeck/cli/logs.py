@@ -36,6 +36,9 @@ _BATCH = 512
 @click.option("--rank", "ranks", metavar="N,N-M", help="Only these ranks: 0,4-7.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
 @click.option("--merge", is_flag=True, help="All ranks in the order of time.")
+@click.option("--fold", is_flag=True, help="Merged; what several ranks wrote, once.")
+@click.option("--minority", is_flag=True, help="Merged; only what fewer than half wrote.")
+@click.option("--errors", is_flag=True, help="Each rank's first error, the earliest first.")
 @click.option("--grep", "pattern", metavar="RE", help="Only lines that match.")
 @click.option("-i", "--ignore-case", is_flag=True, help="With --grep.")
 @click.option("-n", "--lines", "count", type=click.IntRange(min=0), help="Only the last N lines.")
@@ -47,6 +50,9 @@ def logs_command(
     ranks: str | None,
     follow: bool,
     merge: bool,
+    fold: bool,
+    minority: bool,
+    errors: bool,
     pattern: str | None,
     ignore_case: bool,
     count: int | None,
@@ -57,7 +63,8 @@ def logs_command(
     """Print the logs of RUN's ranks.
 
     In a pipe the bytes are as the ranks wrote them; on a terminal they are made safe. With
-    several ranks each line begins with its rank.
+    several ranks each line begins with its rank, with --fold and --minority with all ranks that
+    wrote it: equal but for their own rank, dates and times, and within two seconds.
     """
     from rankdeck.logs.search import expression
     from rankdeck.logs.sources import rank_logs
@@ -65,6 +72,8 @@ def logs_command(
 
     if as_json and follow:
         raise click.UsageError("--json makes one document; it does not go with --follow")
+    if follow and (fold or minority or errors):
+        raise click.UsageError("--fold, --minority and --errors do not go with --follow")
     run = find_run(ref)
     query = None if pattern is None else expression(pattern, ignore_case=ignore_case)
     if launcher:
@@ -73,6 +82,16 @@ def logs_command(
     world_size = read_plan(run).world_size
     chosen = _chosen(ranks, world_size)
     logs = tuple(log for log in rank_logs(run, attempt) if log.rank in chosen)
+    if errors:
+        from rankdeck.cli.log_views import print_first_errors
+
+        print_first_errors(run, logs, query, as_json=as_json)
+        return
+    if fold or minority:
+        from rankdeck.cli.log_views import print_folded
+
+        print_folded(run, logs, query, count, only_minority=minority, as_json=as_json)
+        return
     if as_json:
         _print_document(run, logs, query, count)
         return

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from rankdeck.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PART = re.compile(r"(\d+)(?:\s*-\s*(\d+))?", re.ASCII)
 _MOST_DIGITS = 7
@@ -39,6 +43,18 @@ def parse_ranks(text: str, world_size: int | None = None) -> tuple[int, ...]:
             )
         found.update(range(first, last + 1))
     return tuple(sorted(found))
+
+
+def name_ranks(ranks: Sequence[int], most: int | None = None) -> str:
+    """`0-3,7` for these ranks, which are in order; with `most`, so many ranges and `…`."""
+    ranges: list[list[int]] = []
+    for rank in ranks:
+        if ranges and rank == ranges[-1][1] + 1:
+            ranges[-1][1] = rank
+        else:
+            ranges.append([rank, rank])
+    told = [str(low) if low == high else f"{low}-{high}" for low, high in ranges[:most]]
+    return ",".join(told) + (",…" if len(told) < len(ranges) else "")
 
 
 @lru_cache(maxsize=8192)

@@ -111,3 +111,37 @@ if not marker.exists():
     assert cli.ok("logs", "last") == "second\n"
     assert cli.ok("logs", "last", "--attempt", "0") == "first\n"
     assert done.stdout.splitlines() == ["[0] first", "[0] second"]
+
+
+DIFFER = """
+import os, sys, time
+rank = int(os.environ["RANK"])
+print(f"[rank{rank}]: step 1 on cuda:{os.environ['LOCAL_RANK']}", flush=True)
+if rank == 2:
+    print("loss is nan", flush=True)
+time.sleep(0.3)
+print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} step 2", flush=True)
+if rank == 1:
+    time.sleep(0.3)
+    raise ValueError("boom")
+time.sleep(5)
+"""
+
+
+def test_what_ranks_say_alike_and_what_only_some_say(
+    cli: Cli, program: Callable[..., Path]
+) -> None:
+    done = cli("run", "--launcher", "direct", "--nproc-per-node", "3", program(DIFFER))
+    assert done.returncode != 0
+    folded = cli.ok("logs", "last", "--fold", "--grep", "step").splitlines()
+    assert len(folded) == 2
+    assert all(line.startswith("[0-2 ×3] ") for line in folded)
+    assert "[2] loss is nan" in cli.ok("logs", "last", "--minority").splitlines()
+    assert "step" not in cli.ok("logs", "last", "--minority")
+    (error,) = cli.ok("logs", "last", "--errors").splitlines()
+    assert error.endswith("ValueError: boom")
+    told = json.loads(cli.ok("logs", "last", "--errors", "--json"))
+    assert [(item["rank"], item["whole"]) for item in told["errors"]] == [(1, True)]
+    lines = json.loads(cli.ok("logs", "last", "--fold", "--json", "-n", "1"))["lines"]
+    assert lines == [{"ranks": [1], "line": "ValueError: boom"}]
+    assert cli("logs", "last", "--fold", "-f").returncode == 2

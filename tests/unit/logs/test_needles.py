@@ -16,7 +16,7 @@ PATTERNS = [
     "(?:ab)*cdx",
     "a.*bc",
     "a[bc]d",
-    r"\bab\s*cd\b",
+    r"\bab ?c",
     "^ab.*x$",
     "(?=cd)cd",
     "ab(?!cd)",

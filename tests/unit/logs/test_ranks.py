@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rankdeck.errors import UserError
-from rankdeck.logs.ranks import parse_ranks, rank_prefix
+from rankdeck.logs.ranks import name_ranks, parse_ranks, rank_prefix
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,17 @@ def test_prefixes_are_equally_wide() -> None:
         "[9] ",
         "[   7] ",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "most", "name"),
+    [
+        ((), None, ""),
+        ((3,), None, "3"),
+        ((0, 1, 2, 3, 7, 9, 10), None, "0-3,7,9-10"),
+        ((0, 2, 4, 6), 2, "0,2,…"),
+        ((0, 1, 4), 2, "0-1,4"),
+    ],
+)
+def test_ranks_are_named_shortly(ranks: tuple[int, ...], most: int | None, name: str) -> None:
+    assert name_ranks(ranks, most) == name
