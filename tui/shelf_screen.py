@@ -39,6 +39,10 @@ _SIDE_FROM = 120
 _UNDER_FROM = 30
 _SETTLED = 0.05
 _MOST_NAMED = 8
+_OF_THE_LIST = frozenset(
+    ("open", "start", "create", "edit", "copy_as", "delete", "filter", "details", "use",
+     "copy_command", "workspaces")
+)  # fmt: skip
 
 
 class ShelfChanged(Message, bubble=False):
@@ -101,7 +105,17 @@ class ShelfScreen(DeckScreen):
         """The name of the one in use; called in the background."""
         return ""
 
+    def remark(self) -> Line:
+        """What the title says besides."""
+        return ()
+
     # -- the screen -------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While a line is typed into, its keys are its own."""
+        if action in _OF_THE_LIST and self.is_mounted and self.query_one(PromptLine).is_open:
+            return False
+        return super().check_action(action, parameters)
 
     def compose(self) -> ComposeResult:
         """Title, table and file, prompt, keys."""
@@ -181,7 +195,8 @@ class ShelfScreen(DeckScreen):
         if marked := len(self.table.marked):
             left.append((f"  {marked} marked", "warning"))
         broken = sum(one.broken for one in kept)
-        right: list[Piece] = [(f"{len(kept)}" if self._kept is not None else "reading …", "dim")]
+        right: list[Piece] = [*self.remark()]
+        right += [(f"{len(kept)}" if self._kept is not None else "reading …", "dim")]
         if broken:
             right.append((f" · {broken} cannot be used", "error"))
         self.query_one(TitleBar).show_parts(tuple(left), tuple(right))

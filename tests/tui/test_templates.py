@@ -8,6 +8,7 @@ import pytest
 
 from rankdeck.job.draft import JobDraft
 from rankdeck.library.templates import TemplateStore
+from rankdeck.library.workspaces import workspace_store
 from rankdeck.run.store import RunStore
 from tests.tui.fake_run import write_project, write_run
 from tests.tui.hostile import CORPUS
@@ -279,3 +280,29 @@ async def test_hostile_files_are_shown_as_text(home: Path, store: TemplateStore)
             await pilot.press("down")
             await pilot.pause(0.06)
             assert_plain(deck)
+
+
+async def test_the_workspace_it_would_begin_from_is_told(home: Path, store: TemplateStore) -> None:
+    workspaces = workspace_store()
+    workspaces.save("here", JobDraft(nproc_per_node=2))
+    workspaces.use("here")
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await until_shown(pilot, "in workspace here")
+        await pilot.press("ctrl+l")
+        await until_shown(pilot, "Start llama-sft?")
+        assert "in workspace here" in screen_text(deck)
+        assert any("ranks:      2 on 1 node" in line[0][0] for line in _lines(deck))
+
+
+async def test_keys_of_the_list_do_nothing_while_a_line_is_typed(
+    home: Path, store: TemplateStore
+) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await pilot.press("slash", "ctrl+l", *"nde")
+        await until_shown(pilot, "/ nde")
+        assert isinstance(deck.screen, TemplatesScreen)
+        assert "open in form" not in screen_text(deck)

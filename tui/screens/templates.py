@@ -8,6 +8,7 @@ from textual import on
 
 from rankdeck.library.secrets import SecretChoice, SecretsFoundError
 from rankdeck.library.templates import TemplateStore, template_store
+from rankdeck.library.workspaces import workspace_store
 from tui.keys import Scope, bindings
 from tui.looks import Line, Piece, safe
 from tui.shelf_screen import ShelfScreen
@@ -75,6 +76,16 @@ class TemplatesScreen(ShelfScreen):
             "about": about,
         }
 
+    def read_current(self) -> str:
+        """The workspace that new jobs begin from."""
+        return workspace_store().current
+
+    def remark(self) -> Line:
+        """Which workspace templates are started in."""
+        if not self.current:
+            return ()
+        return (("in workspace ", "dim"), (safe(self.current), "accent"), (" · ", "dim"))
+
     # -- keys -------------------------------------------------------------------------------
 
     @on(RowTable.Opened)
@@ -115,7 +126,7 @@ class TemplatesScreen(ShelfScreen):
     def _ask_to_start(self, kept: Kept, plan: str) -> None:
         lines: list[Line] = [
             (("Start ", "title"), (safe(kept.name), "accent"), ("?", "title")),
-            (),
+            (*self.remark()[:2],),
         ]
         lines += [((safe(line), ""),) for line in plan.splitlines()[:_MOST_PLAN]]
 
