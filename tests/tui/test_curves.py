@@ -247,6 +247,23 @@ async def test_other_runs_are_laid_over(home: Path, run: RunDir) -> None:
         await until(pilot, lambda: "second" not in text_of(pilot))
 
 
+async def test_a_run_keeps_its_letter_while_others_go(home: Path, run: RunDir) -> None:
+    for name, age in (("second", 900.0), ("third", 1900.0)):
+        fill(RunDir(home / "runs" / write_run(home, name, age=age)))
+    app = Desk(run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await read(pilot, app)
+        await pilot.press("o")
+        await shown(pilot, "third")
+        await pilot.press("space", "space")
+        await shown(pilot, "C [×] third")
+        await pilot.press("up", "up", "space")
+        await shown(pilot, "[ ] second")
+        assert "C [×] third" in text_of(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: [c.number for c in app.pane.state.curves()] == [0, 2])
+
+
 async def test_a_series_is_copied_as_csv(run: RunDir) -> None:
     app = Desk(run)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -81,18 +81,23 @@ def metrics_of(pictures: Sequence[Picture], text: str = "") -> tuple[str, ...]:
 
 
 def curves_of(
-    key: str, pictures: Sequence[tuple[str, Picture]], how: str, joined: Mapping[object, Series]
+    key: str,
+    pictures: Sequence[tuple[str, Picture]],
+    numbers: Sequence[int],
+    how: str,
+    joined: Mapping[object, Series],
 ) -> tuple[Curve, ...]:
     """The curves of one metric, the first run's first.
 
     Args:
         key: The metric.
         pictures: Each run's label and picture.
+        numbers: Each run's number, which stays its own as long as it is seen.
         how: What becomes of several ranks: one of `HOWS`.
         joined: Filled with what was combined, to be given again.
     """
     found: list[Curve] = []
-    for number, (label, picture) in enumerate(pictures):
+    for number, (label, picture) in zip(numbers, pictures, strict=True):
         members = [(rank.rank, rank.series[key]) for rank in picture.ranks if key in rank.series]
         if not members:
             continue

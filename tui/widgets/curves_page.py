@@ -131,7 +131,7 @@ def _list(state: CurvesState, width: int, height: int) -> list[Line]:
         rows = alert_lines(state.pictures[0][1])
         title, nothing = "Alerts, newest first", "nothing is odd"
     else:
-        numbers = {run_id: number for number, run_id in enumerate(state.chosen)}
+        numbers = dict(zip(state.chosen, state.numbers, strict=True))
         rows = [run_line(name, run_id, numbers.get(run_id)) for run_id, name in state.runs]
         title, nothing = "Lay over these curves", "no other run"
     lines: list[Line] = [clip(((f" {title}", "title"),), width)]

@@ -126,7 +126,9 @@ class CurvesPane(Widget, can_focus=True):
     def _source(self, run: RunDir, label: str) -> CurvesSource:
         settings = getattr(self.app, "settings", None)
         patterns = getattr(settings, "metric_patterns", ())
-        return CurvesSource(run, self, patterns, label)
+        taken = {source.number for source in self._sources}
+        number = next(n for n in range(len(taken) + 1) if n not in taken)
+        return CurvesSource(run, self, patterns, label=label, number=number)
 
     def _close(self) -> None:
         for source in self._sources:
@@ -183,6 +185,7 @@ class CurvesPane(Widget, can_focus=True):
         state = self.state
         state.pictures = [(source.label, source.picture) for source in self._sources]
         state.chosen = tuple(source.run.id for source in self._sources)
+        state.numbers = tuple(source.number for source in self._sources)
         room = height - (1 if self._asking else 0)
         lines = draw_page(state, width, room, focused=self.has_focus, braille=self._braille)
         old, self._lines = self._lines, lines

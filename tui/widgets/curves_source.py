@@ -78,7 +78,13 @@ class CurvesSource:
     """Reads one run until it is closed."""
 
     def __init__(
-        self, run: RunDir, owner: MessagePump, patterns: Sequence[str] = (), label: str = ""
+        self,
+        run: RunDir,
+        owner: MessagePump,
+        patterns: Sequence[str] = (),
+        *,
+        label: str = "",
+        number: int = 0,
     ) -> None:
         """Begin to read.
 
@@ -87,9 +93,11 @@ class CurvesSource:
             owner: Gets `CurvesRead`.
             patterns: The user's expressions; the project's own are looked for as well.
             label: What the run is called.
+            number: Decides letter, colour and dashes of its curves.
         """
         self.run = run
         self.label = label
+        self.number = number
         self.picture = Picture()
         self.running = False
         self.now = 0.0

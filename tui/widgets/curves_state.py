@@ -24,6 +24,8 @@ class CurvesState:
     """Each run's name and what is known of it; the pane's own run is the first."""
     chosen: tuple[str, ...] = ()
     """The ids of those runs."""
+    numbers: tuple[int, ...] = ()
+    """Their numbers, which decide letters, colours and dashes."""
     runs: tuple[tuple[str, str], ...] = ()
     """Id and name of the runs that can be laid over."""
     view: View = field(default_factory=View)
@@ -74,7 +76,7 @@ class CurvesState:
     def curves(self, metric: str | None = None) -> tuple[Curve, ...]:
         """The curves of a metric; of the selected one if none is named."""
         name = self.metric if metric is None else metric
-        return curves_of(name, self.pictures, self.how, self.joined)
+        return curves_of(name, self.pictures, self.numbers, self.how, self.joined)
 
     def move(self, dx: int, dy: int) -> None:
         """Go to another chart, metric, value or row."""
