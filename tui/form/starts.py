@@ -41,9 +41,16 @@ class Start:
     """The kept form it was; what is typed from now on takes its place."""
 
 
-def find_starts(store: RunStore, now: float) -> tuple[Choice, ...]:
-    """Everything there is to begin with, what is likeliest first."""
-    kept = [_kept_choice(form, now) for form in KeptForms(store.home).all()]
+def find_starts(store: RunStore, now: float, own: str) -> tuple[Choice, ...]:
+    """Everything there is to begin with, what is likeliest first.
+
+    Args:
+        store: The runs.
+        now: What ages count to.
+        own: The slot of the form that asks: what it holds is no beginning.
+    """
+    forms = (form for form in KeptForms(store.home).all() if form.slot != own)
+    kept = [_kept_choice(form, now) for form in forms]
     templates = [
         Choice(
             f"{TEMPLATE}:{found.path}",
@@ -141,7 +148,9 @@ def _free_folder(wanted: Path) -> Path:
 
 
 def _kept_choice(form: KeptForm, now: float) -> Choice:
-    what = form.texts.get("name") or form.texts.get("entry") or form.texts.get("project") or ""
+    said = (form.texts.get(key) for key in ("name", "entry", "project"))
+    key, text = next(iter(form.texts.items()), ("", ""))
+    what = next(filter(None, said), f"{key} {text}")
     count = len(form.texts)
     told = f"{count} field{'s' if count != 1 else ''} · typed {age(now - form.saved)} ago"
-    return Choice(f"{KEPT}:{form.slot}", what or "typed before", told, "not started")
+    return Choice(f"{KEPT}:{form.slot}", what, told, "not started")

@@ -87,6 +87,7 @@ class PickScreen(ModalScreen[Picked | None]):
         self._typed = typed
         self._only_text = only_text
         self._at = at
+        self._moved = False
         self._input = _PasteInput(text, compact=True, select_on_focus=False)
         self._list = ChoiceList()
 
@@ -113,12 +114,18 @@ class PickScreen(ModalScreen[Picked | None]):
     def offer(self, choices: Sequence[Choice]) -> None:
         """Exchange the choices, as soon as more are known."""
         self._choices = tuple(choices)
-        if self.is_mounted:
-            self._show()
+        if not self.is_mounted:
+            return
+        before = self._list.choice
+        self._show()
+        if self._moved and before is not None:
+            keys = [choice.key for choice in self._list.choices]
+            self._list.move(keys.index(before.key) if before.key in keys else 0)
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
+        self._moved = False
         self._show()
 
     @on(Input.Submitted)
@@ -141,6 +148,7 @@ class PickScreen(ModalScreen[Picked | None]):
 
     def action_cursor(self, rows: int) -> None:
         """Move the cursor."""
+        self._moved = True
         self._list.move(rows)
 
     def action_page(self, pages: int) -> None:

@@ -27,6 +27,7 @@ from tui.screens.new_job_check import FormCheck
 from tui.screens.new_job_edit import FormEdit
 from tui.screens.new_job_head import PARTS, PREVIEW, FormHead
 from tui.screens.new_job_launch import FormLaunch
+from tui.screens.new_job_layout import CSS, classes_of
 from tui.screens.new_job_plan import FormPlan
 from tui.screens.new_job_start import FormStart
 from tui.widgets.bars import KeyBar, LineBar, TitleBar
@@ -37,6 +38,8 @@ from tui.widgets.form_plan import PlanView
 from tui.work import WorkPool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
 
     from rankdeck.errors import UserError
@@ -46,12 +49,6 @@ if TYPE_CHECKING:
     from tui.preview import JobPreview
 
 _DEBOUNCE = 0.15
-_BESIDE = 120
-"""From this width on, the preview stands beside the fields."""
-_ROOMY = 160
-"""From this width on, there is room for every field's help all the same."""
-_HIGH = 45
-"""From this height on, where there is room, all parts are seen at once."""
 
 
 class NewJobScreen(DeckScreen):
@@ -59,30 +56,7 @@ class NewJobScreen(DeckScreen):
 
     BINDINGS = bindings(Scope.FORM)
     SCOPES = (Scope.FORM, Scope.PLAN, Scope.EVERYWHERE)
-    DEFAULT_CSS = """
-    NewJobScreen #parts, NewJobScreen #offer { background: $boost; }
-    NewJobScreen #offer { display: none; }
-    NewJobScreen.-offer #offer { display: block; }
-    NewJobScreen #body { height: 1fr; padding: 1 0 0 0; }
-    NewJobScreen #form { width: 1fr; height: 1fr; padding: 0 1; }
-    NewJobScreen #form > VerticalScroll { height: 1fr; display: none; scrollbar-size-vertical: 1; }
-    NewJobScreen #form > .-seen { display: block; }
-    NewJobScreen #preview { display: none; width: 1fr; }
-    NewJobScreen #declared { margin-bottom: 1; }
-    NewJobScreen #declared-in { color: $text-muted; height: auto; }
-    NewJobScreen #options-of { color: $text-muted; height: auto; margin-top: 1; }
-    NewJobScreen.-beside #form { width: 11fr; }
-    NewJobScreen.-beside #preview { display: block; width: 9fr; border-left: vkey $panel; }
-    NewJobScreen.-all #form { overflow-y: auto; }
-    NewJobScreen.-all #form > VerticalScroll {
-        display: block; height: auto; margin-bottom: 1; padding: 0;
-        border-top: solid $panel; border-title-color: $text-muted;
-    }
-    NewJobScreen.-all #form > .-seen { border-title-color: $text-accent; }
-    NewJobScreen.-tight FormField.-idle > .note { display: none; }
-    NewJobScreen.-planning #form { display: none; }
-    NewJobScreen.-planning #preview { display: block; width: 1fr; border: none; }
-    """
+    DEFAULT_CSS = CSS
 
     def __init__(self, target: str | None = None, *, patch: JobDraft | None = None) -> None:
         """Begin with the job file `target` (that of an earlier run), or with nothing.
@@ -100,7 +74,10 @@ class NewJobScreen(DeckScreen):
         self.part = PREVIEW if target and patch is None else PARTS[0]
         self._patch = patch
         self._asked = 0
-        self._launch_wanted = False
+        self._told = -1
+        """Which question the preview answers."""
+        self._next: Callable[[], None] | None = None
+        """What is to be done as soon as the preview is that of what is typed now."""
         self.start = FormStart(self)
         self.checkup = FormCheck(self)
         self.editing = FormEdit(self)
@@ -154,11 +131,8 @@ class NewJobScreen(DeckScreen):
         self.head.show_parts()
 
     def _lay_out(self) -> None:
-        width = self.size.width
-        self.set_class(width >= _BESIDE, "-beside")
-        self.set_class(_BESIDE <= width < _ROOMY, "-tight")
-        self.set_class(self.part == PREVIEW, "-planning")
-        self.set_class(width >= _ROOMY and self.size.height >= _HIGH, "-all")
+        for name, wanted in classes_of(self.size, planning=self.part == PREVIEW).items():
+            self.set_class(wanted, name)
 
     # -- what is typed ----------------------------------------------------------------------
 
@@ -193,7 +167,7 @@ class NewJobScreen(DeckScreen):
         asked = self._asked
         draft = self.typed_draft()
         if draft is None:
-            self._launch_wanted = False
+            self._next = None
             return
         target, runs, cwd = self.target, self.runs, here()
 
@@ -206,12 +180,28 @@ class NewJobScreen(DeckScreen):
             if not self.is_attached:
                 return
             if error is not None:
-                self._launch_wanted = False
+                self._next = None
                 self.deck.tell(error)
             if preview is not None and asked == self._asked:
+                self._told = asked
                 self._show(preview)
 
         self.controller.do(job, done, key="preview", pool=self.pool)
+
+    def when_settled(self, todo: Callable[[], None], *, again: bool = False) -> None:
+        """Do something as soon as the preview is that of what is typed now.
+
+        Args:
+            todo: What to do.
+            again: Look once more even if nothing has been typed since.
+        """
+        if not again and self._told == self._asked:
+            todo()
+            return
+        self._next = todo
+        self._ask()
+        if self._next is None:
+            self.starting.go_to_problem()
 
     def _show(self, preview: JobPreview) -> None:
         self._show_declarations(preview.hyperparameters)
@@ -221,9 +211,9 @@ class NewJobScreen(DeckScreen):
             return
         self.preview = preview
         self.show_known()
-        if self._launch_wanted:
-            self._launch_wanted = False
-            self.starting.launch()
+        todo, self._next = self._next, None
+        if todo is not None:
+            todo()
 
     def show_known(self) -> None:
         """Show everything that is known of the job as it is."""
@@ -273,9 +263,9 @@ class NewJobScreen(DeckScreen):
         self.set_focus(fields[-1 if last else 0].editor if fields else self.query_one(PlanView))
         self.head.show_parts()
 
-    def action_section(self, step: int) -> None:
+    def action_section(self, step: int, *, last: bool = False) -> None:
         """Show the next or the previous part."""
-        self.action_go(PARTS[(PARTS.index(self.part) + step) % len(PARTS)])
+        self.action_go(PARTS[(PARTS.index(self.part) + step) % len(PARTS)], last=last)
 
     def action_next_field(self) -> None:
         """Go on to the next field, also that of the next part."""
@@ -295,8 +285,7 @@ class NewJobScreen(DeckScreen):
         if 0 <= at < len(fields):
             self.set_focus(fields[at].editor)
         else:
-            part = PARTS[(PARTS.index(self.part) + step) % len(PARTS)]
-            self.action_go(part, last=step < 0)
+            self.action_section(step, last=step < 0)
 
     def go_to_field(self, key: str) -> bool:
         """Show the field of that key and type into it; false where there is none."""
@@ -360,15 +349,16 @@ class NewJobScreen(DeckScreen):
 
     def action_check(self) -> None:
         """Look at the nodes, or stop looking."""
-        self.checkup.toggle()
+        if not self.checkup.give_up():
+            self.when_settled(self.checkup.begin)
 
     def action_save_job(self) -> None:
         """Save the job as a file."""
-        self.planning.save_job()
+        self.when_settled(self.planning.save_job)
 
     def action_save_template(self) -> None:
         """Save the job as a template."""
-        self.planning.save_template()
+        self.when_settled(self.planning.save_template)
 
     @on(PlanView.Chosen)
     def _row_chosen(self, message: PlanView.Chosen) -> None:
@@ -377,17 +367,14 @@ class NewJobScreen(DeckScreen):
 
     @on(PlanView.Wanted)
     def _plan_wants(self, message: PlanView.Wanted) -> None:
-        self.planning.do(message.what)
+        self.when_settled(lambda: self.planning.do(message.what))
 
     # -- the way out ------------------------------------------------------------------------
 
     def action_launch(self) -> None:
         """Check once more what is typed now, and start it."""
-        if not self.starting.busy and not self._launch_wanted:
-            self._launch_wanted = True
-            self._ask()
-            if not self._launch_wanted:
-                self.starting.go_to_problem()
+        if not self.starting.busy:
+            self.when_settled(self.starting.launch, again=True)
 
     def action_back(self) -> None:
         """Leave; what has been typed is kept."""

@@ -37,13 +37,17 @@ class FormCheck:
         self._ask: DeckAsk | None = None
         self._given_up = threading.Event()
 
-    def toggle(self) -> None:
-        """Begin to look; where that is going on, give it up."""
-        if self.progress:
-            self.cancel()
-            self._show("")
-            self._form.notify("the check was given up", timeout=3, markup=False)
-            return
+    def give_up(self) -> bool:
+        """Look no more; false where nothing is going on."""
+        if not self.progress:
+            return False
+        self.cancel()
+        self._show("")
+        self._form.notify("the check was given up", timeout=3, markup=False)
+        return True
+
+    def begin(self) -> None:
+        """Look at every node of the job as it is previewed."""
         preview = self._form.preview
         if preview is None or preview.spec is None or preview.problems:
             self._form.notify(

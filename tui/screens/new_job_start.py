@@ -27,7 +27,7 @@ class FormStart:
     def __init__(self, form: NewJobScreen) -> None:
         """Belong to `form`."""
         self._form = form
-        self._slot = f"{time.time_ns() // 1_000_000}"
+        self._slot = _new_slot()
         self._changes = 0
         self._kept: dict[str, str] = {}
         self._offered: KeptForm | None = None
@@ -73,7 +73,7 @@ class FormStart:
             kept = KeptForm(slot=self._slot, target=form.target, texts=texts, saved=form.now())
             forms = KeptForms(form.controller.store.home)
             form.controller.do(
-                lambda: forms.keep(kept), lambda *_: None, writes=True, key="keep the form"
+                lambda: forms.keep(kept), _kept, writes=True, key=("keep the form", self._slot)
             )
         return bool(texts)
 
@@ -83,7 +83,7 @@ class FormStart:
         self._changes += 1
         self._kept = {key: text for key, text in self._form.fields.texts().items() if text}
         self._form.controller.do(
-            lambda: forms.forget(slot), lambda *_: None, writes=True, key="keep the form"
+            lambda: forms.forget(slot), _kept, writes=True, key=("keep the form", slot)
         )
 
     # -- offering ---------------------------------------------------------------------------
@@ -126,9 +126,9 @@ class FormStart:
             typed=typed_starts,
         )
         form.app.push_screen(screen, self._chosen)
-        store, now = form.controller.store, form.now()
+        store, now, own = form.controller.store, form.now(), self._slot
         form.controller.do(
-            lambda: find_starts(store, now),
+            lambda: find_starts(store, now, own),
             lambda found, error: self._offer_starts(screen, found, error),
             pool=form.pool,
         )
@@ -167,9 +167,9 @@ class FormStart:
         if start is None or not self._form.is_attached:
             return
         form = self._form
-        if start.slot:
-            # what is typed from now on takes its place
-            self._slot = start.slot
+        # what was typed before stays kept; from now on another one is
+        self.keep_now()
+        self._slot = start.slot or _new_slot()
         form.fields.fill(start.texts)
         form.ask_soon()
         form.action_go(form.part)
@@ -189,6 +189,14 @@ class FormStart:
                 form.deck.ask(_question(start), lambda: self._loaded(start, None))
 
         form.controller.do(lambda: read_pasted(text, cwd), done, pool=form.pool)
+
+
+def _kept(_: None, error: UserError | None) -> None:
+    """A form that cannot be kept, on a full disk, is no reason to disturb who fills it."""
+
+
+def _new_slot() -> str:
+    return f"{time.time_ns() // 1_000_000}"
 
 
 def _question(start: Start) -> tuple[Line, ...]:

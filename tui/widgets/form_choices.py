@@ -44,7 +44,7 @@ class ChoiceList(ScrollView, can_focus=False):
         return self._choices
 
     def show(self, choices: Sequence[Choice], at: int = 0) -> None:
-        """Show these, with the cursor on one."""
+        """Show these, with the cursor on one of them."""
         self._choices = tuple(choices)
         self._cursor = max(0, min(at, len(self._choices) - 1))
         kinds = max((len(choice.kind) for choice in self._choices), default=0)
