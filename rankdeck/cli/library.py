@@ -12,40 +12,48 @@ import click
 
 from rankdeck.cli.text import paint, shown
 from rankdeck.errors import UserError
-from rankdeck.library.secrets import SecretChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rankdeck.errors import Problem
     from rankdeck.job.draft import JobDraft
+    from rankdeck.library.secrets import SecretChoice
     from rankdeck.library.shelf import Kept, Shelf
 
 
 def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--workspace NAME`: what the job begins from."""
-    from rankdeck.library.workspaces import workspace_store
-
     return click.option(
         "--workspace",
         metavar="NAME",
         default=None,
-        shell_complete=_names_of(workspace_store),
+        shell_complete=_names_of(_workspaces),
         help="Begin from this workspace instead of the current one; '' begins from none.",
     )(command)
 
 
 def template_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--template NAME`: the job that is changed by the options."""
-    from rankdeck.library.templates import template_store
-
     return click.option(
         "--template",
         metavar="NAME",
         default=None,
-        shell_complete=_names_of(template_store),
+        shell_complete=_names_of(_templates),
         help="Start this template; options change it, and a target says where and what to run.",
     )(command)
+
+
+def _workspaces() -> Shelf:
+    from rankdeck.library.workspaces import workspace_store
+
+    return workspace_store()
+
+
+def _templates() -> Shelf:
+    from rankdeck.library.templates import template_store
+
+    return template_store()
 
 
 def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,13 +64,13 @@ def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--keep-secrets",
             "secrets",
-            flag_value=SecretChoice.KEEP.value,
+            flag_value="keep",
             help="Save values that look like secrets as they are.",
         ),
         click.option(
             "--drop-secrets",
             "secrets",
-            flag_value=SecretChoice.DROP.value,
+            flag_value="drop",
             help="Leave values that look like secrets out.",
         ),
     ):
@@ -72,6 +80,8 @@ def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def secret_choice(given: str | None) -> SecretChoice:
     """What was said of secrets; without a word nothing secret is saved."""
+    from rankdeck.library.secrets import SecretChoice
+
     return SecretChoice(given) if given else SecretChoice.REFUSE
 
 

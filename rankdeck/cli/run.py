@@ -84,8 +84,13 @@ def resolve(target: str | None, draft: JobDraft, begin: Beginning = _USUAL) -> J
         InvalidJobError: With everything that is wrong.
     """
     from rankdeck.job import resolve as resolving
-    from rankdeck.library.workspaces import base_of
+    from rankdeck.library.names import current_file
 
+    base = None
+    if begin.workspace or (begin.workspace is None and os.path.lexists(current_file())):
+        from rankdeck.library.workspaces import base_of
+
+        base = base_of(target, os.environ, begin.workspace)
     template = None
     if begin.template is not None:
         from rankdeck.library.templates import template_store
@@ -96,7 +101,7 @@ def resolve(target: str | None, draft: JobDraft, begin: Beginning = _USUAL) -> J
         draft,
         Path.cwd(),
         dict(os.environ),
-        base=base_of(target, os.environ, begin.workspace),
+        base=base,
         template=template,
     )
     for problem in found.warnings:

@@ -53,3 +53,8 @@ def workspaces_folder(environ: Mapping[str, str] = os.environ) -> Path:
 def in_templates(path: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether a file is one of the user's templates."""
     return os.path.dirname(os.path.abspath(path)) == os.path.abspath(templates_folder(environ))
+
+
+def current_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the name of the workspace in use stands; it is not there where none is."""
+    return config_folder(environ) / "current-workspace"

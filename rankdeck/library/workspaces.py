@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rankdeck.config.folder import config_folder
 from rankdeck.errors import InvalidJobError, Problem, UserError
 from rankdeck.job.dump import draft_to_yaml
 from rankdeck.job.fields import FIELDS
-from rankdeck.library.names import check_name, workspaces_folder
+from rankdeck.library.names import check_name, current_file, workspaces_folder
 from rankdeck.library.secrets import SecretChoice, without_secrets
 from rankdeck.library.shelf import Kept, Shelf, with_description
 from rankdeck.run.files import read_regular, write_atomic
@@ -34,7 +33,6 @@ OF_JOBS = (
     "model_dir",
 )  # fmt: skip
 """What a job says and a workspace does not."""
-_CURRENT = "current-workspace"
 _LONGEST = 4096
 
 
@@ -44,7 +42,7 @@ class WorkspaceStore(Shelf):
     def __init__(self, folder: Path) -> None:
         """Use `folder`; which one is current stands in a file beside it."""
         super().__init__(folder, "workspace")
-        self._current = folder.parent / _CURRENT
+        self._current = folder.parent / current_file().name
 
     def save(
         self,
@@ -163,7 +161,7 @@ def base_of(
     """
     if name == "" or (name is None and _is_record(target)):
         return None
-    if name is None and not os.path.lexists(config_folder(environ) / _CURRENT):
+    if name is None and not os.path.lexists(current_file(environ)):
         return None
     store = workspace_store(environ)
     wanted = name if name is not None else store.current
