@@ -45,6 +45,7 @@ class RunScreen(RunDoing, DeckScreen):
     DEFAULT_CSS = """
     RunScreen #ranks, RunScreen NodeLoad, RunScreen LogPane { height: 1fr; }
     RunScreen TextLines { padding: 0 1; }
+    RunScreen.-wide Pane.-left { border-right: vkey $panel; }
     """
     BINDINGS = bindings(Scope.RUN)
     SCOPES = (

@@ -54,7 +54,7 @@ class RunLogs:
         if self._paths.get(name) == (rank.log, attempt):
             return
         self._paths[name] = (rank.log, attempt)
-        title = f"rank {rank.rank} · {safe(rank.node)}"
+        title = f"rank {rank.rank}"
         self.panes[name].open(rank.log, title, run=self._run, attempt=attempt, rank=rank.rank)
 
     def show_node(self, name: str, node: NodeView, what: str) -> None:

@@ -31,9 +31,8 @@ class Pane(Vertical):
 
     DEFAULT_CSS = """
     Pane { height: 1fr; }
-    Pane > .pane--title { background: $boost; color: $text-muted; }
+    Pane > .pane--title { background: $panel; color: $text-muted; }
     Pane.-focused > .pane--title { background: $primary 40%; color: $text; }
-    RunScreen.-wide Pane.-left { border-right: vkey $panel; }
     """
 
     def __init__(self, name: str, content: Widget) -> None:

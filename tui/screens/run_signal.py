@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SIGNALS = (
     ("SIGUSR1", "what the program makes of it: often a checkpoint"),
-    ("SIGUSR2", "what the program makes of it: py-spy-like dumps, a log level"),
+    ("SIGUSR2", "what the program makes of it: often a dump"),
     ("SIGINT", "as Ctrl-C: KeyboardInterrupt in Python"),
     ("SIGTERM", "ends a process that does not handle it"),
     ("SIGKILL", "ends it at once: the run fails as by a crash"),
@@ -42,7 +42,8 @@ class SignalScreen(ModalScreen[Wish | None]):
     DEFAULT_CSS = """
     SignalScreen { align: center middle; }
     SignalScreen > Vertical {
-        width: 72; max-width: 100%; height: auto; border: round $accent; background: $surface;
+        width: 66; max-width: 100%; height: auto; padding: 0 1;
+        border: round $accent; background: $surface;
     }
     """
     BINDINGS = bindings(Scope.SIGNAL)

@@ -128,8 +128,9 @@ class RankGrid(ScrollView, can_focus=True):
 
     @property
     def rows_needed(self) -> int:
-        """Rows in which every node has one of its own, the head included."""
-        return self._loose_rows + len(self._head)
+        """Rows that show everything at its loosest, the head included."""
+        rows = len(self._layout.rows) if self.folded else self._loose_rows
+        return rows + len(self._head)
 
     def show(
         self,
