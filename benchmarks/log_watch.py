@@ -125,7 +125,7 @@ def _watch(
             assert process.stdout is not None
             begun, cpu, count, probes = time.perf_counter(), terminal.cpu, 0, 0
             while process.poll() is None:
-                count += terminal.drain(0.2)
+                count += terminal.drain(0.05)
                 probes += 1
                 pressed = terminal.press(b"p")
                 waits.append(terminal.wait_for(answer(probes).encode(), 10) - pressed)

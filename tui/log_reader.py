@@ -125,10 +125,11 @@ class LogReader:
                     break
                 intents, self._pending = next_ones(self._pending)
                 self._since = time.monotonic()
+            counting = work.unfinished
             for intent in intents:
                 work.attempt(partial(intent.act, work, intent.amount))
                 self._since = time.monotonic()
-                stale = stale or intent.kind not in _QUIET
+                stale = stale or (work.news if intent.kind == "poll" else intent.kind not in _QUIET)
             if not intents and not stale:
                 work.attempt(work.count_some)
             for found in work.take_found():
@@ -136,7 +137,8 @@ class LogReader:
             if stale and self._hurried and all(intent.kind == "poll" for intent in intents):
                 continue
             now = time.monotonic()
-            if stale or work.searching or not work.unfinished or now - posted_at >= _POST_EVERY:
+            counted = counting and (not work.unfinished or now - posted_at >= _POST_EVERY)
+            if stale or work.searching or counted:
                 posted_at, stale = now, False
                 self._post_page(work)
         work.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rankdeck.errors import UserError
 from rankdeck.logs.handle import Change
 from tui.log_gutter import LabelLayout, gutter_of, page_rows
-from tui.log_page import Look, Page, Selection
+from tui.log_page import Look, Page, Selection, Times
 from tui.log_views import open_view
 from tui.widgets.log_viewport import Viewport
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _BUDGET = 8 << 20
 """Bytes counted between two looks at what the user wants."""
+
+
+NO_TIMES = "nobody noted when the lines of this log were written"
 
 
 class Notice(str):
@@ -43,6 +46,8 @@ class LogState:
         self.size = (0, 0)
         """Columns and rows of the widget."""
         self.problem = ""
+        self.news = False
+        """Whether the last look at the log has changed anything."""
         self._bookmarks: dict[str, set[int]] = {}
         self._found: list[object] = []
         self._mark: tuple[int, int | None] = (0, None)
@@ -128,9 +133,16 @@ class LogState:
         old, self.look = self.look, look
         if look.choice == old.choice and self.viewport is not None:
             self.viewport.wrap = look.wrap
+            if look.times is not old.times and look.times is not Times.OFF:
+                self._doubt_times(self.viewport)
             return
         self.selection = self.found = None
         self._reopen()
+
+    def _doubt_times(self, viewport: Viewport) -> None:
+        rows = viewport.rows
+        if rows and viewport.source.time_at(rows[0].line.offset) is None:
+            self.tell(NO_TIMES)
 
     def _show_end(self) -> None:
         """Open the view that is wanted, at its end."""
@@ -179,10 +191,12 @@ class LogState:
         """Look whether the log has changed."""
         if self.target is None:
             return
+        self.news = True
         if self.view is None or self.viewport is None:
             self._show_end()
             return
         change = self.view.source.refresh()
+        self.news = change is not Change.SAME or bool(self.problem)
         if change is Change.GREW and self.view.merged is not None:
             self.viewport.grew()
         if self.problem:
@@ -191,13 +205,11 @@ class LogState:
             was_there = self._page.exists
             self.viewport.reset()
             self.selection = self.found = None
-            self._bookmarks.pop(str(self.target.path), None)
+            self._marks.clear()
             self._still()
             if was_there:
                 self.tell("the log was replaced")
-        elif self.view.source.indexed:
-            return
-        else:
+        elif not self.view.source.indexed:
             self.count_some()
 
     def _selected(self) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tui.log_page import Selection
 from tui.log_save import Copied, Outside, OutsideFile, gather
-from tui.log_state import LogState
+from tui.log_state import NO_TIMES, LogState
 from tui.log_text import clock_near
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class LogWork(LogState):
         else:
             here = source.time_at(self.current())
             if here is None:
-                self.tell("nobody noted when the lines of this log were written")
+                self.tell(NO_TIMES)
             elif place.clock is not None:
                 self.goto_time(clock_near(place.clock, here))
             else:
@@ -106,7 +106,7 @@ class LogWork(LogState):
             return
         position = self.view.source.position_at(moment)
         if position is None:
-            self.tell("nobody noted when the lines of this log were written")
+            self.tell(NO_TIMES)
         else:
             self._show_near(position)
 

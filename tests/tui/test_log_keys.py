@@ -158,6 +158,10 @@ async def test_without_times_it_says_so(desk: Desk) -> None:
     await desk.open()
     await desk.enter("ctrl+g", "+5m")
     assert "nobody noted when" in desk.pane.status
+    await desk.press("g")
+    assert "nobody noted when" not in desk.pane.status
+    await desk.press("t")
+    assert "nobody noted when" in desk.pane.status
 
 
 async def test_bookmarks(desk: Desk) -> None:

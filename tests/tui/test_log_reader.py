@@ -12,6 +12,7 @@ from rankdeck.logs.handle import Handle
 from tests.tui.log_desk import Deck, Desk, numbered
 from tests.tui.pilot import until
 from tui.log_reader import Intent, next_ones, queued
+from tui.log_work import LogWork
 from tui.widgets import log_base
 from tui.widgets.log_pane import LogPane
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from textual.app import ComposeResult
-
-    from tui.log_work import LogWork
 
 
 def nothing(work: LogWork, amount: int) -> None:
@@ -151,3 +150,39 @@ async def test_panes_are_independent(tmp_path: Path) -> None:
         assert two.following
         assert not two.look.wrap
         assert two.view.page.rows[-1].row.cells.text == "1: 49"
+
+
+async def test_a_log_in_which_nothing_happens_is_only_looked_at(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.write(numbered(1, 100))
+    await desk.open()
+    await desk.tick()
+    pages: list[object] = []
+    real = LogWork.page
+    monkeypatch.setattr(LogWork, "page", lambda work: pages.append(work) or real(work))
+    for _ in range(5):
+        await desk.tick()
+    assert pages == []
+    desk.write("more\n")
+    await desk.tick()
+    assert len(pages) == 1
+    assert desk.texts[-1] == "more"
+
+
+async def test_an_error_nobody_thought_of_is_told_and_survived(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.write(numbered(1, 100))
+    await desk.open()
+
+    def broken(*_: object) -> None:
+        raise ValueError("odd [/rank3] data")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogWork, "begin", broken)
+        await desk.press("g")
+        assert "cannot be shown: ValueError: odd [/rank3] data" in desk.pane.status
+    await desk.tick()
+    await desk.press("g")
+    assert desk.texts[0] == "line 1"
