@@ -70,6 +70,9 @@ _FOREIGN_NAMES = frozenset(
 
 
 def _foreign(name: str) -> bool:
+    if name.startswith("TEXTUAL_SNAPSHOT_"):
+        # the snapshot plugin of this very session
+        return False
     return name in _FOREIGN_NAMES or name.startswith(_FOREIGN_PREFIXES)
 
 
