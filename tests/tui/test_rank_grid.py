@@ -11,7 +11,8 @@ from textual.app import App
 
 from rankdeck.run.node_state import RankState
 from rankdeck.run.view import RankView
-from tui.widgets.rank_grid import GLYPHS, RankGrid
+from tui.widgets.rank_grid import RankGrid
+from tui.widgets.rank_modes import GLYPHS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -125,7 +125,8 @@ def _wide(whole: Region, layout: RunLayout, needs: Needs) -> dict[str, Region]:
     ranks = max(_LEAST_RANKS, min(layout.top or needs.ranks, most))
     spare = height - nodes - ranks - curves
     if curves:
-        grown = spare if layout.top else min(spare, _MOST_CURVES - curves)
+        most = max(_MOST_CURVES, height // 2)
+        grown = spare if layout.top else max(0, min(spare, most - curves))
         curves += grown
         spare -= grown
     if spare > 0 and not layout.top:

@@ -24,7 +24,7 @@ from tui.keys import Scope, bindings
 from tui.widgets.rank_cells import RankCells
 from tui.widgets.rank_head import HeadLine, head_lines
 from tui.widgets.rank_layout import Piece, choose_layout
-from tui.widgets.rank_modes import GLYPHS, Mode
+from tui.widgets.rank_modes import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from textual import events
 
     from rankdeck.run.view import RankView
-
-__all__ = ["GLYPHS", "Mode", "RankGrid"]
 
 _HEAD_LINES = 3
 
@@ -256,7 +254,9 @@ class RankGrid(ScrollView, can_focus=True):
         width = self.size.width
         base = self.rich_style
         if y < len(self._head):
-            return self._head_line(self._head[y]).crop_extend(0, width, base)
+            look, line = self.get_component_rich_style, self._head[y]
+            parts = [Segment(text, look(f"rank-grid--{name}")) for text, name in line]
+            return Strip(parts).crop_extend(0, width, base)
         row = y - len(self._head) + self.scroll_offset.y
         if not 0 <= row < len(self._layout.rows):
             return Strip.blank(width, base)
@@ -284,20 +284,13 @@ class RankGrid(ScrollView, can_focus=True):
         segments.extend(self._glyphs(piece, base))
         return piece.cells_x + piece.count * self._layout.step
 
-    def _head_line(self, line: HeadLine) -> Strip:
-        style = self.get_component_rich_style("rank-grid--summary")
-        return Strip(
-            Segment(text, style + self.get_component_rich_style(f"rank-grid--{look}"))
-            for text, look in line
-        )
-
     def _glyphs(self, piece: Piece, base: Style) -> list[Segment]:
         cursor, levels = self._cursor, self._cells.levels
         space = " " * (self._layout.step - 1)
         scale = self._cells.reading.scale
         segments: list[Segment] = []
         for start, stop in self._cells.runs(piece.first, piece.first + piece.count, cursor):
-            silent = self._is_silent(start)
+            silent = self.folded and start in self._silent
             glyph = "!" if silent else scale[levels[start]].glyph
             look = "silent" if silent else scale[levels[start]].look
             style = self.get_component_rich_style(f"rank-grid--{look}")
@@ -307,10 +300,6 @@ class RankGrid(ScrollView, can_focus=True):
             else:
                 segments.append(Segment((glyph + space) * (stop - start), style))
         return segments
-
-    def _is_silent(self, cell: int) -> bool:
-        """Whether the cell stands for a whole node that cannot be heard."""
-        return self.folded and cell in self._silent
 
     # -- keys -------------------------------------------------------------------------------
 
