@@ -27,6 +27,8 @@ _REST = 1.0
 _PROGRESS_REST = 10.0
 """Seconds after which a line that is being written over is shown as it is."""
 _SAMPLED = 64
+_START_SKEW = 300.0
+"""Seconds before the earliest of some ranks' first lines in which the others' may lie."""
 _DATED_PENDING = 128
 """With more logs growing at once, nobody asks for their times: all wait the fixed time."""
 _UNDATED = 1024
@@ -73,7 +75,7 @@ class Arrivals:
         there = [index for index, end in enumerate(self._ends) if end]
         step = max(1, len(there) // _SAMPLED)
         begins = [files.time_at(index, 0) for index in there[::step]]
-        slack = 1.0 if step == 1 else 30 * 86400.0
+        slack = 1.0 if step == 1 else _START_SKEW
         self.first_time = min(begins, default=0.0) - slack
         self._latest = max(
             (files.time_at(index, self._ends[index] - 1) for index in there[::step]), default=0.0

@@ -8,17 +8,20 @@ for longer than its budget, so the end of a log of any size is there at once.
 from __future__ import annotations
 
 import re
+import threading
 import time
+from array import array
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rankdeck.logs.handle import Change
 from rankdeck.logs.lines import Lines
 from rankdeck.logs.search import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from rankdeck.logs.handle import Change
     from rankdeck.logs.lines import LogLine
     from rankdeck.logs.search import Step
     from rankdeck.logs.source import LogSource, Origin
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 _BUDGET = 0.05
 """Seconds that one call may look."""
 _BATCH = 256
+_FAR = 64 << 20
+_MOST_KNOWN = 1 << 20
 _MANY = 64
 """So many hits in a step, and reading all lines of it is cheaper than fetching each hit."""
 
@@ -57,6 +62,30 @@ class Filters:
         return Query(best.text, best.needles, pattern, best.folded, by_line=False)
 
 
+class _Known:
+    """The places of all lines that pass between two positions."""
+
+    def __init__(self, position: int) -> None:
+        self.begin = position
+        self.end = position
+        self.places = array("Q")
+
+    def add_before(self, piece: Lines) -> bool:
+        """Take what was found just before; False: it cannot be remembered."""
+        self.places[:0] = array("Q", [line.offset for line in piece])
+        self.begin = piece.looked_to
+        return self._fits(piece)
+
+    def add_behind(self, piece: Lines) -> bool:
+        """Take what was found just behind, but not a line that may go on; False: as above."""
+        self.places.extend(line.offset for line in piece if line.offset < piece.looked_to)
+        self.end = max(self.end, piece.looked_to)
+        return self._fits(piece)
+
+    def _fits(self, piece: Lines) -> bool:
+        return len(self.places) <= _MOST_KNOWN and all(line.exact for line in piece)
+
+
 class FilteredSource:
     """A `LogSource` of some lines of another one; positions and line numbers are the other's."""
 
@@ -79,6 +108,8 @@ class FilteredSource:
         self.base = base
         self.filters = filters
         self._quickest = filters.quickest
+        self._known: _Known | None = None
+        self._lock = threading.Lock()
         self._budget = budget
         self._clock = clock
 
@@ -113,7 +144,10 @@ class FilteredSource:
         Raises:
             OSError: The log is there but cannot be read.
         """
-        return self.base.refresh()
+        change = self.base.refresh()
+        if change is Change.RESET:
+            self._known = None
+        return change
 
     def index_some(self, budget: int = 8 << 20) -> bool:
         """Count the lines of the whole log in up to `budget` more bytes."""
@@ -124,14 +158,15 @@ class FilteredSource:
         found: list[LogLine] = []
         piece = Lines(looked_to=position, more=position < self.size)
         deadline = self._clock() + self._budget
-        pieces = self._onward(position) if count > 0 else iter(())
-        for piece in pieces:
-            found += piece
-            if len(found) > count:
-                found = found[:count]
-                return Lines(found, looked_to=found[-1].end, more=True)
-            if len(found) == count or self._clock() >= deadline:
-                break
+        pieces = self._pieces_onward(position) if count > 0 else iter(())
+        with self._lock:
+            for piece in pieces:
+                found += piece
+                if len(found) > count:
+                    found = found[:count]
+                    return Lines(found, looked_to=found[-1].end, more=True)
+                if len(found) == count or self._clock() >= deadline:
+                    break
         return Lines(found, looked_to=piece.looked_to, more=piece.more)
 
     def before(self, position: int, count: int) -> Lines:
@@ -139,14 +174,15 @@ class FilteredSource:
         found: list[LogLine] = []
         piece = Lines(looked_to=position, more=position > 0)
         deadline = self._clock() + self._budget
-        pieces = self._back(position) if count > 0 else iter(())
-        for piece in pieces:
-            found = piece + found
-            if len(found) > count:
-                found = found[-count:]
-                return Lines(found, looked_to=found[0].offset, more=True)
-            if len(found) == count or self._clock() >= deadline:
-                break
+        pieces = self._pieces_back(position) if count > 0 else iter(())
+        with self._lock:
+            for piece in pieces:
+                found = piece + found
+                if len(found) > count:
+                    found = found[-count:]
+                    return Lines(found, looked_to=found[0].offset, more=True)
+                if len(found) == count or self._clock() >= deadline:
+                    break
         return Lines(found, looked_to=piece.looked_to, more=piece.more)
 
     def line_at(self, position: int) -> int | None:
@@ -188,6 +224,62 @@ class FilteredSource:
     def close(self) -> None:
         """Let go of all files."""
         self.base.close()
+
+    def _pieces_onward(self, position: int) -> Iterator[Lines]:
+        """What passes from a position on, piece by piece."""
+        known = self._known
+        if known is None or not known.begin <= position <= known.end:
+            yield from self._onward(position)
+            return
+        first = bisect_left(known.places, position)
+        for at in range(first, len(known.places), _MANY):
+            lines = self._lines_at(known.places[at : at + _MANY])
+            position = lines[-1].end if lines else position
+            yield Lines(lines, looked_to=position, more=position < self.size)
+        if position < known.end:
+            yield Lines(looked_to=known.end, more=known.end < self.size)
+        yield from self._catch_up(known)
+
+    def _pieces_back(self, position: int) -> Iterator[Lines]:
+        """What passes before a position, piece by piece."""
+        known = self._known
+        if known is None or position > known.end + _FAR:
+            end = self._resume(position, self.size)
+            known = self._known = _Known(end)
+        if position < known.begin:
+            yield from self._back(position)
+            return
+        tail: list[LogLine] = []
+        if position > known.end:
+            for piece in self._catch_up(known):
+                tail = [line for line in piece if known.end <= line.offset < position]
+                if piece.more:
+                    # nothing can be told yet, but the next call goes on from here
+                    yield Lines(looked_to=position, more=True)
+        if position > known.end:
+            position = known.end
+            yield Lines(tail, looked_to=position, more=position > 0)
+        stop = bisect_left(known.places, position)
+        for at in range(stop, 0, -_MANY):
+            lines = self._lines_at(known.places[max(0, at - _MANY) : at])
+            position = lines[0].offset if lines else position
+            yield Lines(lines, looked_to=position, more=position > 0)
+        if position > known.begin:
+            yield Lines(looked_to=known.begin, more=known.begin > 0)
+        for piece in self._back(known.begin):
+            if self._known is known and not known.add_before(piece):
+                self._known = None
+            yield piece
+
+    def _catch_up(self, known: _Known) -> Iterator[Lines]:
+        """What passes behind what is known, which it is from then on."""
+        for piece in self._onward(known.end):
+            if self._known is known and not known.add_behind(piece):
+                self._known = None
+            yield piece
+
+    def _lines_at(self, places: Iterable[int]) -> list[LogLine]:
+        return [line for place in places for line in self.base.after(place, 1)]
 
     def _onward(self, position: int) -> Iterator[Lines]:
         end = self.size
@@ -239,7 +331,7 @@ class FilteredSource:
         return searched if not last or last[-1].ended else last[-1].offset
 
     def _fetch(self, step: Step) -> list[LogLine]:
-        lines = [line for hit in step.hits for line in self.base.after(hit.offset, 1)]
+        lines = self._lines_at(hit.offset for hit in step.hits)
         return [line for line in lines if self._passes(line)]
 
     def _passes_at(self, position: int) -> bool:

@@ -27,6 +27,7 @@ _OWN = re.compile(
     rb"([\s:=#]{0,3}|\[)(\d+)\b",
     re.IGNORECASE,
 )
+_OWN_WORDS = (b"rank", b"device", b"cuda", b"npu", b"gpu", b"worker")
 _MOMENT = re.compile(
     rb"\d{4}[-/.]\d\d[-/.]\d\d(?:[T _]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?"
     rb"|\b\d\d:\d\d:\d\d(?:[.,]\d+)?"
@@ -77,7 +78,9 @@ class Sameness:
             known = number == local_rank or (match[1].lower() == b"worker" and number == rank)
             return match[1] + match[2] + b"#" if (known if local else number == rank) else match[0]
 
-        line = _OWN.sub(without_own, line)
+        folded = line.lower()
+        if any(word in folded for word in _OWN_WORDS):
+            line = _OWN.sub(without_own, line)
         line = _MOMENT.sub(b"@", line).strip()
         if not self.loose:
             return Text(line)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _BUDGET = 0.1
 _CHUNK = 256 * 1024
-_CHUNK_PER_RANK = 1024
+_CHUNK_PER_RANK = 384
 _BATCH = 512
 _GAP = 0.25
 """Seconds without a line that end a chunk where it may end."""

@@ -125,3 +125,25 @@ def test_a_search_finds_only_what_is_shown(tmp_path: Path) -> None:
     for backward in (False, True):
         steps = source.search(literal("1"), 0, source.size, backward=backward)
         assert [hit.offset for step in steps for hit in step.hits] == [0, 12, 24]
+
+
+def test_what_has_been_looked_through_is_not_looked_through_again(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"needle\n" + b"hay in the stack\n" * 100_000)
+    ticks = itertools.count()
+    source = FilteredSource(
+        FileSource(log), Filters((literal("needle"),)), budget=1, clock=lambda: next(ticks)
+    )
+    assert source.before(source.size, 10).more
+    all_before(source)
+    with log.open("ab") as stream:
+        stream.write(b"needle again\nunfinished needle")
+    source.refresh()
+    pages = []
+    position, more = source.size, True
+    while more:
+        lines = source.before(position, 10)
+        pages.append([line.data for line in lines])
+        position, more = lines.looked_to, lines.more
+    assert len(pages) <= 4
+    assert sum(reversed(pages), []) == [b"needle", b"needle again", b"unfinished needle"]

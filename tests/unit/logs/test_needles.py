@@ -16,7 +16,7 @@ PATTERNS = [
     "(?:ab)*cdx",
     "a.*bc",
     "a[bc]d",
-    r"\bab ?c",
+    r"\bab",
     "^ab.*x$",
     "(?=cd)cd",
     "ab(?!cd)",
