@@ -39,7 +39,7 @@ def demo_command(
     what a large run is like. Without a terminal, the logs are followed and the exit code is the
     run's.
     """
-    from rankdeck.cli.run import submit_draft
+    from rankdeck.cli.run import Beginning, submit_draft
     from rankdeck.job.draft import JobDraft
     from rankdeck.project.scaffold import scaffold
 
@@ -62,7 +62,8 @@ def demo_command(
     else:
         count = ranks or _default_ranks()
         draft = JobDraft(name="demo", nproc_per_node=count, launcher="torchrun")
-    run = submit_draft(str(project), draft)
+    # a demonstration is the same everywhere, whatever workspace is in use
+    run = submit_draft(str(project), draft, Beginning(workspace=""))
     if sys.stdin.isatty() and sys.stdout.isatty():
         from rankdeck.cli.deck import open_deck
 

@@ -53,13 +53,16 @@ def import_command(
     """
     from rankdeck.job.command_line import read_command
     from rankdeck.job.dump import draft_to_yaml
+    from rankdeck.job.fields import FIELDS
     from rankdeck.library.secrets import without_secrets
 
     found = read_command(_text(source), Path.cwd())
     for note in found.notes:
         click.echo(f"rankdeck: note: {shown(note)}", err=True)
     if as_json:
-        print_json({"job": draft_to_yaml(found.draft), "notes": found.notes})
+        job = {field.name: getattr(found.draft, field.name) for field in FIELDS}
+        job = {name: value for name, value in job.items() if value is not None}
+        print_json({"job": job, "yaml": draft_to_yaml(found.draft), "notes": found.notes})
         return
     if name is None and output is None:
         click.echo(draft_to_yaml(found.draft), nl=False)

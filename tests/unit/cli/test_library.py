@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rankdeck.cli.main import cli
+from rankdeck.cli.run import Beginning
 from rankdeck.errors import UserError
 from rankdeck.job.draft import JobDraft
 from rankdeck.job.dump import job_to_yaml
@@ -237,6 +238,21 @@ def test_a_script_is_read_from_a_file_or_from_stdin(project: Path) -> None:
     told = said("import", "job.sbatch")
     assert "backend: slurm" in told
     result = CliRunner().invoke(cli, ["import", "-", "--json"], input=script)
-    assert "nnodes: 2" in json.loads(result.stdout)["job"]
+    told_as_json = json.loads(result.stdout)
+    assert told_as_json["job"]["nnodes"] == 2
+    assert "nnodes: 2" in told_as_json["yaml"]
     with pytest.raises(UserError, match="no launcher that is known"):
         said("import", "nothing.sh.txt a")
+
+
+def test_the_demo_begins_from_no_workspace(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[object] = []
+
+    def submit(target: str, draft: JobDraft, begin: object = None) -> None:
+        begun.append(begin)
+        raise UserError("not now")
+
+    monkeypatch.setattr("rankdeck.cli.run.submit_draft", submit)
+    with pytest.raises(UserError, match="not now"):
+        said("demo")
+    assert begun == [Beginning(workspace="")]
