@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from rankdeck.job.draft import JobDraft
 from rankdeck.job.load import read_job_yaml
 from rankdeck.job.resolve import find_hyperparameters, resolve, resolve_inventory
 from rankdeck.job.spec import JobSpec
-from rankdeck.library.workspaces import base_of
+from rankdeck.library.workspaces import base_of, workspace_store
 from rankdeck.nodes.notes import NodeNotes
 from rankdeck.plan.preview import batch_script, preview_plan
 from rankdeck.probe.preflight import node_field, quick_findings, ranks_text
@@ -60,6 +60,8 @@ class JobPreview:
     hyperparameters: HyperParameterFile | None = None
     backend: BackendForm | None = None
     """The backend that the job names; None where there is no such."""
+    workspace: str = ""
+    """What the job begins from; empty: from nothing."""
     last: LastRun | None = None
     """The run whose values these are compared with."""
     before: Mapping[str, str] | None = None
@@ -94,9 +96,12 @@ def preview_job(
         return JobPreview(problems=_problems(error, ""))
     try:
         resolution = resolve(target, draft, cwd, environ, base=base)
+        preview = _ready(target, resolution, runs)
     except InvalidJobError as error:
-        return _unready(target, draft, cwd, base, error.problems, runs)
-    return _ready(target, resolution, runs)
+        preview = _unready(target, draft, cwd, base, error.problems, runs)
+    if base is None:
+        return preview
+    return replace(preview, workspace=workspace_store(environ).current)
 
 
 def _ready(target: str | None, resolution: Resolution, runs: LastRuns | None) -> JobPreview:
@@ -116,12 +121,12 @@ def _ready(target: str | None, resolution: Resolution, runs: LastRuns | None) ->
     try:
         plan = preview_plan(spec)
     except UserError as error:
-        return _with(known, problems=_problems(error, node_field(spec)))
+        return replace(known, problems=_problems(error, node_field(spec)))
     try:
         batch = batch_script(plan, rankdeck_home()) or ""
     except UserError as error:
-        return _with(known, problems=_problems(error, "backend"))
-    return _with(
+        return replace(known, problems=_problems(error, "backend"))
+    return replace(
         known,
         plan=plan,
         batch=batch,
@@ -181,12 +186,6 @@ def _before(merged: JobDraft, last: LastRun | None) -> dict[str, str] | None:
         return None
     said = job_texts(merged)
     return {key: old for key, old in differences(said, last.texts).items() if key in said}
-
-
-def _with(preview: JobPreview, **changes: object) -> JobPreview:
-    from dataclasses import replace
-
-    return replace(preview, **changes)  # type: ignore[arg-type]
 
 
 def _avoided(runs: LastRuns | None) -> dict[str, str]:

@@ -11,6 +11,8 @@ from textual import events
 
 from rankdeck.job.draft import JobDraft
 from rankdeck.library.templates import template_store
+from rankdeck.library.workspaces import workspace_store
+from rankdeck.nodes.notes import NodeNotes
 from rankdeck.run.layout import RunDir
 from rankdeck.run.store import RunStore
 from tests.tui.fake_run import write_project, write_run
@@ -135,7 +137,9 @@ async def test_tabs_lead_through_all_parts_and_back(home: Path, project: Path) -
         assert parts == ["project", "hyperparameters", "nodes", "resources", "preview"]
         await pilot.press("f5", "shift+tab")
         assert _form(deck).part == "nodes"
-        assert _form(deck).field is _form(deck)._fields_of("nodes")[-1]
+        field = _form(deck).field
+        assert field is not None
+        assert field.key == _form(deck)._fields_of("nodes")[-1].key
 
 
 async def test_the_plan_stands_beside_the_fields_where_there_is_room(
@@ -284,7 +288,9 @@ async def test_lists_of_values_and_paths_open_on_enter(home: Path, project: Path
         # a field without a list goes on to the next one
         _form(deck).go_to_field("setup")
         await pilot.press("enter")
-        assert _form(deck).field is _field(deck, "dataset_dir")
+        field = _form(deck).field
+        assert field is not None
+        assert field.key == "dataset_dir"
 
 
 async def test_the_suggested_path_is_taken_and_taken_back(home: Path, project: Path) -> None:
@@ -374,7 +380,9 @@ async def test_enter_on_a_problem_goes_to_its_field(home: Path, project: Path) -
         await pilot.press("f6")
         await until_shown(pilot, "Not ready yet")
         await pilot.press("j", "j", "enter")
-        assert _form(deck).field is _field(deck, "time_limit")
+        field = _form(deck).field
+        assert field is not None
+        assert field.key == "time_limit"
 
 
 async def test_a_check_finds_things_beside_fields_and_a_launch_asks(
@@ -486,4 +494,29 @@ async def test_lists_and_questions_show_hostile_text_as_text(home: Path) -> None
         deck.push_screen(PickScreen(ALL, choices, hint=ALL))
         await until(pilot, lambda: len(deck.screen.query(ChoiceList)) == 1)
         await until(pilot, lambda: len(deck.screen.query_one(ChoiceList).choices) == 3)
+        assert_plain(deck)
+
+
+async def test_the_current_workspace_is_named_and_holds(home: Path, project: Path) -> None:
+    store = workspace_store()
+    store.save("lab", JobDraft(nproc_per_node="2"))
+    store.use("lab")
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE) as pilot:
+        await _open(pilot, deck)
+        await until_shown(pilot, "new job in lab")
+        await until_shown(pilot, "1 node × 2 = 2 ranks")
+        await pilot.press("f5", "7")
+        await until_shown(pilot, "1 node × 7 = 7 ranks")
+
+
+async def test_a_node_with_a_note_to_avoid_it_is_told_beside_its_field(
+    home: Path, project: Path
+) -> None:
+    NodeNotes(home).write("n2", "bad [/NVLink]\x1b[2J", avoid=True)
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE) as pilot:
+        await _open(pilot, deck, *DIRECT, ("backend", "ssh"), ("host", "n1,n2"))
+        await pilot.press("f4")
+        await until_shown(pilot, "avoid n2")
         assert_plain(deck)

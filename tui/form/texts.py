@@ -100,7 +100,7 @@ def write_assignments(values: Mapping[str, str]) -> str:
 def shown_value(key: str, text: str) -> str:
     """A field's text as it may be shown: secrets are hidden."""
     name = key.partition(".")[2]
-    if name:
+    if name and text:
         return HIDDEN if is_secret(name, text) else text
     if key in MAPPINGS:
         try:

@@ -145,13 +145,14 @@ class JobFields:
     def show(self, preview: JobPreview, findings: Sequence[Finding]) -> None:
         """Show what holds where nothing is typed, and beside each field what is known of it."""
         effective = dict(preview.effective or {})
+        wrong = self._by_field(preview.problems)
         if preview.spec is not None:
             self._effective = effective
         elif effective.get("project") == self._effective.get("project"):
             # what cannot be told while something is wrong is most likely what it was
-            effective = {**self._effective, **effective}
+            likely = {key: text for key, text in self._effective.items() if key not in wrong}
+            effective = {**likely, **effective}
         before = preview.before or {}
-        wrong = self._by_field(preview.problems)
         remarks = self._remarks(preview, findings)
         for key, field in self._fields.items():
             if (default := effective.get(key) or self._own_default(key)) or effective:

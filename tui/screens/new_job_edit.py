@@ -158,12 +158,13 @@ class FormEdit:
 
         form, base = self._form, self._form.fields.base_of(field.key)
         folders = field_named(field.key).kind is FieldKind.DIRECTORY
-        shown = ""
+        shown = field.text
 
         def typed(text: str) -> tuple[Choice, ...]:
             nonlocal shown
-            shown = text
-            look(text)
+            if text != shown:
+                shown = text
+                look(text)
             return (Choice(text, text, "as typed"),)
 
         screen = PickScreen(safe(field.about), text=field.text, typed=typed, hint=f"in {base}")
@@ -177,7 +178,7 @@ class FormEdit:
             )
 
         def offer(text: str, found: tuple[str, ...]) -> None:
-            if text == shown or not shown:
+            if text == shown:
                 screen.offer([Choice(path, path) for path in found])
 
         form.app.push_screen(screen, lambda picked: self._take(field, picked))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rankdeck.job.fields import Section
-from tui.looks import Line, Piece, wrap
+from tui.looks import Line, Piece, safe, wrap
 from tui.widgets.bars import LineBar, TitleBar
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class FormHead:
             pieces.append((" ", ""))
         form.query_one("#parts", LineBar).show(tuple(pieces))
         title = "run again" if form.target else "new job"
+        if form.preview is not None and form.preview.workspace:
+            title += f" in {safe(form.preview.workspace)}"
         left: Line = (("rankdeck", "bold"), (f" ▸ {title}", ""))
         form.query_one(TitleBar).show_parts(left, self._readiness())
 
