@@ -70,7 +70,7 @@ def about_lines(run: RunSummary, details: RunDetails | None, now: float) -> tupl
     lines: list[Line] = [
         (state_piece(run.state), ("  ", ""), (safe(run.name), "bold"), *_elapsed(run, now)),
         ((run.id, "dim"),),
-        _line("where", f"{safe(run.backend)} · {_nodes(run)} · {run.world_size} ranks"),
+        _line("where", f"{safe(run.backend)} · {_nodes(run)} · {_ranks(run)}"),
     ]
     if stale := stale_text(run, now):
         lines.append((("data     ", "dim"), (stale, "warning")))
@@ -147,6 +147,10 @@ def _nodes(run: RunSummary) -> str:
     return f"{count}: {safe(run.nodes)}" if run.nodes else count
 
 
+def _ranks(run: RunSummary) -> str:
+    return "1 rank" if run.world_size == 1 else f"{run.world_size} ranks"
+
+
 def _progress(run: RunSummary) -> Line:
     pieces: list[tuple[str, str]] = [("progress ", "dim")]
     if run.step is not None:
@@ -154,7 +158,7 @@ def _progress(run: RunSummary) -> Line:
         pieces.append((f"step {run.step}{total} ", ""))
         if run.total_steps:
             part = run.step / run.total_steps
-            pieces.append((f"{bar(part, 10)} {100 * part:.0f}%  ", ""))
+            pieces.append((f"{bar(part, 10)} {int(100 * part)}%  ", ""))
     if run.loss is not None:
         pieces.append((f"loss {run.loss:.4g} {sparkline(run.loss_curve, 24)}", "accent"))
     return tuple(pieces)

@@ -332,7 +332,7 @@ async def test_what_keeps_nodes_from_being_listed_is_told(home: Path, tmp_path: 
         for key in ("plus", "minus", "enter", "space", "u", "tilde", "y", "p", "i"):
             await pilot.press(key)
         await typed(pilot, "b", "local")
-        await until_shown(pilot, "1 nodes · 1 chosen")
+        await until_shown(pilot, "1 node · 1 chosen")
         await until_shown(pilot, "● ready")
 
 

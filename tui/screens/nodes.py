@@ -162,7 +162,11 @@ class NodesScreen(DeckScreen):
         if self._survey.census is None:
             return "" if self._survey.trouble else "looking …"
         bad = sum(row.bad for row in self._rows)
-        parts = [f"{len(self._rows)} nodes", f"{len(self._choice.selection)} chosen"]
+        count = len(self._rows)
+        parts = [
+            "1 node" if count == 1 else f"{count} nodes",
+            f"{len(self._choice.selection)} chosen",
+        ]
         parts += [f"{bad} bad"] if bad else []
         if self._survey.asking:
             parts.append(f"asked {self._survey.asked}/{len(self._rows)}")
@@ -248,6 +252,9 @@ class NodesScreen(DeckScreen):
         self._open(NodePrompt.SOURCE, source_text(self._draft))
 
     def _open(self, prompt: NodePrompt, text: str = "") -> None:
+        if self._survey.census is None and prompt is not NodePrompt.SOURCE:
+            self.notify("there are no nodes yet: b looks elsewhere", timeout=4, markup=False)
+            return
         self._prompt = prompt
         self.query_one(PromptLine).open(prompt.label, safe(text), prompt.hint)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -45,13 +46,18 @@ def test_notes_are_written_replaced_and_forgotten(tmp_path: Path) -> None:
 def test_writers_lose_nothing_of_each_other(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from rankdeck.nodes.notes import NodeNotes\n"
-        "for i in range(20):\n"
+        "sys.stdin.read()\n"
+        "for i in range(50):\n"
         "    NodeNotes(Path(sys.argv[1])).write(f'{sys.argv[2]}{i}', 'x', avoid=False)"
     )
+    # all of them begin when their standard input ends
+    gate, opener = os.pipe()
     words = [sys.executable, "-c", program, str(tmp_path)]
-    writers = [subprocess.Popen([*words, name]) for name in "ab"]
-    assert [writer.wait(60) for writer in writers] == [0, 0]
-    assert len(NodeNotes(tmp_path).read()) == 40
+    writers = [subprocess.Popen([*words, name], stdin=gate) for name in "abc"]
+    os.close(gate)
+    os.close(opener)
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert len(NodeNotes(tmp_path).read()) == 150
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"notes": {"n": 3}}', b"\xff\xfe"])
