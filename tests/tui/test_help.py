@@ -7,15 +7,56 @@ import pytest
 
 from tests.tui.fake_run import write_run
 from tests.tui.pilot import make_deck, until_shown
+from tui.deck import Deck
 from tui.keys import Scope, all_keys, keys_of, markdown
+from tui.screens.commands import CommandsScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen, help_lines
 from tui.screens.new_job import NewJobScreen
+from tui.screens.nodes import NodesScreen
+from tui.screens.palette import PaletteScreen
 from tui.screens.run import RunScreen
+from tui.screens.run_events import _Events
+from tui.screens.run_failure import FailureCard
+from tui.screens.run_signal import SignalScreen
 from tui.screens.runs import RunsScreen
+from tui.screens.secret import SecretScreen
+from tui.screens.settings import SettingsScreen
+from tui.screens.templates import TemplatesScreen
+from tui.screens.workspaces import WorkspacesScreen
+from tui.widgets.curves_pane import CurvesPane
+from tui.widgets.form_plan import PlanView
 from tui.widgets.log_pane import LogPane
+from tui.widgets.node_load import NodeLoad
 from tui.widgets.rank_grid import RankGrid
 from tui.widgets.row_table import RowTable
 from tui.widgets.text_lines import TextLines
+
+OWNERS: dict[Scope, type] = {
+    Scope.EVERYWHERE: Deck,
+    Scope.RUNS: RunsScreen,
+    Scope.TABLE: RowTable,
+    Scope.FORM: NewJobScreen,
+    Scope.PLAN: PlanView,
+    Scope.RUN: RunScreen,
+    Scope.RANKS: RankGrid,
+    Scope.LOG: LogPane,
+    Scope.CURVES: CurvesPane,
+    Scope.NODE_LOAD: NodeLoad,
+    Scope.EVENTS: _Events,
+    Scope.FAILURE: FailureCard,
+    Scope.SIGNAL: SignalScreen,
+    Scope.NODES: NodesScreen,
+    Scope.TEMPLATES: TemplatesScreen,
+    Scope.WORKSPACES: WorkspacesScreen,
+    Scope.SETTINGS: SettingsScreen,
+    Scope.COMMANDS: CommandsScreen,
+    Scope.CONFIRM: ConfirmScreen,
+    Scope.SECRET: SecretScreen,
+    Scope.MENU: PaletteScreen,
+    Scope.HELP: HelpScreen,
+}
+"""Whose bindings a scope's rows are."""
 
 
 def _bound(owner: type) -> set[str]:
@@ -25,18 +66,8 @@ def _bound(owner: type) -> set[str]:
     return keys
 
 
-@pytest.mark.parametrize(
-    ("owner", "scope"),
-    [
-        (RunsScreen, Scope.RUNS),
-        (RowTable, Scope.TABLE),
-        (RunScreen, Scope.RUN),
-        (NewJobScreen, Scope.FORM),
-        (RankGrid, Scope.RANKS),
-        (LogPane, Scope.LOG),
-    ],
-)
-def test_every_binding_is_in_the_table_and_every_row_is_bound(owner: type, scope: Scope) -> None:
+@pytest.mark.parametrize(("scope", "owner"), OWNERS.items())
+def test_every_binding_is_in_the_table_and_every_row_is_bound(scope: Scope, owner: type) -> None:
     told = {key for row in keys_of(scope) for key in row.keys.split(",")}
     assert _bound(owner) == told
 
@@ -64,20 +95,13 @@ async def test_help_lists_exactly_the_keys_of_the_screen(home: Path, screen: typ
 
 
 def test_actions_exist() -> None:
-    owners = {
-        Scope.RUNS: RunsScreen,
-        Scope.TABLE: RowTable,
-        Scope.RUN: RunScreen,
-        Scope.FORM: NewJobScreen,
-        Scope.RANKS: RankGrid,
-        Scope.LOG: LogPane,
-        Scope.TEXT: TextLines,
-    }
+    # pages of text scroll by the library's own actions
+    owners = OWNERS | {Scope.TEXT: TextLines}
     for key in all_keys():
-        if key.scope in owners:
-            name = re.match(r"\w+", key.action)
-            assert name is not None
-            assert hasattr(owners[key.scope], f"action_{name[0]}"), key
+        assert key.scope in owners, key
+        name = re.match(r"\w+", key.action)
+        assert name is not None
+        assert hasattr(owners[key.scope], f"action_{name[0]}"), key
 
 
 def test_the_page_of_keys_is_current() -> None:
