@@ -51,7 +51,7 @@ def preview_rows(
         rows.append(_EMPTY)
     for problem in preview.warnings:
         rows += _problem_rows(problem, "!", "warning")
-    found = (*findings, *preview.findings)
+    found = all_findings(preview, findings)
     rows += _finding_rows([each for each in found if each.level is not Level.OK])
     if preview.changes and preview.last is not None:
         rows += [PlanRow(((f"Different from {safe(preview.last.name)}:", "title"),))]
@@ -66,6 +66,13 @@ def preview_rows(
         rows += [_EMPTY, PlanRow((("The script that the scheduler is given:", "title"),)), _EMPTY]
         rows += [PlanRow(((f"  {safe(line)}", ""),)) for line in preview.batch.splitlines()]
     return tuple(rows)
+
+
+def all_findings(preview: JobPreview, asked: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What was found on the nodes, then what this machine alone says and they did not."""
+    told = {finding.field for finding in asked}
+    quick = [f for f in preview.findings if f.level is not Level.OK or f.field not in told]
+    return (*asked, *quick)
 
 
 def plan_rows(plan: LaunchPlan, *, in_full: bool = False) -> list[PlanRow]:

@@ -13,6 +13,7 @@ from rankdeck.job.validate import NODE_FIELDS
 from rankdeck.probe.preflight import Level
 from tui.backend_form import PREFIX, about, check_option, choices_of, default_of
 from tui.form.paths import here
+from tui.form.plan_rows import all_findings
 from tui.form.suggest import PathSuggester
 from tui.form.texts import MAPPINGS, read_assignments, shown_value, write_assignments
 from tui.widgets.form_field import FormField
@@ -274,9 +275,7 @@ class JobFields:
         for problem in preview.warnings:
             key = problem.field if problem.field in self._fields else ""
             found.setdefault(key, []).append(("!", problem.message))
-        told = {finding.field for finding in findings}
-        quick = [f for f in preview.findings if f.level is not Level.OK or f.field not in told]
-        for finding in (*findings, *quick):
+        for finding in all_findings(preview, findings):
             found.setdefault(finding.field, []).append((_MARKS[finding.level], finding.text))
         return found
 

@@ -29,26 +29,29 @@ class FormEdit:
         """Belong to `form`."""
         self._form = form
 
-    def hint(self, field: FormField | None) -> str:
-        """Which keys are worth knowing here."""
+    def hints(self, field: FormField | None) -> tuple[str, ...]:
+        """Which keys are worth knowing here, the most useful first."""
         if field is None:
-            return "enter goes to the field · / searches · y copies · w writes scripts · f2 fields"
+            return (
+                "enter: go to the field",
+                *("/: search", "y: copy", "w: write scripts", "ctrl+l: start", "f2: fields"),
+            )
         keys = []
         if field.was is not None:
             keys.append(f"ctrl+r: back to {field.was or 'not set'}")
         if field.is_switch:
             keys.append("space: the other one")
         elif field.choices:
-            keys.append("enter: list · ctrl+↓: next one")
+            keys += ["enter: list", "ctrl+↓: next one"]
         elif field.key in NODE_PICKED:
             keys.append("enter: pick nodes")
         elif self._form.fields.is_path(field.key):
-            keys.append("enter: what is there · →: take the suggestion")
+            keys += ["enter: what is there", "→: take the suggestion"]
         if isinstance(field, LinesField):
             keys.append("enter: new line")
-        elif field.default and not field.text:
+        elif field.default and not field.text and "→" not in "".join(keys):
             keys.append("→: change what is there")
-        return " · ".join((*keys, "tab: next", "f6: the plan", "ctrl+l: start"))
+        return (*keys, "tab: next", "f6: the plan", "ctrl+l: start")
 
     def open(self) -> None:
         """A list for the field where there is one; else the next field."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from rankdeck.job.fields import Section
 from tui.looks import Line, Piece, safe, wrap
 from tui.widgets.bars import LineBar, TitleBar
@@ -33,7 +35,13 @@ class FormHead:
             room = max(20, form.size.width - 2)
             told = wrap((("  ", ""), (field.about, "dim")), room)[:2]
         lines = (*told, (), ())[: 1 if form.size.width >= _ONE_LINE else 2]
-        keys: Line = (("  ", ""), (form.editing.hint(field), "accent"))
+        shown = ""
+        for hint in form.editing.hints(field):
+            longer = f"{shown} · {hint}" if shown else hint
+            if cell_len(longer) > form.size.width - 3:
+                break
+            shown = longer
+        keys: Line = (("  ", ""), (shown, "accent"))
         form.query_one("#about", LineBar).show(*lines, keys)
 
     def show_parts(self) -> None:
