@@ -88,7 +88,9 @@ async def grown(desk: Desk, text: str) -> None:
 async def test_all_ranks_by_time_and_back_at_the_same_line(desk: Desk) -> None:
     assert shown(desk)[-1] == " step 100 of rank 1"
     await desk.enter("ctrl+g", "50")
+    top = shown(desk)[0]
     await desk.press("m")
+    assert shown(desk)[0] == f"[1]{top}"
     assert "all 4 ranks by time" in desk.pane.status
     lines = shown(desk)
     at = next(n for n, line in enumerate(lines) if "rank 1" in line)
