@@ -57,3 +57,36 @@ def test_options_win_over_the_projects_file(project: Path) -> None:
 def test_mistakes_are_told(project: Path) -> None:
     with pytest.raises(InvalidJobError, match=r"--exclude: host 'h9' is not in"):
         output(str(project), "--exclude", "h9")
+
+
+def test_notes_are_written_shown_and_forgotten(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANKDECK_HOME", str(tmp_path / "home"))
+    assert output("--note", "h[1,3]", "bad NVLink", "--avoid", "--until", "2090-01-01") == ""
+    assert output("--note", "fe80::2", "slow disk") == ""
+    lines = output(str(project)).splitlines()
+    notes = [line.partition("hostfile:")[2][1:].strip() for line in lines]
+    assert notes[1:] == [
+        "avoid until 2090-01-01: bad NVLink",
+        "slow disk",
+        "avoid until 2090-01-01: bad NVLink",
+    ]
+    assert json.loads(output(str(project), "--json"))["notes"]["h1"]["avoid"] is True
+    output("--clear", "h[1,3]")
+    output("--clear", "fe80::2")
+    assert "NOTE" not in output(str(project))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--avoid"], ["--note", "n", "x", "--until", "3d"], ["--note", "n", "x", "--clear", "n"],
+     ["--note", "n[", "x"], ["--note", "n", "x", "--avoid", "--until", "soon"]],
+)  # fmt: skip
+def test_notes_that_make_no_sense_are_refused(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANKDECK_HOME", str(tmp_path / "home"))
+    done = CliRunner().invoke(nodes_command, words)
+    assert done.exit_code == 2
+    assert not (tmp_path / "home" / "nodes.json").exists()
