@@ -47,6 +47,7 @@ KEYS: tuple[Key, ...] = (
         "Show only some runs: words, !not, re:expression, state:failed, node:n3, age:<2d …",
         bar=True,
     ),
+    Key(_S.RUNS, "t", "templates", "t", "templates", "Jobs kept under a name.", bar=True),
     Key(_S.RUNS, "N", "nodes", "N", "nodes", "The nodes there are, and who uses them.", bar=True),
     Key(
         _S.RUNS,

@@ -311,6 +311,10 @@ class RunsScreen(DeckScreen):
         """Open the form."""
         self.deck.open_form()
 
+    def action_templates(self) -> None:
+        """Show the templates."""
+        self.deck.go("templates")
+
     def action_nodes(self) -> None:
         """Show the nodes."""
         self.deck.go("nodes")
