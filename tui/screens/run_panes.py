@@ -117,7 +117,9 @@ class RunBody(Container):
         for name, pane in self.panes.items():
             if pane.display != (name in places):
                 pane.display = name in places
-            pane.set_class(name in places and places[name].x == 0, "-left")
+            place = places.get(name)
+            left = place is not None and place.x == 0 and place.width < self.size.width
+            pane.set_class(left, "-left")
 
 
 class RunPrompt(Input):

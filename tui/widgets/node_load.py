@@ -26,6 +26,7 @@ _COLUMNS = (
     Column("state", "STATE", 9, share=1, most=14),
     Column("cpu", "CPU", 4, right=True),
     Column("mem", "MEM", 4, right=True),
+    Column("gpu", "GPU", 4, right=True, from_width=84),
     Column("memory", "USED/TOTAL", 19, right=True, from_width=116),
     Column("disk", "DISK FREE", 10, right=True, from_width=96),
     Column("clock", "CLOCK", 8, right=True, from_width=110),
@@ -75,6 +76,8 @@ def node_cells(row: NodeRow, now: float) -> dict[str, Piece]:
         "state": (state, style),
         "cpu": ("–", "dim"),
         "mem": ("–", "dim"),
+        # agents do not look at GPUs: what is not known is told as that
+        "gpu": ("–", "dim"),
         "memory": ("–", "dim"),
         "disk": (size(node.disk_free), "dim" if node.disk_free is None else ""),
         "clock": ("", ""),
