@@ -146,4 +146,8 @@ def test_what_has_been_looked_through_is_not_looked_through_again(tmp_path: Path
         pages.append([line.data for line in lines])
         position, more = lines.looked_to, lines.more
     assert len(pages) <= 4
-    assert sum(reversed(pages), []) == [b"needle", b"needle again", b"unfinished needle"]
+    assert [line for page in reversed(pages) for line in page] == [
+        b"needle",
+        b"needle again",
+        b"unfinished needle",
+    ]
