@@ -60,7 +60,7 @@ def of_rank(lines: list[LogLine], rank: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("limit", [200, 3000, 1 << 20])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_what_is_there_is_told_by_time_from_anywhere(tmp_path: Path, limit: int, seed: int) -> None:
     dice = random.Random(seed)
     writers = write_history(tmp_path, dice)
@@ -115,7 +115,7 @@ def test_places_are_found_by_time_and_by_part(tmp_path: Path, limit: int) -> Non
 
 
 @pytest.mark.parametrize("limit", [300, 4000, 1 << 20])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_while_logs_grow_nothing_is_lost_and_everything_keeps_its_place(
     tmp_path: Path, limit: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +226,7 @@ def test_a_replaced_log_begins_anew(tmp_path: Path) -> None:
 def test_logs_without_times_stand_rank_by_rank(tmp_path: Path) -> None:
     writers = [Writer(tmp_path, rank) for rank in range(3)]
     for writer in writers:
-        writer.write(b"".join(b"%d\n" % number for number in range(2000)))
+        writer.write(b"".join(b"%d\n" % number for number in range(700)))
     source = MergedSource([writer.log for writer in writers], limit=1000)
     told = check_walks(source, random.Random(0))
     for writer in writers:
