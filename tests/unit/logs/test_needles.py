@@ -27,7 +27,7 @@ PATTERNS = [
     r"\S\Dab",
     "(a(b|c)){2}",
     "a{2,3}b",
-    "(?P<Word>ab)(?P=Word)",
+    "(?P<Word>a)(?P=Word)",
     r"\x61bc",
     "x+",
     "ab|c.*d|bcd",
