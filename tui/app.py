@@ -23,6 +23,7 @@ def run_deck(home: Path, run_id: str | None = None, *, read_only: bool = False) 
     Raises:
         UserError: The state directory cannot be used.
         SystemExit: A signal ended the interface.
+        Exception: An error in the interface itself; the terminal is as it was before.
     """
     from rankdeck.config.folder import config_folder
     from rankdeck.config.settings import load_settings
@@ -43,6 +44,8 @@ def run_deck(home: Path, run_id: str | None = None, *, read_only: bool = False) 
     problems = (*loaded.problems, *keymap.problems)
     deck = Deck(store, run_id, settings=loaded.settings, problems=problems, read_only=read_only)
     deck.run(mouse=loaded.settings.mouse)
+    if deck.crash is not None:
+        raise deck.crash
     if deck.farewell and not deck.return_code:
         sys.stdout.write(deck.farewell + "\n")
     if deck.return_code:

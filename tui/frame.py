@@ -69,6 +69,18 @@ class Frame(CellOutput):
             more = f"{len(self.problems) - 3} more: `rankdeck config check` lists them"
             self.notify(more, severity="warning", timeout=15, markup=False)
 
+    def _fatal_error(self) -> None:
+        """An error in the interface itself ends it; `crash` says which, in place of a traceback."""
+        if self.is_headless:
+            super()._fatal_error()
+            return
+        self._close_messages_no_wait()
+
+    @property
+    def crash(self) -> Exception | None:
+        """What has ended the interface, if it was an error in it."""
+        return None if self.is_headless else self._exception
+
     @on(Driver.SignalResume)
     def _shown_again(self) -> None:
         """The shell had the terminal meanwhile."""

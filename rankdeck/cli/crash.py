@@ -9,6 +9,7 @@ import traceback
 
 from rankdeck import __version__
 from rankdeck.errors import UserError
+from rankdeck.logs.sanitise import clean
 from rankdeck.run.layout import rankdeck_home
 
 
@@ -24,4 +25,4 @@ def record_crash(error: Exception) -> UserError:
         where = f"the details are in {path}; please report them"
     except OSError:
         where = "set RANKDECK_DEBUG=1 to see the details; please report them"
-    return UserError(f"internal error: {type(error).__name__}: {error}", where)
+    return UserError(f"internal error: {type(error).__name__}: {clean(str(error))}", where)

@@ -93,7 +93,9 @@ class Screen:
                 pytest.fail(f"it has not ended within {_DEADLINE} s:\n{self._text()}")
             try:
                 if select.select([self._master], [], [], 0.05)[0]:
-                    os.read(self._master, 65536)
+                    data = os.read(self._master, 65536)
+                    self.raw += data
+                    self._stream.feed(data)
             except OSError:
                 # the other side of the terminal is closed
                 time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,7 +77,7 @@ def test_from_the_form_to_the_failure_and_back(
     screen.press(ESC)
     screen.until("1 ranks", "raise ValueError")
     screen.press(ESC)
-    screen.until("n new", "✖ failed", "mnist")
+    screen.until("enter open", "✖ failed", "mnist")
     screen.press("q")
     assert screen.ended() == 0
     assert cli.show()["failure"]["rank"] == 1
@@ -101,7 +102,7 @@ def test_a_run_is_watched_stopped_and_survives_the_interface(
     again.until("■ stopped")
     until(lambda: cli.show()["state"] == "stopped")
     again.press(ESC)
-    again.until("n new", "stopped")
+    again.until("enter open", "stopped")
 
 
 def test_a_read_only_interface_refuses_to_stop(
@@ -114,3 +115,31 @@ def test_a_read_only_interface_refuses_to_stop(
     screen.until("--read-only")
     assert cli.show()["state"] == "running"
     cli.ok("kill", "last")
+
+
+BROKEN = """
+from tui.widgets.run_table import RunTable
+
+def broken(self, y):
+    raise RuntimeError("\\x1b]0;owned\\x07 a mistake of ours")
+
+RunTable.render_line = broken
+from rankdeck.cli.main import main
+main([])
+"""
+
+
+def test_an_error_of_the_interface_itself_is_kept_and_told(cli: Cli, project: Path) -> None:
+    argv = ["env", "-C", str(project), sys.executable, "-c", BROKEN]
+    screen = Screen(argv, cli.env)
+    try:
+        assert screen.ended() == 70
+    finally:
+        screen.close()
+    told = bytes(screen.raw).rpartition(b"\x1b[?1049l")[2]
+    assert b"internal error: RuntimeError" in told
+    assert b"Traceback" not in told
+    assert b"\x1b]0;" not in told
+    (kept,) = (cli.home / "crash").iterdir()
+    assert "a mistake of ours" in kept.read_text()
+    assert "Traceback" in kept.read_text()
