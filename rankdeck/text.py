@@ -61,6 +61,11 @@ def age(seconds: float) -> str:
     return f"{total}s"
 
 
+def clock(moment: float) -> str:
+    """The time of day here: `12:01:07`."""
+    return time.strftime("%H:%M:%S", time.localtime(moment))
+
+
 def size(count: int | None) -> str:
     """Bytes for people: `12 MiB`."""
     if count is None:

@@ -70,10 +70,8 @@ def logs_command(
     from rankdeck.logs.sources import rank_logs
     from rankdeck.run.stored import read_plan
 
-    if as_json and follow:
-        raise click.UsageError("--json makes one document; it does not go with --follow")
-    if follow and (fold or minority or errors):
-        raise click.UsageError("--fold, --minority and --errors do not go with --follow")
+    if follow:
+        _refuse_to_follow(as_json=as_json, view=fold or minority or errors)
     run = find_run(ref)
     query = None if pattern is None else expression(pattern, ignore_case=ignore_case)
     if launcher:
@@ -107,6 +105,13 @@ def logs_command(
     else:
         for log in logs:
             _print_one(log.path, log.rank, writer, query, count)
+
+
+def _refuse_to_follow(*, as_json: bool, view: bool) -> None:
+    if as_json:
+        raise click.UsageError("--json makes one document; it does not go with --follow")
+    if view:
+        raise click.UsageError("--fold, --minority and --errors do not go with --follow")
 
 
 def _chosen(ranks: str | None, world_size: int) -> frozenset[int]:

@@ -10,6 +10,7 @@ from rankdeck.run.summary import find_loss
 from rankdeck.text import (
     age,
     attempt_text,
+    clock,
     duration,
     figure,
     ranges,
@@ -132,7 +133,8 @@ def rank_line(
     if not ended and rank.cpu_percent is not None:
         pieces.append((f" · cpu {rank.cpu_percent:.0f}% · {size(rank.rss_bytes)}", ""))
     if rank.last_output is not None:
-        pieces.append((f" · last line {age(now - rank.last_output)} ago", "dim"))
+        when = f"at {clock(rank.last_output)}" if ended else f"{age(now - rank.last_output)} ago"
+        pieces.append((f" · last line {when}", "dim"))
     if rank.pid is not None:
         pieces.append((f" · pid {rank.pid}", "dim"))
     return tuple(pieces)

@@ -238,10 +238,11 @@ def test_a_state_directory_that_cannot_be_made(tmp_path: Path) -> None:
     assert "RANKDECK_HOME" in caught.value.hint
 
 
-RUBBISH = [b"", b"\0" * 4096, b"not json\n" * 50, b"{}\n", b"00000000 {}\n", os.urandom(5000)]
+NOISE = random.Random(7).randbytes(5000)
+RUBBISH = [b"", b"\0" * 4096, b"not json\n" * 50, b"{}\n", b"00000000 {}\n", NOISE]
 
 
-@pytest.mark.parametrize("rubbish", RUBBISH)
+@pytest.mark.parametrize("rubbish", RUBBISH, ids=["empty", "nul", "words", "json", "sum", "noise"])
 def test_a_spoilt_index_loses_nothing(store: RunStore, rubbish: bytes) -> None:
     for run_id in THREE:
         add(store, run_id)
