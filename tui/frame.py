@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.driver import Driver
-from textual.events import Key, Paste
+from textual.events import DescendantFocus, Key, Paste
+from textual.widgets import Input
 
 from rankdeck.config.settings import Settings
 from tui.key_order import Fence, KeyOrder
@@ -85,6 +86,11 @@ class Frame(CellOutput):
     def _shown_again(self) -> None:
         """The shell had the terminal meanwhile."""
         self.redraw()
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """A cursor that blinks sends bytes twice a second, for as long as a field has the keys."""
+        if isinstance(event.widget, Input):
+            event.widget.cursor_blink = False
 
     # -- keys -------------------------------------------------------------------------------
 

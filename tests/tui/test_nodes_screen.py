@@ -328,7 +328,7 @@ async def test_what_keeps_nodes_from_being_listed_is_told(home: Path, tmp_path: 
     deck = make_deck(home)
     async with deck.run_test(size=WIDE) as pilot:
         deck.push_screen(NodesScreen(JobDraft(backend="ssh", hostfile=str(bad))))
-        await until_shown(pilot, "goes backward")
+        await until_shown(pilot, "backward")
         for key in ("plus", "minus", "enter", "space", "u", "tilde", "y", "p", "i"):
             await pilot.press(key)
         await typed(pilot, "b", "local")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from rankdeck.nodes.expressions import NodeExpression
 
 _REFRESH = 0.15
+_TOLD_AT_MOST = 5
+"""Lines of what keeps nodes from being listed."""
 
 
 class NodesScreen(DeckScreen):
@@ -147,7 +149,9 @@ class NodesScreen(DeckScreen):
         if marked := len(self.query_one(NodeTable).marked):
             left.append((f"  {marked} marked", "warning"))
         self.query_one(TitleBar).show_parts(tuple(left), ((self._counts(), "dim"),))
-        self.query_one("#source", LineBar).show(*source_lines(self._survey))
+        room = max(20, self.size.width - 1)
+        source = [part for line in source_lines(self._survey) for part in wrap(line, room)]
+        self.query_one("#source", LineBar).show(*source[:_TOLD_AT_MOST])
         self.query_one("#expression", LineBar).show(expression_line(self._survey, self._choice))
         self._show_about()
 
