@@ -190,5 +190,5 @@ def test_screen(
     store = RunStore(place / "state")
     deck = Deck(store, runs[run] if run else None, settings=Settings(), clock=lambda: NOW)
     # the card of a failure opens by itself
-    first = "ended because of it" if run == "mnist" else "rankdeck"
+    first = "rank 2, node" if run == "mnist" else "rankdeck"
     assert snap_compare(deck, terminal_size=size, run_before=draw(first, keys, shown))
