@@ -67,7 +67,7 @@ SCREENS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "curves": ("mnist", ("3", "z"), "loss"),
     "nodes-of-run": ("llama-sft", ("4", "z"), "node016"),
     "events": ("mnist", ("5", "z"), "created"),
-    "failure": ("mnist", ("6", "z"), "ended because of it"),
+    "failure": ("mnist", ("2", "6", "z"), "ended because of it"),
     "signals": ("llama-sft", ("S",), "TERM"),
     "stop": ("llama-sft", ("s",), "Stop llama-sft?"),
     "form": ("", ("n",), "ready"),
