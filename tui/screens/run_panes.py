@@ -40,6 +40,7 @@ class Pane(Vertical):
         self.content = content
         self._title = LineBar(id=f"title-{name}")
         self._title.add_class("pane--title")
+        self._told: tuple[Line, Line] = ((), ())
 
     def compose(self) -> ComposeResult:
         """The title above the content."""
@@ -48,8 +49,13 @@ class Pane(Vertical):
 
     def show_title(self, line: Line, tabs: Line = ()) -> None:
         """Say what the pane shows; at the right, where there is room, what else there is."""
+        self._told = (line, tabs)
         room = self.size.width - line_width(line) - line_width(tabs) - 1
         self._title.show((*line, (" " * room, ""), *tabs) if tabs and room > 0 else line)
+
+    def on_resize(self) -> None:
+        """Put what stands at the right there again."""
+        self.show_title(*self._told)
 
 
 class _PlacesLayout(Layout):
