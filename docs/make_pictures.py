@@ -32,7 +32,7 @@ HYPERPARAMETERS = """{"HyperParameters": [
  {"name": "amp", "types": "bool", "defaultValue": "true", "description": "Mixed precision"}
 ]}"""
 README_SIZE = (120, 36)
-README = (("run", "2"), ("failure", ""), ("form", ""), ("ranks", "1 z v"))
+README = (("run", "2"), ("failure", ""))
 """The README's pictures and the keys that lead to them."""
 SCREENS = {
     "runs": ("", ""),
@@ -113,8 +113,7 @@ def main() -> None:
         runs = {"": None, "live": live.dir.id, "failed": failed.dir.id}
         if len(sys.argv) == 1:
             for name, keys in README:
-                run = runs[{"failure": "failed", "form": ""}.get(name, "live")]
-                keys = "n" if name == "form" else keys
+                run = runs["failed" if name == "failure" else "live"]
                 target = ROOT / "docs" / "images" / f"{name}.svg"
                 asyncio.run(draw(store, run, keys, README_SIZE, target))
         else:
