@@ -292,11 +292,11 @@ class MetricsReader:
     def _candidates(self) -> tuple[int, ...]:
         """The rank that tells numbers; while nobody knows which, the next one to ask."""
         if self._speaker is not None:
-            return (self._speaker,)
+            return self._with_rank_0(self._speaker)
         for rank in sorted(self._readers):
-            if any(len(s) or s.odd for s in self._readers[rank].metrics.series.values()):
+            if self._tells(rank):
                 self._speaker = rank
-                self._readers = {rank: self._readers[rank]}
+                self._readers = {0: self._reader(0), rank: self._readers[rank]}
                 return (rank,)
         if not self._asked:
             return self._ask(0)
@@ -310,6 +310,22 @@ class MetricsReader:
             return self._ask(following[0])
         # none of them has said anything yet: look at the few that were asked first again
         return tuple(self._asked[:2])
+
+    def _with_rank_0(self, speaker: int) -> tuple[int, ...]:
+        """The speaker, and rank 0 for as long as that has hardly begun: it may only be late."""
+        if speaker == 0 or 0 not in self._readers:
+            return (speaker,)
+        if self._tells(0):
+            self._speaker = 0
+        if self._speaker == 0 or self._readers[0].bytes_read >= _PROBE:
+            self._readers = {self._speaker: self._readers[self._speaker]}
+            return (self._speaker,)
+        return (speaker, 0)
+
+    def _tells(self, rank: int) -> bool:
+        """Whether a rank's log has told any number."""
+        series = self._readers[rank].metrics.series.values()
+        return any(len(one) or one.odd for one in series)
 
     def _ask(self, rank: int) -> tuple[int, ...]:
         self._asked.append(rank)

@@ -61,6 +61,16 @@ def test_the_last_rank_is_asked_early(run: RunDir) -> None:
     assert told.rank == 3
 
 
+def test_rank_0_speaks_where_it_was_only_late(run: RunDir) -> None:
+    say(run, 3, steps(1, 3))
+    reader = MetricsReader(run)
+    assert read_all(reader)[0].rank == 3
+    say(run, 0, steps(1, 2))
+    (told,) = read_all(reader)
+    assert told.rank == 0
+    assert list(told.series["loss"].steps) == [1, 2]
+
+
 def test_new_lines_are_read_on(run: RunDir) -> None:
     reader = MetricsReader(run)
     assert read_all(reader) == ()
