@@ -315,12 +315,12 @@ class MetricsReader:
         """The speaker, and rank 0 for as long as that has hardly begun: it may only be late."""
         if speaker == 0 or 0 not in self._readers:
             return (speaker,)
-        if self._tells(0):
-            self._speaker = 0
-        if self._speaker == 0 or self._readers[0].bytes_read >= _PROBE:
-            self._readers = {self._speaker: self._readers[self._speaker]}
-            return (self._speaker,)
-        return (speaker, 0)
+        told = self._tells(0)
+        if not told and self._readers[0].bytes_read < _PROBE:
+            return (speaker, 0)
+        self._speaker = kept = 0 if told else speaker
+        self._readers = {kept: self._readers[kept]}
+        return (kept,)
 
     def _tells(self, rank: int) -> bool:
         """Whether a rank's log has told any number."""
