@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from rankdeck.logs.handle import Change
 from rankdeck.logs.lines import Lines
 from rankdeck.logs.search import Query
+from rankdeck.logs.view import SourceView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -86,7 +87,7 @@ class _Known:
         return len(self.places) <= _MOST_KNOWN and all(line.exact for line in piece)
 
 
-class FilteredSource:
+class FilteredSource(SourceView):
     """A `LogSource` of some lines of another one; positions and line numbers are the other's."""
 
     def __init__(
@@ -105,38 +106,13 @@ class FilteredSource:
             budget: Seconds that one call may look before it gives what it has found.
             clock: What the time is.
         """
-        self.base = base
+        super().__init__(base)
         self.filters = filters
         self._quickest = filters.quickest
         self._known: _Known | None = None
         self._lock = threading.Lock()
         self._budget = budget
         self._clock = clock
-
-    @property
-    def exists(self) -> bool:
-        """Whether there has ever been a log."""
-        return self.base.exists
-
-    @property
-    def size(self) -> int:
-        """The position behind the last line of the whole log."""
-        return self.base.size
-
-    @property
-    def line_count(self) -> int:
-        """Lines of the whole log counted so far."""
-        return self.base.line_count
-
-    @property
-    def indexed(self) -> bool:
-        """Whether all lines of the whole log have been counted."""
-        return self.base.indexed
-
-    @property
-    def indexed_part(self) -> float:
-        """How much of the whole log has been counted."""
-        return self.base.indexed_part
 
     def refresh(self) -> Change:
         """Look for news.
@@ -148,10 +124,6 @@ class FilteredSource:
         if change is Change.RESET:
             self._known = None
         return change
-
-    def index_some(self, budget: int = 8 << 20) -> bool:
-        """Count the lines of the whole log in up to `budget` more bytes."""
-        return self.base.index_some(budget)
 
     def after(self, position: int, count: int) -> Lines:
         """Up to `count` lines that pass, the first at `position` or later, within the budget."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rankdeck.logs.fold import WINDOW, Folder, Sameness, minority, said_near
 from rankdeck.logs.handle import Change
 from rankdeck.logs.lines import Lines
+from rankdeck.logs.view import SourceView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +49,7 @@ class _Chunk:
         self.folder = Folder()
 
 
-class FoldedSource:
+class FoldedSource(SourceView):
     """A `LogSource` of the lines of another one, each with all ranks that wrote it.
 
     The other one must tell ranks and times, and take any position: a `MergedSource`, or a
@@ -75,7 +76,7 @@ class FoldedSource:
             chunk: Bytes that are folded at once; None: as suits the number of ranks.
             clock: What the time is.
         """
-        self.base = base
+        super().__init__(base)
         self._local_ranks = local_ranks
         self._sameness = Sameness(loose)
         self._only_minority = only_minority
@@ -86,29 +87,9 @@ class FoldedSource:
         self._size = base.size
 
     @property
-    def exists(self) -> bool:
-        """Whether there has ever been a log."""
-        return self.base.exists
-
-    @property
     def size(self) -> int:
         """The position behind the last line; in a minority report, of what others had time for."""
         return self._size
-
-    @property
-    def line_count(self) -> int:
-        """Lines of the merged log counted so far."""
-        return self.base.line_count
-
-    @property
-    def indexed(self) -> bool:
-        """Whether all lines of the merged log have been counted."""
-        return self.base.indexed
-
-    @property
-    def indexed_part(self) -> float:
-        """How much of the merged log has been counted."""
-        return self.base.indexed_part
 
     def refresh(self) -> Change:
         """Look for news.
@@ -131,10 +112,6 @@ class FoldedSource:
         while self._sizes and self._sizes[0][0] <= now - WINDOW:
             self._size = self._sizes.popleft()[1]
         return Change.GREW if self._size > before else Change.SAME
-
-    def index_some(self, budget: int = 8 << 20) -> bool:
-        """Count the lines of the merged log in up to `budget` more bytes."""
-        return self.base.index_some(budget)
 
     def after(self, position: int, count: int) -> Lines:
         """Up to `count` folded lines, the first at `position` or later, within a budget."""
