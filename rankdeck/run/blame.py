@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _PROGRAMS = frozenset({"exception", "exit-code", "exited-early"})
 """Failures that a program brings about wherever it runs."""
-_EVERYWHERE = frozenset({"time-limit", "not-begun", "cancelled", "requeued", "unknown"})
+_EVERYWHERE = frozenset(
+    {"time-limit", "not-begun", "cancelled", "requeued", "signalled", "unknown"}
+)
 _NODES_SIGNALS = frozenset({"SIGKILL", "SIGBUS"})
 """What a node ends ranks with when its memory is used up, or broken."""
 _HARDWARE = re.compile(

@@ -79,3 +79,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     """With CLOCK: seconds; negative when it is behind."""
     grace: float | None = None
     """With COMMAND: the grace asked for, so that another supervisor can go on with the stop."""
+    ranks: tuple[int, ...] | None = None
+    """With COMMAND `signal`: whom `signal` was handed on for."""
+    by: str | None = None
+    """With COMMAND `signal`: who asked for it."""

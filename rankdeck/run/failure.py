@@ -5,12 +5,23 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rankdeck.run import policy
+from rankdeck.run.eventlog import read_events
+from rankdeck.run.events import EventKind
+from rankdeck.run.signals import signal_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rankdeck.run.desk import Desk
+    from rankdeck.run.events import Event
     from rankdeck.run.policy import Stop
     from rankdeck.run.state import Failure
+
+_SENT_SECONDS = 15.0
+"""Within this time of a signal that was asked for, the same signal is taken for that one."""
 
 
 def find_failure(desk: Desk, stop: Stop | None, reason: str) -> tuple[Failure, str]:
@@ -28,4 +39,25 @@ def find_failure(desk: Desk, stop: Stop | None, reason: str) -> tuple[Failure, s
         note = f"the diagnosis failed: {traceback.format_exc().strip().splitlines()[-1]}"
         traceback.print_exc()
         return policy.plain_failure(state, reason, now), note
+    if found is not None and found.signal is not None:
+        found = name_sender(found, read_events(desk.run))
     return found or policy.plain_failure(state, reason, now), ""
+
+
+def name_sender(failure: Failure, events: Iterable[Event]) -> Failure:
+    """The failure, with who sent the signal that ended the rank, where a user asked for that."""
+    end = failure.time
+    for event in events:
+        if event.kind is not EventKind.COMMAND or event.signal != failure.signal:
+            continue
+        near = end is None or abs(end - event.t) <= _SENT_SECONDS
+        if near and event.ranks and failure.rank in event.ranks:
+            name, by = signal_name(event.signal or 0), f" by {event.by}" if event.by else ""
+            return msgspec.structs.replace(
+                failure,
+                category="signalled",
+                certainty="certain",
+                summary=f"rank {failure.rank} on {failure.node} was sent {name}{by}",
+                hint="",
+            )
+    return failure

@@ -5,7 +5,7 @@ Imported only when somebody asks for one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rankdeck.agent_order import AgentCommand, AgentCommandKind
 from rankdeck.errors import UserError
@@ -20,15 +20,24 @@ _ALIVE = ("running", "stopping")
 _NAMED = 3
 
 
-def send_signal(desk: Desk, command: RunCommand) -> tuple[str, str]:
-    """Hand the signal to the agents of the ranks it is for; outcome and what to tell of it.
+class Sent(NamedTuple):
+    """What became of a signal."""
+
+    outcome: str
+    message: str
+    ranks: tuple[int, ...] = ()
+    """Whom it was handed on for."""
+
+
+def send_signal(desk: Desk, command: RunCommand) -> Sent:
+    """Hand the signal to the agents of the ranks it is for.
 
     A supervisor that is killed before the outcome is recorded has its successor send it again.
     """
     by = f" by {command.by}" if command.by else ""
     missing = sorted(set(command.ranks) - {rank.rank for rank in desk.state.ranks})
     if missing:
-        return "refused", f"there is no rank {ranges(missing)}{by}"
+        return Sent("refused", f"there is no rank {ranges(missing)}{by}")
     reached: list[int] = []
     faults: list[str] = []
     for node, ranks in _targets(desk.state, command.ranks):
@@ -45,9 +54,10 @@ def send_signal(desk: Desk, command: RunCommand) -> tuple[str, str]:
             faults.append(f"{node.name}: {error.message}")
     told = f"; {'; '.join(faults[:_NAMED])}" if faults else ""
     if not reached:
-        return "refused", f"{command.signal}{by}: none of these ranks is running{told}"
+        return Sent("refused", f"{command.signal}{by}: none of these ranks is running{told}")
     word = "rank" if len(reached) == 1 else "ranks"
-    return "accepted", f"{command.signal} to {word} {ranges(reached)}{by}{told}"
+    message = f"{command.signal} to {word} {ranges(reached)}{by}{told}"
+    return Sent("accepted", message, tuple(reached))
 
 
 def _targets(state: RunState, wanted: tuple[int, ...]) -> list[tuple[RunNode, tuple[int, ...]]]:

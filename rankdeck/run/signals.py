@@ -11,3 +11,11 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def signal_number(name: str) -> int | None:
+    """9 for `SIGKILL`; None where there is no such signal."""
+    try:
+        return signal.Signals[name].value
+    except KeyError:
+        return None

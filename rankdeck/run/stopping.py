@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec.structs import replace
 
 from rankdeck.agent_order import AgentCommand, AgentCommandKind
@@ -122,9 +123,13 @@ class Stopping:
             return
         if command.command is RunCommandKind.SIGNAL:
             from rankdeck.run.signalling import send_signal
+            from rankdeck.run.signals import signal_number
 
-            outcome, told = send_signal(desk, command)
-            desk.record(self._answer(item, outcome, told))
+            sent = send_signal(desk, command)
+            answer = self._answer(item, sent.outcome, sent.message)
+            number = signal_number(command.signal)
+            whom = {"signal": number, "ranks": sent.ranks, "by": command.by or None}
+            desk.record(msgspec.structs.replace(answer, **whom) if sent.ranks else answer)
             return
         by = f"by {command.by}" if command.by else ""
         answer = self._answer(item, "accepted", by)

@@ -84,8 +84,11 @@ def test_what_cannot_be_sent_is_said(cli: Cli, run_id: str) -> None:
     assert "has already ended" in done.stderr
 
 
-def test_kill_sent_to_one_rank_ends_the_run_as_a_crash_would(cli: Cli, run_id: str) -> None:
-    cli.ok("signal", run_id, "9", "--rank", "2")
-    assert cli("wait", run_id).returncode == 1
-    shown = json.loads(cli.ok("show", run_id, "--json"))
-    assert shown["failure"]["rank"] == 2
+def test_a_rank_that_was_sent_kill_is_nobodys_fault(cli: Cli, run_id: str) -> None:
+    cli.ok("signal", run_id, "KILL", "--rank", "1")
+    eventually(lambda: json.loads(cli.ok("show", run_id, "--json"))["state"] == "failed")
+    failure = json.loads(cli.ok("show", run_id, "--json"))["failure"]
+    assert (failure["rank"], failure["category"], failure["signal"]) == (1, "signalled", 9)
+    assert "was sent SIGKILL by " in failure["summary"]
+    assert "memory" not in failure["summary"]
+    assert failure["certainty"] == "certain"

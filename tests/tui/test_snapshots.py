@@ -151,7 +151,7 @@ def furnish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return runs
 
 
-async def until_still(pilot: Pilot[None], seconds: float = 0.4) -> None:
+async def until_still(pilot: Pilot[None], seconds: float = 0.8) -> None:
     """Let the interface go on until it has looked the same for so long."""
     deck, seen, since = pilot.app, "", time.monotonic()
     deadline = since + 20
@@ -167,7 +167,7 @@ def draw(first: str, keys: tuple[str, ...], shown: str) -> Callable[[Pilot[None]
 
     async def run_before(pilot: Pilot[None]) -> None:
         await until_shown(pilot, first)
-        await until_still(pilot, 0.3)
+        await until_still(pilot)
         for key in keys:
             await pilot.press(key)
         await until_shown(pilot, shown)

@@ -44,6 +44,7 @@ def failure(category: str, *, node: str | None = "n1", **fields: object) -> Fail
         (failure("signal", signal=9), ("n1",)),
         (failure("signal", signal=7), ("n1",)),
         (failure("signal", signal=11), ()),
+        (failure("signalled", signal=9), ()),
         (failure("lost"), ("n1",)),
         (failure("unreachable"), ("n1",)),
         (failure("no-torchrun"), ("n1",)),
