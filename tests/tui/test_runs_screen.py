@@ -282,7 +282,7 @@ async def test_details_tell_what_changed_and_why_it_failed(home: Path) -> None:
     write_run(home, "second", RunPhase.FAILED, age=100, ranks=4, failure=failure)
     _same_project(home)
     deck = make_deck(home)
-    async with deck.run_test(size=WIDE) as pilot:
+    async with deck.run_test(size=(120, 56)) as pilot:
         for part in (
             "since the run before",
             "nproc_per_node 2 → 4",

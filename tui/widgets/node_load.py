@@ -30,7 +30,7 @@ _COLUMNS = (
     Column("memory", "USED/TOTAL", 19, right=True, from_width=116),
     Column("disk", "DISK FREE", 10, right=True, from_width=96),
     Column("clock", "CLOCK", 8, right=True, from_width=110),
-    Column("heard", "HEARD", 6, right=True, from_width=34),
+    Column("heard", "HEARD", 5, right=True, from_width=35),
     Column("what", "", 4, share=8, from_width=56),
 )
 
