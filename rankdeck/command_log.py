@@ -172,6 +172,21 @@ def read_commands(paths: Iterable[Path]) -> tuple[Executed, ...]:
     return tuple(sorted(records, key=lambda record: record.t))
 
 
+def _quoted(word: str) -> str:
+    """A word for a shell; one with control characters as `$'…'`, so that none can act."""
+    import shlex
+
+    if word.isprintable():
+        return shlex.quote(word)
+    escaped = "".join(
+        char
+        if char.isprintable() and char not in "\\'"
+        else "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+        for char in word
+    )
+    return f"$'{escaped}'"
+
+
 class Logged(msgspec.Struct, frozen=True, kw_only=True):
     """A command, and whose it is."""
 
@@ -181,12 +196,12 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def line(self) -> str:
-        """The command as a shell takes it."""
-        import shlex
-
+        """The command as bash takes it, in printable characters."""
         # one that went over a connection is a shell's line already
         argv = self.command.argv
-        return argv[0] if len(argv) == 1 and " " in argv[0] else shlex.join(argv)
+        if len(argv) == 1 and " " in argv[0] and argv[0].isprintable():
+            return argv[0]
+        return " ".join(map(_quoted, argv))
 
 
 def read_logs(home: Path, runs: Iterable[RunDir]) -> tuple[Logged, ...]:

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rankdeck.command_log import executed
+from rankdeck.logs.sanitise import clean
 from rankdeck.run.layout import rankdeck_home
 from rankdeck.text import size
 
@@ -61,6 +62,8 @@ def copy(
         home: The state directory, for texts that are too large; None: the usual one.
         environ: What tells of tmux and screen; None: this process's.
     """
+    # what is pasted into a shell must not act there by itself
+    text = "\n".join(map(clean, text.split("\n")))
     env = os.environ if environ is None else environ
     folder = (home or rankdeck_home()) / "copied"
     tell = _teller(app)

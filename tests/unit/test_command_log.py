@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rankdeck import command_log
-from rankdeck.command_log import executed, keep_in, read_commands, without_secrets
+from rankdeck.command_log import (
+    Executed,
+    Logged,
+    executed,
+    keep_in,
+    read_commands,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,3 +113,16 @@ def test_a_torn_line_and_a_foreign_one_are_left_out(folder: Path) -> None:
         "two",
         "one",
     ]
+
+
+@pytest.mark.parametrize(
+    "argv", [("ssh", "a\x1b]52;c;x\x07 b"), ("x", "it's \\ \n\t训练 \u202e"), ("plain", "a b", "")]
+)
+def test_a_command_is_written_in_printable_characters_and_means_the_same(
+    argv: tuple[str, ...],
+) -> None:
+    line = Logged(run="", command=Executed(t=0.0, argv=argv, why="")).line
+    assert line.isprintable()
+    script = f"for word in {line}; do printf '%s\\0' \"$word\"; done"
+    heard = subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout
+    assert heard.decode().split("\0")[:-1] == list(argv)
