@@ -274,10 +274,14 @@ def test_a_sweep_of_a_node_that_refuses(bench: Bench) -> None:
 
 def test_mpirun_starts_every_rank_itself(bench: Bench) -> None:
     bench.nproc, bench.options = 2, {"per_rank": True}
+    up = bench.run.path.parent / "up"
+    up.mkdir()
+    # one that fails before its neighbour is there would keep that one from starting
     bench.argv = (
         "sh", "-c",
         "echo $RANK $LOCAL_RANK $WORLD_SIZE $LOCAL_WORLD_SIZE $NODE_RANK $MASTER_PORT"
-        " $OMPI_COMM_WORLD_RANK; test $RANK != 3 || exit 5; exec sleep 600",
+        f" $OMPI_COMM_WORLD_RANK; : >{up}/$RANK; test $RANK = 3 || exec sleep 600;"
+        f" until test -e {up}/0 -a -e {up}/1 -a -e {up}/2; do sleep 0.02; done; exit 5",
     )  # fmt: skip
     session = bench.session()
     ref = bench.placed(session)
