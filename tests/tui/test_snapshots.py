@@ -189,6 +189,6 @@ def test_screen(
     runs = furnish(place, monkeypatch)
     store = RunStore(place / "state")
     deck = Deck(store, runs[run] if run else None, settings=Settings(), clock=lambda: NOW)
-    # the run's own screen, or the card of its failure, which opens by itself
-    first = "rank 2, node" if run == "mnist" else f"▸ {run}" if run else "rankdeck"
+    # the ranks, or the card of the failure, which opens by itself
+    first = "rank 2, node" if run == "mnist" else "stepping" if run else "rankdeck"
     assert snap_compare(deck, terminal_size=size, run_before=draw(first, keys, shown))

@@ -27,6 +27,11 @@ class DeckScreen(Screen[None]):
         return self.deck.controller
 
     @property
+    def is_there(self) -> bool:
+        """Whether it is there with all its parts; what was asked for may be heard after that."""
+        return self.is_attached and not self._closing and not self._pruning
+
+    @property
     def on_top(self) -> bool:
         """Whether nothing lies above it; what is covered need not keep up."""
         return self.app.screen is self

@@ -81,7 +81,7 @@ class CommandsScreen(DeckScreen):
             return read_logs(store.home, [RunDir(store.runs_dir / run.id) for run in runs])
 
         def done(logged: tuple[Logged, ...] | None, error: UserError | None) -> None:
-            if not self.is_attached:
+            if not self.is_there:
                 return
             if error is not None:
                 self.deck.tell(error)

@@ -177,7 +177,7 @@ class NewJobScreen(DeckScreen):
             return preview_job(target, draft, cwd, os.environ, runs)
 
         def done(preview: JobPreview | None, error: UserError | None) -> None:
-            if not self.is_attached:
+            if not self.is_there:
                 return
             if error is not None:
                 self._next = None

@@ -95,7 +95,7 @@ class FormCheck:
             return look_at_nodes(spec, ask, given_up, heard)
 
         def done(found: tuple[Finding, ...] | None, error: UserError | None) -> None:
-            if given_up.is_set() or not form.is_attached:
+            if given_up.is_set() or not form.is_there:
                 return
             self.findings = found or ()
             if error is not None:
@@ -107,7 +107,7 @@ class FormCheck:
         form.controller.do(job, done, pool=self._pool)
 
     def _heard(self, text: str, given_up: threading.Event) -> None:
-        if not given_up.is_set() and self._form.is_attached:
+        if not given_up.is_set() and self._form.is_there:
             self._show(text)
 
     def _show(self, text: str) -> None:

@@ -46,7 +46,7 @@ class FormStart:
         def done(found: KeptForm | None, _: UserError | None) -> None:
             if found is not None and self._form.now() - found.saved < _OFFERED_FOR:
                 self._offered = found
-                if self._form.is_attached:
+                if self._form.is_there:
                     self._form.show_known()
 
         self._form.controller.do(job, done, pool=self._form.pool)
@@ -164,7 +164,7 @@ class FormStart:
     def _loaded(self, start: Start | None, error: UserError | None) -> None:
         if error is not None:
             self._form.deck.tell(error)
-        if start is None or not self._form.is_attached:
+        if start is None or not self._form.is_there:
             return
         form = self._form
         # what was typed before stays kept; from now on another one is
@@ -185,7 +185,7 @@ class FormStart:
         def done(start: Start | None, error: UserError | None) -> None:
             if error is not None:
                 form.deck.tell(error)
-            if start is not None and form.is_attached:
+            if start is not None and form.is_there:
                 form.deck.ask(_question(start), lambda: self._loaded(start, None))
 
         form.controller.do(lambda: read_pasted(text, cwd), done, pool=form.pool)

@@ -96,7 +96,7 @@ class NodesScreen(DeckScreen):
         self._show()
 
     def _found(self) -> None:
-        if not self.is_attached:
+        if not self.is_there:
             return
         census = self._survey.census
         if census is not None:
@@ -322,7 +322,7 @@ class NodesScreen(DeckScreen):
             self._look()
 
     def _noted(self) -> None:
-        if self.is_attached:
+        if self.is_there:
             self._chose()
 
     # -- what comes of it -------------------------------------------------------------------

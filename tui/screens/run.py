@@ -202,7 +202,7 @@ class RunScreen(RunDoing, DeckScreen):
             return error.message if error is not None else ""
 
         def heard(told: str | None, error: object) -> None:
-            if error is None and self.is_attached and told != self._alone:
+            if error is None and self.is_there and told != self._alone:
                 self._alone = told or ""
                 self._show_header()
 
