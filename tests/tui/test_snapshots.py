@@ -190,5 +190,5 @@ def test_screen(
     store = RunStore(place / "state")
     deck = Deck(store, runs[run] if run else None, settings=Settings(), clock=lambda: NOW)
     # the ranks, or the card of the failure, which opens by itself
-    first = "rank 2, node" if run == "mnist" else "stepping" if run else "rankdeck"
+    first = "rank 2, node" if run == "mnist" else "no backend named" if run else "rankdeck"
     assert snap_compare(deck, terminal_size=size, run_before=draw(first, keys, shown))
