@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from backends.demo.options import OPTIONS
+from backends.demo.simulator import SILENT
 from rankdeck.backend import AgentLiveness, BackendOption, Capability
 from rankdeck.backend_reports import Absent, Ended, LinkDown, NotPlaced, Placed, Swept
 from rankdeck.nodes.inventory import select_nodes
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 _DEFAULT_NODES = 4
 _SLOTS = 8
-_SILENT = "demo-silent.json"
 
 
 class DemoBackend:
@@ -135,7 +135,7 @@ class DemoSession:
 
     def _read_silent(self) -> frozenset[str]:
         try:
-            names = (self._run.path / _SILENT).read_bytes()
+            names = (self._run.path / SILENT).read_bytes()
         except OSError:
             return frozenset()
         return frozenset(msgspec.json.decode(names, type=list[str]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -24,8 +25,6 @@ _TICK_SECONDS = 0.25
 
 def main(path: str, attempt: int) -> None:
     """Simulate until every node is done."""
-    import os
-
     run = RunDir(Path(path))
     orders = sorted(_orders(run, attempt), key=lambda order: order.node_rank)
     story = make_story(run, orders)
