@@ -184,12 +184,6 @@ class Controller:
         run = RunDir(self.store.runs_dir / run_id)
         self.do(lambda: self.store.remove(run), lambda _, error: done(error), writes=True)
 
-    def measure_run(
-        self, run_id: str, done: Callable[[int | None, UserError | None], None]
-    ) -> None:
-        """How many bytes a run's directory takes."""
-        self.do(lambda: _tree_size(self.store.runs_dir / run_id), done)
-
     def count_living(self, done: Callable[[int | None, UserError | None], None]) -> None:
         """How many runs have not ended, among the newest."""
         self.do(
@@ -282,15 +276,3 @@ def _whoami() -> str:
     except (KeyError, OSError):
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
-
-
-def _tree_size(folder: Path) -> int:
-    total = 0
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_size
-            except OSError:
-                # it went away while we counted
-                continue
-    return total

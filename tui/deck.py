@@ -279,40 +279,6 @@ class Deck(Frame):
             lambda: self.controller.end_run(run_id, kill=kill, done=heard),
         )
 
-    def delete_run(self, run_id: str, name: str) -> None:
-        """Delete a run that has ended, after saying what goes with it."""
-        from rankdeck.text import size
-        from tui.screens.confirm import ConfirmScreen
-
-        def question(amount: str) -> tuple[Line, ...]:
-            path = self.controller.store.runs_dir / run_id
-            return (
-                ((f"Delete {safe(name)}?", "title"),),
-                (),
-                (("This goes for good: its record and the logs of all ranks:", ""),),
-                ((f"  {safe(str(path))}  {amount}", "warning"),),
-                (("Its output directory (checkpoints) stays.", ""),),
-            )
-
-        screen = ConfirmScreen(question("…"))
-
-        def measured(amount: int | None, error: UserError | None) -> None:
-            if error is None:
-                screen.show(question(f"({size(amount)})"))
-
-        def heard(error: UserError | None) -> None:
-            if error is not None:
-                self.tell(error)
-            else:
-                self.notify(f"{safe(name)} has been deleted", markup=False)
-
-        def answered(answer: bool | None) -> None:
-            if answer:
-                self.controller.delete_run(run_id, heard)
-
-        self.push_screen(screen, answered)
-        self.controller.measure_run(run_id, measured)
-
     # -- the way out ------------------------------------------------------------------------
 
     def action_leave(self) -> None:
