@@ -312,6 +312,8 @@ def test_ranks_of_mpirun_do_not_start_when_a_stop_comes_first(bench: Bench) -> N
     bench.nproc, bench.options = 2, {"per_rank": True}
     session = bench.session()
     session.place(bench.orders(), find_only=False)
+    # an agent may be ready before the session has heard that it is placed
+    bench.until(session, lambda: len(bench.told) >= len(bench.names))
     bench.until(session, lambda: bench.phases() == {NodePhase.READY})
     ref = next(report.ref for report in bench.told if isinstance(report, Placed))
     for name in bench.names:
