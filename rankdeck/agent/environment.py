@@ -105,34 +105,41 @@ def shim_text(order: Order, environ: dict[str, str]) -> str:
     no process and no pipe stays between a rank and its log.
     """
     attempt = order.attempt_dir
+    # accelerate starts a single rank without telling it that it is rank 0
+    alone = ":-0" if order.world_size == 1 else ""
+    counts = "${TORCHELASTIC_RESTART_COUNT:-0} ${TORCHELASTIC_MAX_RESTARTS:-0}"
+    told = f"$RANKDECK_RANK ${{LOCAL_RANK{alone}}} $$ {counts}"
     lines = [
         "#!/bin/sh",
-        "count=${TORCHELASTIC_RESTART_COUNT:-0} most=${TORCHELASTIC_MAX_RESTARTS:-0}",
-        f'echo "$RANK $LOCAL_RANK $$ $count $most" >>{_quote(attempt + "/spawned")}',
+        # a name of the job's own would change what the rank gets under that name
+        f"RANKDECK_RANK=${{RANK{alone}}}",
+        f'echo "{told}" >>{_quote(attempt + "/spawned")}',
         *_interpreter_lines(order, environ),
         *(_restore_line(name, environ) for name in _SHIM_SETS),
     ]
     if order.hooks:
         lines += [
             "export RANKDECK_RANK_PID=$$",
-            f'export RANKDECK_ERROR_FILE={_quote(attempt)}"/rank-$RANK.error.json"',
+            f'export RANKDECK_ERROR_FILE={_quote(attempt)}"/rank-$RANKDECK_RANK.error.json"',
             f'export PYTHONPATH={_quote(hooks_dir(order))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
         ]
-    lines.append(f'exec "$python" "$@" >>{_quote(attempt)}"/rank-$RANK.log" 2>&1')
+    lines.append(f'exec "$RANKDECK_PYTHON" "$@" >>{_quote(attempt)}"/rank-$RANKDECK_RANK.log" 2>&1')
     return "\n".join(lines) + "\n"
 
 
 def _interpreter_lines(order: Order, environ: dict[str, str]) -> list[str]:
     chosen = environ.get("PYTHON_EXEC")
     if chosen is not None:
-        return [f"python={_quote(chosen)}"]
+        return [f"RANKDECK_PYTHON={_quote(chosen)}"]
     if order.launcher == "torchrun":
-        return [f"python={_quote(order.python)}"]
+        return [f"RANKDECK_PYTHON={_quote(order.python)}"]
     # a script may have activated another environment: the ranks get the interpreter that runs
     # torchrun, which is the first word of our parent's command line
     return [
-        'python=$(tr "\\0" "\\n" <"/proc/$PPID/cmdline" | { IFS= read -r word; echo "$word"; })',
-        f'case "$python" in *python*) ;; *) python={_quote(order.python)} ;; esac',
+        "RANKDECK_PYTHON=$("
+        'tr "\\0" "\\n" <"/proc/$PPID/cmdline" | { IFS= read -r word; echo "$word"; })',
+        'case "$RANKDECK_PYTHON" in *python*) ;;',
+        f"*) RANKDECK_PYTHON={_quote(order.python)} ;; esac",
     ]
 
 

@@ -21,7 +21,8 @@ def _templates(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     "--template",
     default="ddp",
     shell_complete=_templates,
-    help="ddp (a small GPT under torchrun), script (a train.sh), direct (any program).",
+    help="ddp (a small GPT under torchrun), script (a train.sh), direct (any program), accelerate,"
+    " deepspeed, msrun.",
 )
 def init_command(directory: str, template: str) -> None:
     """Make a project in DIR, which must not hold anything yet."""

@@ -33,6 +33,7 @@ class JobDraft(msgspec.Struct, frozen=True, kw_only=True):
     project: str | None = None
     args: tuple[str, ...] | str | None = None
     launcher: str | None = None
+    launcher_args: tuple[str, ...] | str | None = None
     backend: str | None = None
     python: str | None = None
     nnodes: int | str | None = None
@@ -63,8 +64,12 @@ class JobDraft(msgspec.Struct, frozen=True, kw_only=True):
     def merged(self, over: JobDraft) -> JobDraft:
         """This draft with everything that `over` says on top; mappings merge by key.
 
-        The options of one backend mean nothing to another: they go when `over` names another.
+        The options of one backend or launcher mean nothing to another: they go when `over` names
+        another.
         """
+        if over.launcher is not None and self.launcher not in (None, over.launcher):
+            below = msgspec.structs.replace(self, launcher=None, launcher_args=None)
+            return below.merged(over)
         if over.backend is not None and self.backend not in (None, over.backend):
             return self._without_backend_options().merged(over)
         changes: dict[str, object] = {}

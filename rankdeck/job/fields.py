@@ -129,8 +129,16 @@ FIELDS: tuple[Field, ...] = (
         "Launcher",
         _K.TEXT,
         _P,
-        "torchrun (a Python file), script (a train.sh that calls torchrun itself), direct (any"
-        " program, once per rank), or msrun (a MindSpore program).",
+        "torchrun, accelerate or deepspeed (a Python file), script (a train.sh that calls torchrun"
+        " itself), direct (any program, once per rank), or msrun (a MindSpore program).",
+    ),
+    _field(
+        "launcher_args",
+        "Launcher options",
+        _K.WORDS,
+        _P,
+        "Options of the launcher itself, as `--mixed_precision bf16` of accelerate.",
+        metavar="OPTIONS",
     ),
     _field(
         "python",

@@ -185,7 +185,7 @@ def _read_told(
     place = _read_target(target, flags, cwd, problems)
     taken = {"project": None, "name": None}
     if place.entry is not None:
-        taken |= {"entry": None, "launcher": None}
+        taken |= {"entry": None, "launcher": None, "launcher_args": None}
     return place.merged(msgspec.structs.replace(job, **taken))
 
 

@@ -31,6 +31,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Directory that is the working directory of every rank; also `$PROJECT_DIR`."""
     args: tuple[str, ...] = ()
     launcher: str = "torchrun"
+    launcher_args: tuple[str, ...] = ()
+    """Options of the launcher itself, passed on as they are (`--mixed_precision bf16`)."""
     backend: str = "local"
     python: str | None = None
     """Interpreter of the ranks; None: found by `rankdeck.project.interpreter`."""

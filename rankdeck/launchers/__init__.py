@@ -1,1 +1,1 @@
-"""What runs on one node: torchrun, msrun, a train.sh, or the ranks themselves."""
+"""What runs on one node: torchrun and its kin, a train.sh, or the ranks themselves."""

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from rankdeck.errors import UserError
+from rankdeck.errors import InvalidJobError, Problem, UserError
 
 if TYPE_CHECKING:
-    from rankdeck.errors import Problem
     from rankdeck.job.spec import JobSpec
     from rankdeck.plan.records import Spawn
 
@@ -20,6 +19,8 @@ _SHIPPED = {
     "script": "rankdeck.launchers.script:ScriptLauncher",
     "direct": "rankdeck.launchers.direct:DirectLauncher",
     "msrun": "rankdeck.launchers.msrun:MsrunLauncher",
+    "accelerate": "rankdeck.launchers.accelerate:AccelerateLauncher",
+    "deepspeed": "rankdeck.launchers.deepspeed:DeepspeedLauncher",
 }
 
 
@@ -36,6 +37,10 @@ class NodeContext(msgspec.Struct, frozen=True, kw_only=True):
     """0: not known yet; it will be in the environment as `MASTER_PORT` and `PET_MASTER_PORT`."""
     run_id: str
     python: str
+    nprocs: tuple[int, ...] = ()
+    """How many ranks every node has, in node order."""
+    devices: tuple[int, ...] = ()
+    """The slots of this node that the list of nodes allows; empty: any."""
 
 
 class NodeCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +67,20 @@ class Launcher(Protocol):
     def command(self, spec: JobSpec, node: NodeContext) -> NodeCommand:
         """What to execute on that node."""
         ...
+
+
+def equal_nodes(node: NodeContext, launcher: str) -> None:
+    """Refuse nodes with different numbers of ranks, for a launcher that cannot have them.
+
+    Raises:
+        InvalidJobError: There are such.
+    """
+    if node.first_rank == node.node_rank * node.nproc and (
+        node.world_size == node.nnodes * node.nproc
+    ):
+        return
+    message = f"{launcher} needs the same number of ranks on every node"
+    raise InvalidJobError((Problem(message, key="nproc_per_node", field="nproc_per_node"),))
 
 
 def load_launcher(name: str) -> Launcher:

@@ -14,6 +14,7 @@ from rankdeck.launchers.entry import (
     is_shell,
     problem,
 )
+from rankdeck.launchers.options import takes_no_options
 from rankdeck.plan.records import Spawn
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class DirectLauncher:
 
     def check(self, spec: JobSpec) -> tuple[Problem, ...]:
         """The entry is a file that can be run, or the name of a program on `$PATH`."""
+        return (*takes_no_options(spec), *self._check_entry(spec))
+
+    def _check_entry(self, spec: JobSpec) -> tuple[Problem, ...]:
         entry = spec.entry
         if entry == _PYTHON:
             return ()

@@ -22,6 +22,15 @@ def check_file(entry: str) -> tuple[Problem, ...]:
     return ()
 
 
+def check_python_file(entry: str) -> tuple[Problem, ...]:
+    """The entry is a file that Python can be given."""
+    if problems := check_file(entry):
+        return problems
+    if is_shell(entry):
+        return (problem(f"{entry} is a shell script", "use the script launcher"),)
+    return ()
+
+
 def check_line_ends(entry: str) -> tuple[Problem, ...]:
     """A shell script has Unix line ends: bash takes the CR for a part of the last word."""
     text = read_script(entry)

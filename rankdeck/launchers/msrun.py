@@ -10,32 +10,43 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from rankdeck.errors import InvalidJobError, Problem
-from rankdeck.launchers.base import NodeCommand
-from rankdeck.launchers.entry import check_file, is_shell, problem
+from rankdeck.launchers.base import NodeCommand, equal_nodes
+from rankdeck.launchers.entry import check_python_file
+from rankdeck.launchers.options import COUNTS, LOGS, MASTER, OURS, check_options
 from rankdeck.plan.records import Spawn
 
 if TYPE_CHECKING:
+    from rankdeck.errors import Problem
     from rankdeck.job.spec import JobSpec
     from rankdeck.launchers.base import NodeContext
 
-_START = r"""folder=$0 real=$1 first=$2
+_START = r"""RANKDECK_PATH=$0 RANKDECK_PYTHON=$1 RANKDECK_FIRST=$2
 shift 2
 case "${PYTHON_EXEC:-}" in */shim)
-  logs=${PYTHON_EXEC%/*}/msrun
-  mkdir -p "$logs/bin"
+  RANKDECK_LOGS=${PYTHON_EXEC%/*}/msrun
+  mkdir -p "$RANKDECK_LOGS/bin"
   printf '%s\n' '#!/bin/sh' 'PATH=${PATH#"${0%/*}:"}' 'export PATH' \
-    'if [ "$MS_ROLE" = MS_WORKER ]; then' "  RANK=\$RANK_ID LOCAL_RANK=\$((RANK_ID - $first))" \
-    '  export RANK LOCAL_RANK' '  exec "$PYTHON_EXEC" "$@"' 'fi' "exec $real \"\$@\"" \
-    >"$logs/bin/python"
-  chmod 700 "$logs/bin/python"
-  folder=$logs/bin:$folder
-  set -- "--log_dir=$logs" "$@"
+    'if [ "$MS_ROLE" = MS_WORKER ]; then' \
+    "  RANK=\$RANK_ID LOCAL_RANK=\$((RANK_ID - $RANKDECK_FIRST))" \
+    '  export RANK LOCAL_RANK' '  exec "$PYTHON_EXEC" "$@"' 'fi' "exec $RANKDECK_PYTHON \"\$@\"" \
+    >"$RANKDECK_LOGS/bin/python"
+  chmod 700 "$RANKDECK_LOGS/bin/python"
+  RANKDECK_PATH=$RANKDECK_LOGS/bin:$RANKDECK_PATH
+  set -- "--log_dir=$RANKDECK_LOGS" "$@"
 esac
-PATH="$folder:$PATH" exec msrun "--master_addr=$MASTER_ADDR" \
+PATH="$RANKDECK_PATH:$PATH" exec msrun "--master_addr=$MASTER_ADDR" \
   "--master_port=${MASTER_PORT:-8118}" "$@"
 """
 _PATIENCE = "MS_TOPO_TIMEOUT"
+_OWNED = {
+    "--worker_num": COUNTS,
+    "--local_worker_num": COUNTS,
+    "--node_rank": OURS,
+    "--master_addr": MASTER,
+    "--master_port": MASTER,
+    "--log_dir": LOGS,
+    "--join": "a run is watched to its end",
+}
 
 
 class MsrunLauncher:
@@ -47,12 +58,8 @@ class MsrunLauncher:
     requires_module: str | None = "mindspore"
 
     def check(self, spec: JobSpec) -> tuple[Problem, ...]:
-        """The entry is a file that Python can be given."""
-        if problems := check_file(spec.entry):
-            return problems
-        if is_shell(spec.entry):
-            return (problem(f"{spec.entry} is a shell script", "use the script launcher"),)
-        return ()
+        """The entry is a Python file, and the launcher's options can be passed on."""
+        return (*check_python_file(spec.entry), *check_options(spec, _OWNED))
 
     def command(self, spec: JobSpec, node: NodeContext) -> NodeCommand:
         """The msrun command line of one node.
@@ -64,11 +71,7 @@ class MsrunLauncher:
             InvalidJobError: The nodes have different numbers of ranks; msrun counts them from the
                 node's rank.
         """
-        if node.first_rank != node.node_rank * node.nproc or node.world_size != (
-            node.nnodes * node.nproc
-        ):
-            message = "msrun needs the same number of ranks on every node"
-            raise InvalidJobError((Problem(message, key="nproc_per_node", field="nproc_per_node"),))
+        equal_nodes(node, self.name)
         folder = node.python.rpartition("/")[0] or "."
         patience = spec.env.get(_PATIENCE)
         options = (
@@ -77,6 +80,7 @@ class MsrunLauncher:
             f"--node_rank={node.node_rank}",
             "--join=True",
             *((f"--cluster_time_out={patience}",) if patience else ()),
+            *spec.launcher_args,
         )
         words = (folder, quote(node.python), str(node.first_rank), *options, spec.entry, *spec.args)
         argv = ("bash", "-c", _START, *words)

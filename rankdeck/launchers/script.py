@@ -12,6 +12,7 @@ from rankdeck.job.spec import PassAs
 from rankdeck.job.values import quoted
 from rankdeck.launchers.base import NodeCommand
 from rankdeck.launchers.entry import check_file, check_line_ends, problem, read_script, warning
+from rankdeck.launchers.options import takes_no_options
 from rankdeck.plan.records import Spawn
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class ScriptLauncher:
             return problems
         if spec.entry.endswith(".py"):
             return (problem(f"{spec.entry} is a Python file", "use the torchrun launcher"),)
-        return (*check_line_ends(spec.entry), *_check_splitting(spec))
+        return (*check_line_ends(spec.entry), *takes_no_options(spec), *_check_splitting(spec))
 
     def command(self, spec: JobSpec, node: NodeContext) -> NodeCommand:
         """`bash train.sh`, with the interpreter's own directory first on `$PATH`.

@@ -29,8 +29,8 @@ Workspace = Kept
 """One workspace: name, path, description, draft, problems."""
 
 OF_JOBS = (
-    "name", "project", "entry", "args", "launcher", "hyperparameters", "pass_as", "dataset_dir",
-    "model_dir",
+    "name", "project", "entry", "args", "launcher", "launcher_args", "hyperparameters", "pass_as",
+    "dataset_dir", "model_dir",
 )  # fmt: skip
 """What a job says and a workspace does not."""
 _LONGEST = 4096

@@ -59,6 +59,8 @@ def build_plan(
             master_port=spec.master_port or 0,
             run_id=identity.id,
             python=spec.python or _DEFAULT_PYTHON,
+            nprocs=tuple(nprocs),
+            devices=tuple(node.devices or ()),
         )
         plans.append(_node_plan(spec, launcher, node, context, output_dir))
         first_rank += nproc

@@ -12,6 +12,9 @@ _TEMPLATES = {
     "ddp": "a small GPT, trained by DistributedDataParallel under torchrun",
     "script": "a train.sh that calls torchrun itself (the project contract of the platforms)",
     "direct": "any program, started once per rank; needs no torch",
+    "accelerate": "a small network, trained with Accelerate under accelerate launch",
+    "deepspeed": "a small network, trained with DeepSpeed under its own launcher",
+    "msrun": "a small network, trained with MindSpore under msrun",
 }
 _LEFT_OUT = ("output", "__pycache__", "*.pyc", ".*")
 
