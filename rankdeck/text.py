@@ -34,6 +34,16 @@ MARKS = {
 CERTAINTIES = {"certain": "certain", "likely": "likely, not certain"}
 """How sure a failure's cause is, in words; anything else is not certain."""
 
+UNSURE = "not certain: the cause is not in what the ranks left behind"
+
+HANGS = {
+    "waiting": ("waits for ranks", "waited for ranks when it was ended"),
+    "quiet": ("quiet", "was quiet when it was ended"),
+    "lagging": ("ranks have stopped", "ranks had stopped when it was ended"),
+    "stalled": ("stalled", "was stalled when it was ended"),
+}
+"""What a run does that makes no progress, and did: by the state of its hang."""
+
 
 def width(text: str) -> int:
     """Cells the text takes on a terminal; East Asian wide characters take two."""

@@ -1,16 +1,18 @@
-"""`rankdeck why`: which rank failed first, and why."""
+"""`rankdeck why`: which rank failed first, and why; what holds a run up that makes no progress."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
 
 from rankdeck.cli.common import find_run, json_option, print_json, run_argument
 from rankdeck.cli.text import paint, shown
-from rankdeck.text import CERTAINTIES, other_problems, problem_text, ranges
+from rankdeck.text import CERTAINTIES, HANGS, UNSURE, other_problems, problem_text, ranges
 
 if TYPE_CHECKING:
+    from rankdeck.diagnose.hang import Hang
     from rankdeck.run.state import Failure, RunState
 
 
@@ -18,25 +20,45 @@ if TYPE_CHECKING:
 @run_argument()
 @json_option
 def why_command(ref: str, as_json: bool) -> None:
-    """Say which rank of RUN failed first, with its evidence."""
+    """Say which rank of RUN failed first, with its evidence.
+
+    For a run that makes no progress, or made none when it was ended, say which ranks hold it up.
+    """
     run = find_run(ref)
+    from rankdeck.diagnose.hang_report import find_hang
     from rankdeck.run.view import RunReader
 
-    state = RunReader(run).snapshot().run
+    snapshot = RunReader(run).snapshot()
+    state = snapshot.run
+    hang = find_hang(snapshot, run, time.time())
     if as_json:
-        print_json({"id": run.id, "state": state.state, "failure": state.failure})
+        print_json({"id": run.id, "state": state.state, "failure": state.failure, "hang": hang})
     else:
-        click.echo(explain(state))
+        click.echo(explain(state, hang))
 
 
-def explain(state: RunState) -> str:
+def explain(state: RunState, hang: Hang | None = None) -> str:
     """The failure card as text; one sentence where there is nothing to explain."""
     failure = state.failure
-    if failure is None:
+    if failure is not None:
+        lines = card(failure)
+    else:
         reason = f": {shown(state.reason)}" if state.reason else ""
-        told = f"{state.id} is {state.state.value}{reason}; no rank has failed"
-        return "\n".join((told, *_other_lines(state)))
-    return "\n".join((*card(failure), *_other_lines(state)))
+        lines = [f"{state.id} is {state.state.value}{reason}; no rank has failed"]
+    if hang is not None:
+        lines += hang_card(hang, over=state.state.final)
+    return "\n".join((*lines, *_other_lines(state)))
+
+
+def hang_card(hang: Hang, *, over: bool) -> list[str]:
+    """The lines of the card of a hang; `over`: that of a run that has ended since."""
+    word = HANGS[hang.state.value][over]
+    lines = [paint(f"{word}: {shown(hang.summary)}", "yellow", bold=True)]
+    if hang.suspects:
+        lines.append(f"  whom the others wait for: {CERTAINTIES.get(hang.certainty, UNSURE)}")
+    lines += [f"  · {shown(fact)}" for fact in hang.facts]
+    lines += [f"  try: {shown(hint)}" for hint in hang.hints]
+    return lines
 
 
 def card(failure: Failure) -> list[str]:
@@ -44,10 +66,9 @@ def card(failure: Failure) -> list[str]:
     lines = [paint(shown(failure.summary), "red", bold=True)]
     where = [f"rank {failure.rank}"] if failure.rank is not None else []
     where += [f"node {shown(failure.node)}"] if failure.node else []
-    sure = CERTAINTIES.get(
-        failure.certainty, "not certain: the cause is not in what the ranks left behind"
-    )
+    sure = CERTAINTIES.get(failure.certainty, UNSURE)
     lines.append(f"  {', '.join(where) or 'the run'} · {failure.category} · {sure}")
+    lines += [f"  · {shown(fact)}" for fact in failure.facts]
     if failure.evidence:
         lines.append("")
         lines += [f"  │ {shown(line)}" for line in failure.evidence]

@@ -6,8 +6,7 @@
   itself; for at least 16 values. One alert for as long as it stays above.
 * `divergence`: the median of the last 32 losses is above the lowest such median by more than half
   of it and by more than 6 spreads of that best stretch. One alert until it has come back.
-* `stall`: no new step for 5 times the typical time between steps, and for a minute at least, while
-  the run is running.
+* `stall`: no new step for as long as `patience` allows, while the run is running.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from rankdeck.metrics import words
+from rankdeck.metrics.patience import ENOUGH, Rhythm, patience
 from rankdeck.text import age, duration, figure
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ _LONG = 32
 _BEST_SPREADS = 6.0
 _RISE = 0.5
 _TO_SIGMA = 1.4826
-STALL_STEPS = 5.0
-STALL_SECONDS = 60.0
 
 
 class AlertKind(str, Enum):
@@ -154,6 +152,7 @@ class Pace:
     def __init__(self) -> None:
         self._last: tuple[float, float] | None = None
         self._gaps: deque[float] = deque(maxlen=64)
+        self._longest = 0.0
 
     def add(self, step: float, time: float) -> None:
         """Take note of a step."""
@@ -161,6 +160,7 @@ class Pace:
             return
         if self._last is not None and step > self._last[0] and time >= self._last[1]:
             self._gaps.append(time - self._last[1])
+            self._longest = max(self._longest, time - self._last[1])
         if self._last is None or step != self._last[0]:
             self._last = (step, time)
 
@@ -171,7 +171,7 @@ class Pace:
     @property
     def typical(self) -> float | None:
         """Seconds between the steps that are told; None: too few to know."""
-        if len(self._gaps) < 3:
+        if len(self._gaps) < ENOUGH:
             return None
         # not the median: lines that were written together have the same time
         return math.fsum(self._gaps) / len(self._gaps)
@@ -182,7 +182,7 @@ class Pace:
         if typical is None or self._last is None:
             return None
         step, time = self._last
-        if now - time <= max(STALL_STEPS * typical, STALL_SECONDS):
+        if now - time <= patience(Rhythm(typical, self._longest)):
             return None
         usual = f"{typical:.2g} s" if typical < 10 else duration(typical)
         told = f"no step since {step:,.0f}, for {age(now - time)}; usually one each {usual}"

@@ -40,7 +40,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """None: no rank is to blame (the node or the launcher failed)."""
     node: str | None
     category: str
-    """`exception`, `exit-code`, `signal`, `time-limit`, `port-in-use`, `disk-full` …"""
+    """`exception`, `exit-code`, `signal`, `hang`, `time-limit`, `port-in-use`, `disk-full` …"""
     signature: str | None = None
     certainty: str = "certain"
     """`certain`, `likely` or `unknown`."""
@@ -52,6 +52,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     signal: int | None = None
     evidence: tuple[str, ...] = ()
     """Lines (the culprit's traceback or its last output), unsanitised."""
+    facts: tuple[str, ...] = ()
+    """What was seen besides, a sentence each: of a hang, who was silent since when."""
     collateral_ranks: tuple[int, ...] = ()
 
 

@@ -64,7 +64,7 @@ def test_divergence_is_told_once_and_again_after_it_came_back() -> None:
     assert len([a for a in back if a.kind is AlertKind.DIVERGENCE]) == 2
 
 
-def test_a_stall_is_five_steps_and_a_minute() -> None:
+def test_a_stall_is_ten_steps_and_a_minute() -> None:
     pace = Pace()
     assert pace.stall(1e9, 0, 0) is None
     for step in range(20):
@@ -78,7 +78,7 @@ def test_a_stall_is_five_steps_and_a_minute() -> None:
     slow = Pace()
     for step in range(20):
         slow.add(step, 100.0 * step)
-    assert slow.stall(1900 + 499, 0, 0) is None
-    assert slow.stall(1900 + 501, 0, 0) is not None
+    assert slow.stall(1900 + 999, 0, 0) is None
+    assert slow.stall(1900 + 1001, 0, 0) is not None
     slow.restart()
     assert slow.stall(1e9, 0, 0) is None

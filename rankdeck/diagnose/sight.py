@@ -1,0 +1,45 @@
+"""Sight and Scene: what ranks were last seen doing at one moment, as a hang is judged by it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rankdeck.metrics.patience import Rhythm
+
+
+class Sight(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One rank at the moment of the scene; times by the supervisor's clock."""
+
+    rank: int
+    node: str
+    alive: bool
+    """It had been started or was to be, and had not ended."""
+    pid: int | None = None
+    spawned: float | None = None
+    joined: float | None = None
+    """When it had met the others; None: it had not."""
+    stepping: bool = False
+    spoke: float | None = None
+    """When it printed last; None: it had printed nothing."""
+    rhythm: Rhythm | None = None
+    step: int | None = None
+    total_steps: int | None = None
+    cpu_percent: float | None = None
+    """Of one core; None when it is over, or not known."""
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """All ranks at one moment."""
+
+    run_id: str
+    moment: float
+    over: bool
+    """The moment is in the past: when the ending began."""
+    sights: tuple[Sight, ...]
+    rhythm: Rhythm | None = None
+    """Of the output of the rank that prints most."""
+    last_line: str = ""
+    """What that rank said last. Hostile text."""
+    stepped: float | None = None
+    """When the training made its last step that is known."""
+    step_rhythm: Rhythm | None = None
