@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 # each is a module of this package with a `main(arguments) -> exit code`
-_MODES = ("sweep", "serve", "pick", "shim", "courier")
+_MODES = ("sweep", "serve", "pick", "shim", "courier", "gpus")
 _USAGE = f"usage: agent.pyz ORDER.json | agent.pyz --({'|'.join(_MODES)}) ..."
 
 

@@ -340,7 +340,8 @@ class Agent:
             self._ended = True
 
     def _find(self) -> Processes:
-        return belonging(os.getpid(), self._marks, (self._guardian,))
+        helpers = self._watch.helpers if self._watch is not None else ()
+        return belonging(os.getpid(), self._marks, (self._guardian, *helpers))
 
     def _launcher_tail(self) -> bytes:
         path, start = self._launch.launcher_log, self._launch.launcher_log_start
@@ -376,6 +377,7 @@ class Agent:
         reserve.release(self._order.node_dir)
         if self._watch is not None:
             self._watch.last_look(now, tick)
+            self._watch.close()
         for rank in node.ranks:
             if rank.pid is not None and not rank.final:
                 rank.end("lost", rank.exit, now)

@@ -38,6 +38,7 @@ class Rank:
         self.cpu_percent: float | None = None
         self.rss_bytes: int | None = None
         self.threads: int | None = None
+        self.gpu: int | None = None
         self.error: dict[str, Any] | None = None
 
     @property
@@ -97,5 +98,6 @@ class Rank:
             "cpu_percent": self.cpu_percent,
             "rss_bytes": self.rss_bytes,
             "threads": self.threads,
+            "gpu": self.gpu,
             "error": self.error,
         }

@@ -9,6 +9,7 @@ from rankdeck.agent import environment
 from rankdeck.agent.checks import disk_full
 from rankdeck.agent.collect import Collector, own_logs
 from rankdeck.agent.errors import adopt_error, read_error
+from rankdeck.agent.gpu_feed import GpuFeed, wanted_source
 from rankdeck.agent.kernel import read_stat
 from rankdeck.agent.load import Load, find_source
 from rankdeck.agent.logwatch import LogWatch
@@ -50,6 +51,7 @@ class Watch:
         if not node.order.spawns_ranks:
             self._spawn_file = SpawnFile(f"{self._attempt_dir}/spawned")
         self._load: Load | None = None
+        self._gpus: GpuFeed | None = None
         self._log_due = 0.0
         self._load_due: float | None = None
         self._discover_due: float | None = None
@@ -68,6 +70,16 @@ class Watch:
     def hurried(self) -> bool:
         """Whether it is worth looking often: ranks may start, and end, at any moment."""
         return self.expecting and self._discover_gap < _DISCOVER_LAST_GAP
+
+    @property
+    def helpers(self) -> tuple[int, ...]:
+        """Processes of the agent's own that are no part of the run."""
+        return self._gpus.pids if self._gpus is not None else ()
+
+    def close(self) -> None:
+        """End what the agent has started for itself."""
+        if self._gpus is not None:
+            self._gpus.close()
 
     def spawned(self, rank: Rank, pid: int, now: float) -> None:
         """Take note of a rank's process, and watch it."""
@@ -200,9 +212,11 @@ class Watch:
         return bool(met)
 
     def _sample(self, now: float, tick: float) -> None:
-        if self._load is None:
+        if self._load is None or self._gpus is None:
             self._load = Load(find_source())
+            self._gpus = GpuFeed(wanted_source())
         self._node.load = self._load.sample(self._node.ranks, now, tick)
+        self._node.load["gpus"] = self._gpus.sample(self._node.ranks, now, tick)
         self._measure_disk()
 
     def _measure_disk(self) -> None:

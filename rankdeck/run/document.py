@@ -8,6 +8,7 @@ import msgspec
 
 from rankdeck.run.lock import lock_holder
 from rankdeck.run.node_state import (
+    GpuDevice,
     LauncherState,
     NodeLoad,
     NodeNetwork,
@@ -82,6 +83,8 @@ class RankDocument(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cpu_percent: float | None
     rss_bytes: int | None
     threads: int | None
+    gpu: GpuDevice | None
+    """Its GPU, as far as it is known which that is."""
     error: RankError | None
 
 

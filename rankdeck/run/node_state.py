@@ -129,7 +129,48 @@ class RankRecord(_Record, frozen=True, kw_only=True):
     """Of one core, so 200.0 is two busy cores."""
     rss_bytes: int | None = None
     threads: int | None = None
+    gpu: int | None = None
+    """The index of its GPU, by what it may use and, where the driver tells, by what it uses."""
     error: RankError | None = None
+
+
+class GpuDevice(_Record, frozen=True, kw_only=True):
+    """One GPU; what is null is not known, or was not answered for ten seconds."""
+
+    index: int
+    """As the driver counts."""
+    util: float | None = None
+    """Percent of the time that something computed on it."""
+    mem_used: int | None = None
+    mem_total: int | None = None
+    temp: float | None = None
+    """Degrees Celsius."""
+    power: float | None = None
+    """Watts."""
+    throttle: str = ""
+    """Why it is slowed down: `thermal`, `power brake`, `hardware`; empty: nothing known."""
+    ecc_errors: int | None = None
+    """Uncorrected memory errors since its driver was loaded; null: none, or not counted."""
+    xid: int | None = None
+    """NVIDIA's code of the last critical error since the run began to look."""
+    error: str = ""
+    """Why it cannot be asked, in the driver's words (`GPU is lost`); hostile."""
+
+
+class GpuLoad(_Record, frozen=True, kw_only=True):
+    """The GPUs of a node; null where it has no driver for any."""
+
+    source: str
+    """`nvml`, `nvidia-smi`, `amdgpu` or `simulated`."""
+    model: str = ""
+    """What the driver calls them, the most frequent name; hostile."""
+    heard: float | None = None
+    """When figures came last."""
+    silent: bool = False
+    """None have come for ten seconds: the driver hangs, or is not there any more."""
+    problem: str = ""
+    """What is wrong, in a sentence; hostile."""
+    devices: tuple[GpuDevice, ...] = ()
 
 
 class NodeLoad(_Record, frozen=True, kw_only=True):
@@ -142,6 +183,7 @@ class NodeLoad(_Record, frozen=True, kw_only=True):
     load1: float | None = None
     mem_total: int | None = None
     mem_used: int | None = None
+    gpus: GpuLoad | None = None
 
 
 class NodeNetwork(_Record, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from rankdeck.errors import ExitCode, UserError
 from rankdeck.plan.records import LaunchPlan, NodePlan
 from rankdeck.run.files import WatchedFile
 from rankdeck.run.node_state import (
+    GpuDevice,
     LauncherState,
     NodeLoad,
     NodeNetwork,
@@ -61,6 +62,8 @@ class RankView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cpu_percent: float | None = None
     rss_bytes: int | None = None
     threads: int | None = None
+    gpu: GpuDevice | None = None
+    """Its GPU, as far as it is known which that is."""
     error: RankError | None = None
 
 
@@ -241,8 +244,9 @@ class RunReader:
         reader.made_from = made_from
         reader.node_view = _node_view(reader, node, planned, said)
         records = {record.rank: record for record in said.ranks} if said else {}
+        load = said.load if said else None
         reader.rank_views = tuple(
-            _rank_view(rank, records.get(rank.rank), log, node.clock_ahead)
+            rank_view(rank, records.get(rank.rank), log, node.clock_ahead, load)
             for rank, log in zip(ranks, reader.rank_logs(run.attempt, ranks), strict=True)
         )
 
@@ -294,7 +298,17 @@ def _node_view(
     )
 
 
-def _rank_view(rank: RunRank, record: RankRecord | None, log: Path, clock_ahead: float) -> RankView:
+def rank_view(
+    rank: RunRank,
+    record: RankRecord | None,
+    log: Path,
+    clock_ahead: float,
+    load: NodeLoad | None = None,
+) -> RankView:
+    """The run's record of a rank and its agent's, merged; times by the supervisor's clock.
+
+    `load` is its node's, for the rank's GPU.
+    """
     if record is None:
         return RankView(
             rank=rank.rank,
@@ -331,8 +345,15 @@ def _rank_view(rank: RunRank, record: RankRecord | None, log: Path, clock_ahead:
         cpu_percent=record.cpu_percent,
         rss_bytes=record.rss_bytes,
         threads=record.threads,
+        gpu=_gpu(record, load),
         error=record.error,
     )
+
+
+def _gpu(record: RankRecord, load: NodeLoad | None) -> GpuDevice | None:
+    if record.gpu is None or load is None or load.gpus is None:
+        return None
+    return next((device for device in load.gpus.devices if device.index == record.gpu), None)
 
 
 def _earlier(times: dict[str, float], seconds: float) -> dict[str, float]:
