@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual.binding import Binding
-from textual.widgets import Static
 
 from rankdeck.run.layout import RunDir
+from tui.environment import prepare_threads
+from tui.terminal.frames import PacedScreen
 from tui.terminal.output import CellOutput
+from tui.widgets.bars import LineBar
 from tui.widgets.log_pane import LogPane
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
+    from textual.screen import Screen
 
     from tui.log_page import Page
 
@@ -53,7 +56,7 @@ class _Pane(LogPane):
 
     def _take(self, found: object) -> None:
         if isinstance(found, _Probe):
-            self.app.query_one("#answer", Static).update(answer(found.number))
+            self.app.query_one("#answer", LineBar).show(((answer(found.number), ""),))
         else:
             super()._take(found)
 
@@ -67,7 +70,6 @@ class LogApp(CellOutput):
 
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("p", "probe"), Binding("ctrl+o", "open_log")]
-    CSS = "#answer { height: 1; }"
 
     def __init__(self, facts: Path, log: Path, run: Path | None) -> None:
         super().__init__()
@@ -75,12 +77,18 @@ class LogApp(CellOutput):
         self._run_dir = None if run is None else RunDir(run)
         self._probes = 0
 
+    def get_default_screen(self) -> Screen[None]:
+        """Frames as the deck has them."""
+        return PacedScreen(id="_default")
+
     def compose(self) -> ComposeResult:
         """The pane, and a line for answers."""
         pane = _Pane()
         pane.facts = self._facts
         yield pane
-        yield Static("ready-to-open", id="answer", markup=False)
+        bar = LineBar(id="answer")
+        bar.show((("ready-to-open", ""),))
+        yield bar
 
     def on_mount(self) -> None:
         """Tick as a screen does."""
@@ -100,6 +108,7 @@ class LogApp(CellOutput):
 
 
 if __name__ == "__main__":
+    prepare_threads()
     LogApp(
         Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None
     ).run()

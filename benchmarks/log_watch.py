@@ -27,6 +27,7 @@ from rankdeck.nodes.node import Node
 from rankdeck.plan.build import build_plan
 from rankdeck.plan.records import RunIdentity
 from rankdeck.run.layout import RunDir
+from tui.environment import prepare_environment
 
 _FILES = 64
 _WRITER = """
@@ -113,6 +114,7 @@ def _watch(
     logs = [str(log.path) for log in rank_logs(run, 0)]
     facts = root / "facts.json"
     env = environment(root / "state", TERM="xterm-256color", COLORTERM="truecolor")
+    prepare_environment(env)
     argv = [sys.executable, "-m", "benchmarks.log_app", str(facts), logs[0], str(run.path)]
     with Terminal(argv, env) as terminal:
         terminal.wait_for(b"ready-to-open")

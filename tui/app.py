@@ -28,10 +28,11 @@ def run_deck(home: Path, run_id: str | None = None, *, read_only: bool = False) 
     from rankdeck.config.folder import config_folder
     from rankdeck.config.settings import load_settings
     from rankdeck.run.store import RunStore
-    from tui.environment import prepare_environment
+    from tui.environment import prepare_environment, prepare_threads
     from tui.keys import use_keymap
 
     prepare_environment(os.environ)
+    prepare_threads()
     store = RunStore(home)
     store.ensure()
     folder = config_folder()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from textual.screen import Screen
+from tui.terminal.frames import PacedScreen
 
 if TYPE_CHECKING:
     from tui.controller import Controller
     from tui.deck import Deck
 
 
-class DeckScreen(Screen[None]):
+class DeckScreen(PacedScreen):
     """A screen of the deck."""
 
     AUTO_FOCUS = ""

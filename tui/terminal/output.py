@@ -6,11 +6,13 @@ goes over the line.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
+from textual.events import Key
 
 from tui.terminal.cells import Cells, cells_of
 from tui.terminal.shadow import Shadow
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from textual import events
     from textual.screen import Screen
 
 
@@ -27,6 +30,14 @@ class CellOutput(App[None]):
 
     _shadow: Shadow | None = None
     _cursor_was: tuple[int, int] | None = None
+    last_key = float("-inf")
+    """When a key was sent on its way last, by the loop's clock: `PacedScreen` hurries then."""
+
+    async def on_event(self, event: events.Event) -> None:
+        """Note when there is an answer to be painted."""
+        if isinstance(event, Key) and not event.is_forwarded:
+            self.last_key = asyncio.get_running_loop().time()
+        await super().on_event(event)
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         driver = self._driver

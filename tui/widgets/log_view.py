@@ -110,6 +110,7 @@ class LogView(Widget, can_focus=True):
         """What to mark in the text."""
         self._drawn: tuple[_Drawn, ...] = ()
         self._told_empty = ""
+        self._ground: Style | None = None
         self._anchor: int | None = None
         self._dragging = False
         self._picked = False
@@ -242,9 +243,16 @@ class LogView(Widget, can_focus=True):
             return 0
         return 2 if row.row.line.offset == chosen.cursor else 1
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Rows of the screen; the ground they stand on is worked out once for all of them."""
+        self._ground = self.rich_style
+        strips = super().render_lines(crop)
+        self._ground = None
+        return strips
+
     def render_line(self, y: int) -> Strip:
         """One row: bookmark, number, time, rank, text, scroll bar."""
-        base = self.rich_style
+        ground = base = self._ground or self.rich_style
         width = self.size.width
         drawn = self._drawn[y] if y < len(self._drawn) else None
         if drawn is None or drawn.row is None:
@@ -259,7 +267,7 @@ class LogView(Widget, can_focus=True):
         room = self.text_width
         text = self._text(drawn.row, base, found=drawn.found).crop_extend(0, room, base)
         bar = Segment("█", self.get_component_rich_style("log-view--thumb"))
-        end = Strip([bar if drawn.thumb else Segment(" ", self.rich_style)], 1)
+        end = Strip([bar if drawn.thumb else Segment(" ", ground)], 1)
         strip = Strip.join([left, text, end]) if left else Strip.join([text, end])
         # a page made for another size is on its way out
         return strip if strip.cell_length == width else strip.crop_extend(0, width, base)
