@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rankdeck.diagnose.collectives import Testimony, heard_in
 from rankdeck.diagnose.peer_lost import Complaint, complaint_in
 from rankdeck.diagnose.traceback import Trace, last_traceback
 from rankdeck.logs.file import LogFile
@@ -62,6 +63,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """When the exception was recorded, or its traceback written."""
     complaint: Complaint | None = None
     """What it complains of if that is another rank."""
+    testimony: Testimony = Testimony()
+    """What it says of collectives that timed out."""
     last_lines: tuple[str, ...] = ()
 
     @property
@@ -125,16 +128,10 @@ def _with_last_words(candidate: Candidate, paths: AttemptDir, tail: int) -> Cand
     """The candidate with what its error file says, or else the last `tail` bytes of its log."""
     recorded = _recorded(paths.error(candidate.rank))
     if recorded is not None:
-        trace, raised = recorded
-        return msgspec.structs.replace(
-            candidate,
-            source=Source.RECORD,
-            trace=trace,
-            raised=raised,
-            complaint=_complaint(trace, ()),
-        )
+        return _with_record(candidate, *recorded, paths, tail)
     base, data = _tail(paths.log(candidate.rank), tail)
     text = data.decode("utf-8", "replace")
+    candidate = msgspec.structs.replace(candidate, testimony=heard_in(text))
     last_lines = tuple(line for line in text.splitlines() if line.strip())[-_LAST_LINES:]
     logged = last_traceback(text)
     if logged is None or _survived(candidate, logged):
@@ -149,6 +146,24 @@ def _with_last_words(candidate: Candidate, paths: AttemptDir, tail: int) -> Cand
         raised=LogTimes(paths.times(candidate.rank)).time_at(at),
         complaint=_complaint(logged, last_lines),
         last_lines=last_lines,
+    )
+
+
+def _with_record(
+    candidate: Candidate, trace: Trace, raised: float | None, paths: AttemptDir, tail: int
+) -> Candidate:
+    complaint = _complaint(trace, ())
+    said = "\n".join(trace.lines)
+    if complaint is not None:
+        # torch's own threads write into the log, not into the exception
+        said += "\n" + _tail(paths.log(candidate.rank), tail)[1].decode("utf-8", "replace")
+    return msgspec.structs.replace(
+        candidate,
+        source=Source.RECORD,
+        trace=trace,
+        raised=raised,
+        complaint=complaint,
+        testimony=heard_in(said) if complaint is not None else Testimony(),
     )
 
 

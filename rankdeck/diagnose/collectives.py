@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 _WORK = re.compile(
-    r"\[Rank \d+\] Watchdog caught collective operation timeout: WorkNCCL\("
+    r"Watchdog caught collective operation timeout: WorkNCCL\("
     r"(?:SeqNum=(\d+), )?OpType=(\w+)(?:, NumelIn=(\d+))?"
 )
 _STATUS = re.compile(

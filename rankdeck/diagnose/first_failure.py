@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rankdeck.diagnose.candidates import find_candidates
 from rankdeck.diagnose.ranking import CERTAIN, LIKELY, UNKNOWN, Verdict, judge
+from rankdeck.diagnose.timeout import timed_out
 from rankdeck.diagnose.wording import bounded, evidence_of, hint_of, summary_of
 from rankdeck.logs.file import LogFile
 from rankdeck.logs.sanitise import clean
@@ -51,7 +52,8 @@ def first_failure(run: RunState, nodes: Sequence[NodeState], run_dir: RunDir) ->
     if verdict.first is not None:
         return _rank_failure(verdict, verdict.first)
     if verdict.complainers:
-        return _unknown_failure(verdict, candidates)
+        hung = timed_out(verdict, candidates, run, nodes, run_dir)
+        return hung or _unknown_failure(verdict, candidates)
     return _launcher_failure(run, nodes, run_dir)
 
 

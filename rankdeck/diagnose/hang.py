@@ -46,6 +46,7 @@ class HangState(str, Enum):
     LAGGING = "lagging"
     """Ranks have fallen silent and behind, while the others go on."""
     STALLED = "stalled"
+    """Silent for longer than is usual, by far; or some have not joined for five minutes."""
 
 
 class Basis(str, Enum):

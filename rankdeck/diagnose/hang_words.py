@@ -131,7 +131,7 @@ def facts_of(scene: Scene, finding: Finding) -> tuple[str, ...]:
         facts.append(load)
     spoken = sorted(sight.spoke for sight in others if sight.spoke is not None)
     if spoken and finding.state is not HangState.LAGGING:
-        facts.append(_silent_others(spoken, others, bool(suspects)))
+        facts.append(_silent_others(scene, spoken, others, bool(suspects)))
     if not suspects:
         facts.append("nothing that was printed or measured tells which rank holds the others up")
     return tuple(facts)
@@ -147,11 +147,9 @@ def _last_line(sight: Sight, others: Sequence[Sight], scene: Scene) -> str:
     after = [other.spoke - sight.spoke for other in others if other.spoke is not None]
     if after and min(after) > 0:
         return f"{told}, {lapse(min(after))} before all others"
-    return f"{told}, {lapse(scene.moment - sight.spoke)} before {_then(scene)}"
-
-
-def _then(scene: Scene) -> str:
-    return "the end began" if scene.over else "now"
+    return (
+        f"{told}, {lapse(scene.moment - sight.spoke)} before {scene.then if scene.over else 'now'}"
+    )
 
 
 def _span(numbers: Sequence[int]) -> str:
@@ -174,13 +172,16 @@ def _load(suspects: Sequence[Sight], others: Sequence[Sight]) -> str:
     return f"{word} {max(mine):.0f} % of a core, the others {them}{ending}"
 
 
-def _silent_others(spoken: Sequence[float], others: Sequence[Sight], suspected: bool) -> str:
+def _silent_others(
+    scene: Scene, spoken: Sequence[float], others: Sequence[Sight], suspected: bool
+) -> str:
     subject = f"the other {len(others)} ranks" if suspected else f"all {len(others)} ranks"
     if len(others) == 1:
         subject = f"rank {others[0].rank}"
     first, last = clock(spoken[0]), clock(spoken[-1])
     when = f"at {last}" if first == last else f"between {first} and {last}"
-    likely = "; most likely they wait for it" if suspected else ""
+    waited = "waited" if scene.over else "wait"
+    likely = f"; most likely they {waited} for it" if suspected else ""
     return f"{subject} fell silent {when}{likely}"
 
 

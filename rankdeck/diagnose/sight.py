@@ -35,6 +35,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     moment: float
     over: bool
     """The moment is in the past: when the ending began."""
+    then: str = "its end began"
+    """What happened at the moment, where that is over."""
     sights: tuple[Sight, ...]
     rhythm: Rhythm | None = None
     """Of the output of the rank that prints most."""

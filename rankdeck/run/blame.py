@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PROGRAMS = frozenset({"exception", "exit-code", "exited-early"})
 """Failures that a program brings about wherever it runs."""
 _EVERYWHERE = frozenset(
-    {"time-limit", "not-begun", "cancelled", "requeued", "signalled", "unknown"}
+    {"time-limit", "not-begun", "cancelled", "requeued", "signalled", "hang", "unknown"}
 )
 _NODES_SIGNALS = frozenset({"SIGKILL", "SIGBUS"})
 """What a node ends ranks with when its memory is used up, or broken."""

@@ -39,14 +39,20 @@ class World:
         self.problem: NodeProblem | None = None
         self.launcher: LauncherState | None = None
 
-    def rank(self, state: str, ended: float | None = None, **more: Any) -> None:
+    def rank(
+        self,
+        state: str,
+        ended: float | None = None,
+        rungs: dict[str, float] | None = None,
+        **more: Any,
+    ) -> None:
         number = len(self.ranks)
         self.ranks.append(
             RankRecord(
                 rank=number,
                 local_rank=number,
                 state=RankState(state),
-                times={} if ended is None else {state: ended},
+                times={**(rungs or {}), **({} if ended is None else {state: ended})},
                 **more,
             )
         )
@@ -212,6 +218,29 @@ REAL: dict[str, tuple[int | None, str, str, str, tuple[int, ...]]] = {
         "likely",
         "rank 3 on n0 aborted (SIGABRT): native code gave up: Aborted",
         (0, 1, 2),
+    ),
+    "torchrun-hang-early": (
+        2,
+        "hang",
+        "likely",
+        "rank 2 on n0 kept the others waiting until they gave up: they complain of a timeout, "
+        "it does not",
+        (0, 1, 3),
+    ),
+    "torchrun-hang-loop": (
+        2,
+        "hang",
+        "likely",
+        "rank 2 on n0 kept the others waiting until they gave up: they complain of a timeout, "
+        "it does not",
+        (0, 1, 3),
+    ),
+    "torchrun-hang-import": (
+        2,
+        "hang",
+        "certain",
+        "rank 2 on n0 never joined the others, which waited for it in vain",
+        (0, 1, 3),
     ),
     "torchrun-allraise": (
         1,
@@ -433,8 +462,11 @@ def test_last_words_without_a_traceback_may_be_a_complaint_too(world: World) -> 
         )
     world.rank("killed", 8.0, signal=15)
     failure = world.failure()
-    assert (failure.rank, failure.certainty) == (2, "unknown")
-    assert "rank 0 on n0 waited in vain for another rank" in failure.summary
+    assert (failure.rank, failure.category, failure.certainty) == (2, "hang", "likely")
+    assert failure.summary == (
+        "rank 2 on n0 did not report ALLREDUCE 1580, which the others waited for"
+    )
+    assert "rank 0 on n0 was the first to give up waiting" in failure.facts
 
 
 def test_a_lost_rank(world: World) -> None:

@@ -38,6 +38,7 @@ def failure(category: str, *, node: str | None = "n1", **fields: object) -> Fail
         (failure("exited-early"), ()),
         (failure("time-limit", node=None), ()),
         (failure("unknown"), ()),
+        (failure("hang"), ()),
         (failure("exception", summary="RuntimeError: uncorrectable ECC error"), ("n1",)),
         (failure("exception", evidence=("OSError: [Errno 28] No space left on device",)), ("n1",)),
         (failure("exit-code", evidence=("NVRM: Xid 79: GPU has fallen off the bus",)), ("n1",)),
