@@ -41,8 +41,8 @@ class Intent:
 
 
 _ADD_UP = frozenset({"move", "select-move"})
-_LATEST = frozenset({"poll", "resize", "look", "select"})
-_QUIET = frozenset({"copy", "save", "outside", "seek", "retarget", "probe"})
+_LATEST = frozenset({"poll", "resize", "look", "select", "keep"})
+_QUIET = frozenset({"copy", "save", "outside", "seek", "retarget", "probe", "recall", "keep"})
 """These change nothing on the screen."""
 _SUPERSEDES = {
     "open": frozenset({"open", "place", "move", "select-move", "select", "poll"}),

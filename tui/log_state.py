@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from rankdeck.errors import UserError
 from rankdeck.logs.handle import Change
 from tui.log_gutter import LabelLayout, gutter_of, page_rows
+from tui.log_marks import LogMarks
 from tui.log_page import Look, Page, Selection, Times
 from tui.log_views import open_view
 from tui.widgets.log_viewport import Viewport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+    from tui.log_choices import Choices, LogChoices
     from tui.log_page import Target
     from tui.log_views import View
 
@@ -36,7 +38,13 @@ class Notice(str):
 class LogState:
     """The state of one pane's reading."""
 
-    def __init__(self) -> None:
+    def __init__(self, marks: LogMarks | None = None, choices: LogChoices | None = None) -> None:
+        """Begin without a log.
+
+        Args:
+            marks: Where bookmarks are kept; None: only here.
+            choices: Where it is kept how lines are shown; None: nowhere.
+        """
         self.target: Target | None = None
         self.look = Look()
         self.view: View | None = None
@@ -48,7 +56,9 @@ class LogState:
         self.problem = ""
         self.news = False
         """Whether the last look at the log has changed anything."""
-        self._bookmarks: dict[str, set[int]] = {}
+        self.marks = marks or LogMarks()
+        self._choices = choices
+        self._recalled: Choices | None = None
         self._found: list[object] = []
         self._mark: tuple[int, int | None] = (0, None)
         self._page = Page()
@@ -120,13 +130,26 @@ class LogState:
 
     def open(self, target: Target, look: Look) -> None:
         """Show another log, at its end."""
-        self.target, self.look = target, look
+        self.target = target
+        self.look = look if self._recalled is None else self._recalled.of(look)
+        self._recalled = None
         self.selection = self.found = None
         self._show_end()
 
     def retarget(self, target: Target) -> None:
         """Another rank is looked at, in a view that has it already."""
         self.target = target
+
+    def recall_choices(self) -> None:
+        """Show the next log as the user wanted to see the last one."""
+        if self._choices is not None:
+            self._recalled = self._choices.recall()
+            self.hand(self._recalled)
+
+    def keep_choices(self, choices: Choices) -> None:
+        """Remember how the user wants to see logs."""
+        if self._choices is not None and (told := self._choices.keep(choices)):
+            self.tell(told)
 
     def change(self, look: Look) -> None:
         """Show the same log another way, staying about where we are."""
@@ -205,7 +228,7 @@ class LogState:
             was_there = self._page.exists
             self.viewport.reset()
             self.selection = self.found = None
-            self._marks.clear()
+            self.marks.check()
             self._still()
             if was_there:
                 self.tell("the log was replaced")
@@ -220,10 +243,21 @@ class LogState:
         low, high = source.line_at(self.selection.low), source.line_at(self.selection.high)
         return -1 if low is None or high is None else high - low + 1
 
-    @property
-    def _marks(self) -> set[int]:
-        key = str(self.target.path) if self.target and not self.look.merged else "merged"
-        return self._bookmarks.setdefault(key, set())
+    def _marked(self) -> Collection[int] | None:
+        """Positions on the screen of lines that are marked; None: none is in all of the view."""
+        view, viewport = self.view, self.viewport
+        if view is None or viewport is None:
+            return None
+        if view.file is not None:
+            return self.marks.of(view.file.file.path) or None
+        if not any(path in view.paths for path in self.marks.marked()):
+            return None
+        found = set()
+        for row in viewport.rows:
+            origin = view.source.origin(row.line.offset)
+            if origin is not None and origin.offset in self.marks.of(origin.path):
+                found.add(row.line.offset)
+        return found
 
     # -- pages ------------------------------------------------------------------------------
 
@@ -260,10 +294,11 @@ class LogState:
             self._page = Page(height=rows, problem=self.problem)
             return
         view, viewport, source = self.view, self.viewport, self.view.source
-        marks = self._marks
-        gutter = gutter_of(view, self.look, bool(marks))
+        marked = bool(self.marks.marked()) and self._marked() is not None
+        gutter = gutter_of(view, self.look, marked)
         viewport.width, viewport.height = max(2, columns - gutter.width - 1), rows
         viewport.layout()
+        marks = (self._marked() if marked else None) or ()
         labels = LabelLayout(gutter.label, view.ranks)
         shown = page_rows(view, self.look, viewport.rows, gutter, labels, marks)
         new_lines = self._new_lines()

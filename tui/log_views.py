@@ -21,6 +21,8 @@ from rankdeck.run.stored import read_state
 from tui.log_gutter import short_ranks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rankdeck.logs.lines import LogLine
     from rankdeck.logs.source import LogSource
     from rankdeck.logs.sources import RankLog
@@ -56,6 +58,8 @@ class View:
 
     consecutive: bool = True
     """Whether each line's number is one more than that of the line above."""
+    paths: frozenset[Path] = frozenset()
+    """The logs that it shows together."""
     numbers: dict[int, int] = field(default_factory=dict)
     """Line numbers on the screen, by position: a line keeps its own."""
 
@@ -109,6 +113,7 @@ def _many_files(run: RunDir, attempt: int, look: Look) -> View:
     return View(
         source,
         merged=merged,
+        paths=frozenset(log.path for log in logs),
         name=_name(logs, every, look),
         label=max(label, _FOLDED_LABEL) if folds else label,
         ranks=len(logs),

@@ -5,7 +5,7 @@ Every method runs on the reader's thread.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tui.log_page import Selection
 from tui.log_save import Copied, Outside, OutsideFile, gather
@@ -13,9 +13,13 @@ from tui.log_state import NO_TIMES, LogState
 from tui.log_text import clock_near
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tui.log_save import Save
     from tui.log_text import Place
+    from tui.log_views import View
 
+ROUND = "went round the end"
 _BUDGET = 8 << 20
 """Bytes counted at once where a line's number is asked for."""
 
@@ -224,18 +228,61 @@ class LogWork(LogState):
 
     def bookmark(self) -> None:
         """Set a bookmark at the current line, or take it away."""
-        if self.viewport is None or not self.viewport.rows:
+        if self.view is None or self.viewport is None or not self.viewport.rows:
             return
-        self._marks.symmetric_difference_update({self.current()})
+        origin = self.view.source.origin(self.current())
+        if origin is not None and (told := self.marks.toggle(origin.path, origin.offset)):
+            self.tell(told)
 
     def to_bookmark(self, direction: int) -> None:
         """Go to the next bookmark, or the one before, round the end."""
-        marks = sorted(self._marks)
+        view = self.view
+        if view is None:
+            return
+        marks = self._bookmarks(view)
         if not marks:
             self.tell("no bookmarks here yet: b sets one")
             return
-        here = self.current()
-        if direction > 0:
-            self.show(next((mark for mark in marks if mark > here), marks[0]))
-        else:
-            self.show(next((mark for mark in reversed(marks) if mark < here), marks[-1]))
+        origin = view.source.origin(self.current())
+        here = marks[0] if origin is None else _place(view, origin.path, origin.rank, origin.offset)
+        onward = [mark for mark in marks if (mark > here if direction > 0 else mark < here)]
+        chosen = (onward or marks)[0 if direction > 0 else -1]
+        position: int | None = chosen.offset
+        if view.merged is not None:
+            position = view.merged.position_of(chosen.rank, chosen.offset)
+        if position is None:
+            self.tell("the line that is marked has not come yet")
+            return
+        self._show_near(position)
+        if not onward and marks != [here]:
+            self.tell(ROUND)
+
+    def _bookmarks(self, view: View) -> list[Marked]:
+        """All that are set in the view, in its order."""
+        if view.file is not None:
+            path = view.file.file.path
+            return sorted(_place(view, path, -1, offset) for offset in self.marks.of(path))
+        marked = [path for path in self.marks.marked() if path in view.paths]
+        logs = () if view.merged is None or not marked else view.merged.files.logs
+        return sorted(
+            _place(view, log.path, log.rank, offset)
+            for log in logs
+            if log.path in marked
+            for offset in self.marks.of(log.path)
+        )
+
+
+class Marked(NamedTuple):
+    """The place of a line among those of several logs."""
+
+    time: float
+    rank: int
+    offset: int
+
+
+def _place(view: View, path: Path, rank: int, offset: int) -> Marked:
+    if view.merged is None:
+        return Marked(0.0, -1, offset)
+    files = view.merged.files
+    index = next(number for number, log in enumerate(files.logs) if log.path == path)
+    return Marked(files.time_at(index, offset), rank, offset)

@@ -68,6 +68,11 @@ class RunDir(msgspec.Struct, frozen=True):
         return self.path / "control"
 
     @property
+    def bookmarks(self) -> Path:
+        """Lines of its logs that were marked in the interface."""
+        return self.path / "bookmarks.json"
+
+    @property
     def supervisor_lock(self) -> Path:
         """Held (fcntl record lock) by the supervisor for as long as it lives."""
         return self.path / "supervisor.lock"

@@ -73,7 +73,7 @@ class RunScreen(RunDoing, DeckScreen):
     def compose(self) -> ComposeResult:
         """Header, panes, the line to type into, the keys."""
         run = RunDir(self.controller.store.runs_dir / self.run_id)
-        self.logs = RunLogs(run)
+        self.logs = RunLogs(run, self.deck)
         self.grid = RankGrid(id="ranks")
         self.nodes = NodeLoad(id="nodes")
         self.events_pane = EventsPane()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
+from tui.log_choices import LogChoices
+from tui.log_marks import LogMarks
 from tui.looks import Line, safe
 from tui.screens.run_layout import OTHER
 from tui.screens.run_text import rank_line
@@ -15,8 +18,11 @@ if TYPE_CHECKING:
 
     from rankdeck.run.layout import RunDir
     from rankdeck.run.view import NodeView, RankView, RunSnapshot
+    from tui.deck import Deck
 
 LOGS = ("log", OTHER)
+_CHOICES: WeakKeyDictionary[Deck, LogChoices] = WeakKeyDictionary()
+"""How logs are shown, for all runs that a deck opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +38,16 @@ class Shown:
 class RunLogs:
     """Two panes; the grid's cursor leads the active one."""
 
-    def __init__(self, run: RunDir) -> None:
+    def __init__(self, run: RunDir, deck: Deck) -> None:
+        """Make the panes; what was marked and chosen in them is kept unless the deck may not."""
+
+        def refuse() -> str:
+            return "this deck is read-only" if deck.read_only else ""
+
         self._run = run
-        self.panes = {name: LogPane(id=name) for name in LOGS}
+        marks = LogMarks(run, refuse)
+        choices = _CHOICES.setdefault(deck, LogChoices(deck.controller.store.home, refuse))
+        self.panes = {name: LogPane(id=name, marks=marks, choices=choices) for name in LOGS}
         self.active = "log"
         self._shown: dict[str, Shown] = {}
         self._paths: dict[str, tuple[Path, int]] = {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical
 from textual.message import Message
 
+from tui.log_choices import Choices
 from tui.log_page import Look, Page, Target
 from tui.log_reader import Intent, LogReader
 from tui.log_state import Notice
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from typing_extensions import Self
 
+    from tui.log_choices import LogChoices
     from tui.log_finder import Count, Seek
+    from tui.log_marks import LogMarks
     from tui.log_save import Save
     from tui.looks import Piece
 
@@ -66,9 +69,21 @@ class LogBase(Vertical):
         name: str | None = None,
         id: str | None = None,  # noqa: A002 - the library's own name for it
         classes: str | None = None,
+        marks: LogMarks | None = None,
+        choices: LogChoices | None = None,
     ) -> None:
-        """Begin without a log; `open` gives it one."""
+        """Begin without a log; `open` gives it one.
+
+        Args:
+            name: As for every widget.
+            id: As for every widget.
+            classes: As for every widget.
+            marks: Where bookmarks are kept; None: nowhere.
+            choices: Where it is kept how lines are shown; None: nowhere.
+        """
         super().__init__(name=name, id=id, classes=classes)
+        self._marks = marks
+        self._choices = choices
         self.status = ""
         """Where the view is: `following · 182,331 lines`."""
         self.look = Look()
@@ -139,7 +154,8 @@ class LogBase(Vertical):
             return
         if self._reader is not None:
             self._reader.end()
-        self._reader = LogReader(LogWork, self._hand)
+        marks, choices = self._marks, self._choices
+        self._reader = LogReader(lambda: LogWork(marks, choices), self._hand)
         self._send_size()
 
     def _hand(self, reader: LogReader, found: object) -> None:
@@ -163,6 +179,8 @@ class LogBase(Vertical):
             self._show(found)
         elif isinstance(found, Notice):
             self._say(found)
+        elif isinstance(found, Choices):
+            self.look = found.of(self.look)
         else:
             self._take(found)
 

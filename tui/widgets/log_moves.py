@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tui.log_choices import choices_in
 from tui.widgets.log_base import LogBase
 
 if TYPE_CHECKING:
@@ -124,8 +125,10 @@ class LogMoves(LogBase):
     # -- how lines are shown ----------------------------------------------------------------
 
     def _change(self, **changes: Any) -> None:
-        self.look = look = replace(self.look, **changes)
+        before, self.look = choices_in(self.look), (look := replace(self.look, **changes))
         self._send("look", lambda work: work.change(look))
+        if (choices := choices_in(look)) != before:
+            self._send("keep", lambda work: work.keep_choices(choices))
         self._notice = ""
 
     def action_wrap(self) -> None:

@@ -30,6 +30,7 @@ class LogPane(LogFinds):
 
     BINDING_GROUP_TITLE = "Log"
     BINDINGS = bindings(Scope.LOG)
+    _recalled = False
 
     # -- for the owner ----------------------------------------------------------------------
 
@@ -71,9 +72,21 @@ class LogPane(LogFinds):
         self._selecting = False
         self._view.column = 0
         self._fresh_reader()
+        self._recall()
         look = self.look
         self._send("open", lambda work: work.open(target, look))
         self._tell()
+
+    def _recall(self) -> None:
+        """Show the first log as the user wanted to see the last one."""
+        choices = self._choices
+        if choices is None or self._recalled:
+            return
+        self._recalled = True
+        if choices.current is not None:
+            self.look = choices.current.of(self.look)
+        else:
+            self._send("recall", lambda work: work.recall_choices())
 
     def tick(self) -> None:
         """Look for news; at most ten times a second."""
