@@ -100,7 +100,11 @@ def test_where_nothing_can_be_written_it_says_so(run: RunDir, logs: tuple[RankLo
     assert marks.of(logs[0].path) == {LINE}
 
 
-@pytest.mark.parametrize("content", ["{", '{"version": 1, "logs": 3}', "x" * 2_000_000])
+@pytest.mark.parametrize(
+    "content",
+    ["{", '{"version": 1, "logs": 3}', "x" * 2_000_000],
+    ids=["cut", "other", "huge"],
+)
 def test_what_is_not_understood_is_left_as_it_is(
     run: RunDir, logs: tuple[RankLog, ...], content: str
 ) -> None:

@@ -7,7 +7,18 @@ from itertools import product
 import pytest
 from textual.geometry import Region
 
-from tui.screens.run_layout import OTHER, PANES, Needs, RunLayout, moved, place_panes, shown
+from tui.screens.run_layout import (
+    OTHER,
+    PANES,
+    Border,
+    Needs,
+    RunLayout,
+    border_at,
+    dragged,
+    moved,
+    place_panes,
+    shown,
+)
 
 SIZES = [(80, 19), (80, 20), (99, 30), (100, 20), (120, 35), (200, 55), (60, 12), (40, 8)]
 FEW = Needs(ranks=4, nodes=3)
@@ -127,3 +138,34 @@ def test_one_step_of_a_border_is_one_step() -> None:
     assert place_panes(80, 24, moved(RunLayout(), 80, 24, FEW, 4, 0), FEW)["ranks"].height > (
         before.height
     )
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("needs", [FEW, MANY])
+@pytest.mark.parametrize("main", ["log", "curves", "nodes", "failure"])
+def test_a_border_is_where_it_is_taken_and_comes_where_it_is_dragged(
+    size: tuple[int, int], needs: Needs, main: str
+) -> None:
+    width, height = size
+    layout = RunLayout(main=main)
+    ranks = place_panes(*size, layout, needs)["ranks"]
+    assert border_at(0, ranks.bottom, *size, layout, needs) is Border.RANKS
+    assert border_at(0, ranks.bottom - 1, *size, layout, needs) is None
+    for y in range(height):
+        lower = dragged(layout, Border.RANKS, 0, y, *size, needs)
+        top = place_panes(*size, lower, needs)["ranks"].bottom
+        assert dragged(lower, Border.RANKS, 0, top, *size, needs) == lower
+    if width < 100:
+        assert border_at(ranks.right - 1, 0, *size, layout, needs) is None
+        return
+    assert border_at(ranks.right - 1, height - 1, *size, layout, needs) is Border.SIDE
+    assert border_at(ranks.right, ranks.bottom, *size, layout, needs) is None
+    for x in range(width):
+        moved_to = dragged(layout, Border.SIDE, x, 3, *size, needs)
+        assert place_panes(*size, moved_to, needs)["ranks"].right == max(20, min(x + 1, width - 40))
+
+
+def test_a_pane_alone_has_no_border() -> None:
+    layout = RunLayout(zoomed=True, focus="ranks")
+    places = product(range(120), range(35))
+    assert {border_at(x, y, 120, 35, layout, FEW) for x, y in places} == {None}

@@ -124,7 +124,15 @@ _TAKING = (
         "Copy the selected lines, else the line found, else the screen; says which way.",
     ),
     Key(_S.LOG, "o", "outside(False)", "o", "pager", "Open the log in $PAGER at this line."),
-    Key(_S.LOG, "O", "outside(True)", "O", "editor", "Open the log in $EDITOR at this line."),
+    Key(
+        _S.LOG,
+        "O",
+        "outside(True)",
+        "O",
+        "editor",
+        "Open the log in $EDITOR at this line.",
+        writes=True,
+    ),
     Key(
         _S.LOG,
         "ctrl+s",

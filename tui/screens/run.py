@@ -303,6 +303,10 @@ class RunScreen(RunDoing, DeckScreen):
         width, height = self.body.size
         self.lay_out(moved(self.body.wanted, width, height, self.body.needs, columns, rows))
 
+    @on(RunBody.Dragged)
+    def _dragged(self, message: RunBody.Dragged) -> None:
+        self.lay_out(replace(message.layout, focus=self.body.wanted.focus))
+
     def action_split(self) -> None:
         """A second log beside the first, and back to one."""
         layout = self.body.wanted

@@ -7,6 +7,7 @@ ranks at the top, a line about the nodes, and one of all others below.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from textual.geometry import Region
 
@@ -91,6 +92,37 @@ def moved(
         limit = height - (4 if width < WIDE else 3)
         top = max(_LEAST_RANKS, min(places["ranks"].height + rows, limit))
     return replace(layout, side=side, top=top)
+
+
+class Border(Enum):
+    """A line between panes that can be moved."""
+
+    SIDE = "side"
+    """Right of the left part of a wide screen."""
+    RANKS = "ranks"
+    """The title of what stands below the ranks."""
+
+
+def border_at(
+    x: int, y: int, width: int, height: int, layout: RunLayout, needs: Needs
+) -> Border | None:
+    """The border at this place, if there is one."""
+    if layout.zoomed:
+        return None
+    ranks = place_panes(width, height, layout, needs)["ranks"]
+    if width >= WIDE and x == ranks.right - 1:
+        return Border.SIDE
+    return Border.RANKS if y == ranks.bottom and x < ranks.right else None
+
+
+def dragged(
+    layout: RunLayout, border: Border, x: int, y: int, width: int, height: int, needs: Needs
+) -> RunLayout:
+    """The layout after a border was taken to this place, or as near to it as it may stand."""
+    ranks = place_panes(width, height, replace(layout, zoomed=False), needs)["ranks"]
+    if border is Border.SIDE:
+        return moved(layout, width, height, needs, x + 1 - ranks.right, 0)
+    return moved(layout, width, height, needs, 0, y - ranks.bottom)
 
 
 def _is_log(pane: str) -> bool:

@@ -8,15 +8,17 @@ from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.geometry import NULL_OFFSET, Spacing
 from textual.layout import Layout, WidgetPlacement
+from textual.message import Message
 from textual.widgets import Input
 
 from tui.looks import line_width
-from tui.screens.run_layout import Needs, RunLayout, place_panes
+from tui.screens.run_layout import Needs, RunLayout, border_at, dragged, place_panes
 from tui.widgets.bars import LineBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.geometry import Region, Size
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from tui.looks import Line
+    from tui.screens.run_layout import Border
 
 
 class Pane(Vertical):
@@ -81,11 +84,23 @@ class RunBody(Container):
 
     DEFAULT_CSS = "RunBody { height: 1fr; overflow: hidden; }"
 
+    class Dragged(Message):
+        """A border was taken to another place with the mouse."""
+
+        def __init__(self, layout: RunLayout) -> None:
+            super().__init__()
+            self.layout = layout
+
+        def can_replace(self, message: Message) -> bool:
+            """Only where it is at last matters."""
+            return isinstance(message, RunBody.Dragged)
+
     def __init__(self, panes: Sequence[Pane], layout: RunLayout) -> None:
         super().__init__(*panes, id="body")
         self.panes = {cast("str", pane.name): pane for pane in panes}
         self.wanted = layout
         self.needs = Needs()
+        self._border: Border | None = None
         self._places_layout = _PlacesLayout()
 
     @property
@@ -114,6 +129,35 @@ class RunBody(Container):
         if places != before:
             # asked of a child: a container remembers where it has put its own
             next(iter(self.panes.values())).refresh(layout=True)
+
+    # -- borders ----------------------------------------------------------------------------
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Take a border."""
+        if event.button != 1:
+            return
+        self._border = border_at(*self._place(event), *self.size, self.wanted, self.needs)
+        if self._border is not None:
+            event.stop()
+            self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Move the border that was taken."""
+        if self._border is None:
+            return
+        x, y = self._place(event)
+        layout = dragged(self.wanted, self._border, x, y, *self.size, self.needs)
+        if layout != self.wanted:
+            self.post_message(self.Dragged(layout))
+
+    def on_mouse_up(self) -> None:
+        """Let go of it."""
+        if self._border is not None:
+            self._border = None
+            self.release_mouse()
+
+    def _place(self, event: events.MouseEvent) -> tuple[int, int]:
+        return int(event.screen_x) - self.region.x, int(event.screen_y) - self.region.y
 
     def on_resize(self) -> None:
         """Show what has a place at this size."""
