@@ -9,6 +9,8 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rankdeck.diagnose.sight import Scene, Sight
 from rankdeck.logs.file import LogFile
 from rankdeck.logs.handle import Handle
@@ -17,7 +19,7 @@ from rankdeck.run.node_state import RankState
 from rankdeck.run.progress import read_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from rankdeck.run.layout import RunDir
@@ -56,6 +58,7 @@ def scene_of(
     *,
     over: bool,
     steps: bool = True,
+    unheard: Collection[str] = (),
 ) -> Scene:
     """What was seen of the current attempt until a moment.
 
@@ -66,6 +69,7 @@ def scene_of(
         moment: Until when.
         over: Whether that was when the ending began; else it is now.
         steps: Whether to look at when steps were made as well.
+        unheard: Nodes that cannot be heard: what their ranks do is not known.
 
     Raises:
         OSError: A file is there but cannot be read.
@@ -78,9 +82,11 @@ def scene_of(
         count, beats = _beats(path, moment + ahead.get(rank.node, 0.0), _FEW)
         if beats and (most is None or count > most[0]):
             most = (count, path, rank)
-        sights.append(
-            _sight(rank, [at - ahead.get(rank.node, 0.0) for at, _ in beats], moment, over)
-        )
+        seen = [at - ahead.get(rank.node, 0.0) for at, _ in beats]
+        sight = _sight(rank, seen, moment, over)
+        if rank.node in unheard:
+            sight = msgspec.structs.replace(sight, alive=False)
+        sights.append(sight)
     rhythm, last_line = None, ""
     if most is not None:
         _, path, rank = most

@@ -13,7 +13,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rank: int
     node: str
     alive: bool
-    """It had been started or was to be, and had not ended."""
+    """It had been started or was to be, had not ended, and its node could be heard."""
     pid: int | None = None
     spawned: float | None = None
     joined: float | None = None

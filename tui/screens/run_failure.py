@@ -1,4 +1,7 @@
-"""FailureCard: who failed first, where and when, why the others ended, and what to do now."""
+"""FailureCard: who failed first, where and when, why the others ended, and what to do now.
+
+While nothing has failed: what holds up a run that makes no progress.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,35 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from rankdeck.run.signals import signal_name
-from rankdeck.text import CERTAINTIES, duration, other_problems, problem_text, ranges
+from rankdeck.text import CERTAINTIES, UNSURE, duration, other_problems, problem_text, ranges
 from tui.keys import Scope, bindings
 from tui.looks import Line, plain, safe
+from tui.screens.run_hang import hang_lines
 from tui.widgets.text_lines import TextLines
 
 if TYPE_CHECKING:
+    from rankdeck.diagnose.hang import Hang
     from rankdeck.run.state import Failure, RunState
 
-_UNSURE = "not certain: the cause is not in what the ranks left behind"
 
-
-def failure_lines(run: RunState, to_blame: tuple[str, ...] = ()) -> tuple[Line, ...]:
+def failure_lines(
+    run: RunState, to_blame: tuple[str, ...] = (), hang: Hang | None = None
+) -> tuple[Line, ...]:
     """The failure card; what there is to say where nothing has failed. Pure.
 
     Args:
         run: The run.
         to_blame: The nodes that a rerun could do without.
+        hang: What holds the run up, or held it up when it was ended.
     """
     failure = run.failure
+    over = run.state.final
+    if failure is None and hang is not None:
+        return (*hang_lines(hang, over=over), *_other_lines(run), (), _hang_keys(over=over))
     if failure is None:
         reason = f": {safe(run.reason)}" if run.reason else ""
-        told: Line = ((f" {run.state.value}{reason}; no rank has failed.", "dim"),)
-        return ((), told, *_other_lines(run))
+        nothing: Line = ((f" {run.state.value}{reason}; no rank has failed.", "dim"),)
+        return ((), nothing, *_other_lines(run))
     lines: list[Line] = [
         (("✖ ", "error"), (safe(failure.summary), "error")),
         (),
@@ -39,9 +48,10 @@ def failure_lines(run: RunState, to_blame: tuple[str, ...] = ()) -> tuple[Line, 
     if failure.time is not None:
         lines.append((("when  ", "key"), (_when(run, failure.time), "")))
     lines.append((("what  ", "key"), (f"{safe(failure.category)}{_exit(failure)}", "")))
-    lines.append((("sure  ", "key"), (CERTAINTIES.get(failure.certainty, _UNSURE), "")))
+    lines.append((("sure  ", "key"), (CERTAINTIES.get(failure.certainty, UNSURE), "")))
     if failure.hint:
         lines.append((("try   ", "key"), (safe(failure.hint), "")))
+    lines += [(("· ", "dim"), (safe(fact), "")) for fact in failure.facts]
     lines.append(())
     lines += [(("│ ", "dim"), (safe(line), "")) for line in failure.evidence]
     if failure.evidence:
@@ -50,6 +60,8 @@ def failure_lines(run: RunState, to_blame: tuple[str, ...] = ()) -> tuple[Line, 
         ended = f"ranks {ranges(failure.collateral_ranks)}"
         lines.append((("ended because of it: ", "dim"), (ended, "")))
         lines.append(((_collateral(failure), "dim"),))
+    if hang is not None:
+        lines += [(), *hang_lines(hang, over=over)]
     lines += [*_other_lines(run), (), _keys(to_blame)]
     return tuple(lines)
 
@@ -60,6 +72,13 @@ def _keys(to_blame: tuple[str, ...]) -> Line:
         more = f" and {len(to_blame) - 1} more" if len(to_blame) > 1 else ""
         keys += [("R", "key"), (f" without {safe(to_blame[0])}{more}   ", "")]
     return (*keys, ("l", "key"), (" its log   ", ""), ("y", "key"), (" copy", ""))
+
+
+def _hang_keys(*, over: bool) -> Line:
+    keys: list[tuple[str, str]] = [("l", "key"), (" the log   ", ""), ("y", "key"), (" copy", "")]
+    if not over:
+        keys += [("   S", "key"), (" sends a signal   ", ""), ("s", "key"), (" stops the run", "")]
+    return tuple(keys)
 
 
 def _culprit(failure: Failure) -> str:
