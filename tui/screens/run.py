@@ -17,6 +17,7 @@ from tui.screens.base import DeckScreen
 from tui.screens.run_doing import RunDoing
 from tui.screens.run_events import EventsPane
 from tui.screens.run_failure import FailureCard, failure_lines
+from tui.screens.run_hang import RunHang, hang_line
 from tui.screens.run_layout import OTHER, PANES, Needs, RunLayout, moved, shown
 from tui.screens.run_logs import LOGS, RunLogs
 from tui.screens.run_panes import Pane, RunBody, RunPrompt
@@ -39,7 +40,7 @@ _LAST_LAYOUTS: WeakKeyDictionary[App[None], RunLayout] = WeakKeyDictionary()
 """How large the panes were last, for as long as the deck runs."""
 
 
-class RunScreen(RunDoing, DeckScreen):
+class RunScreen(RunHang, RunDoing, DeckScreen):
     """Watches one run."""
 
     DEFAULT_CSS = """
@@ -126,7 +127,9 @@ class RunScreen(RunDoing, DeckScreen):
         if old is None or old.events is not facts.events:
             self.events_pane.show(facts.events, self.now())
         if old is None or old.snapshot.run is not run:
-            self.failure.show(failure_lines(run, self.to_blame()))
+            self.hang_changed()
+            if run.state.final:
+                self.look_for_hang()
         self._show_all()
         self.logs.refresh(facts.snapshot)
         if self.logs.shown(self.logs.active) is None:
@@ -147,6 +150,7 @@ class RunScreen(RunDoing, DeckScreen):
         self._ticks += 1
         if self._ticks % _ALONE_EVERY == 0:
             self._ask_alone()
+        self.look_for_hang()
         self._show_all()
         self.curves.tick(self.facts, self.now())
 
@@ -174,11 +178,21 @@ class RunScreen(RunDoing, DeckScreen):
             return
         snapshot, now = self.facts.snapshot, self.now()
         self.query_one(TitleBar).show_parts(*title_line(snapshot, now))
-        told = notices(snapshot, now, self._alone, self._alert)
+        # a stall of the curves is the same thing, seen less closely
+        alert = hang_line(self.hang, over=snapshot.run.state.final) or self._alert
+        told = notices(snapshot, now, self._alone, alert)
         # on a low screen the gravest are enough: the panes tell the rest
         most = 2 if self.size.height < 30 else len(told)
         progress = progress_line(snapshot, now, self.size.width)
         self.query_one("#progress", LineBar).show(progress, *told[:most])
+
+    def hang_changed(self) -> None:
+        """Show the failure, or what holds the run up."""
+        if self.facts is not None:
+            run = self.facts.snapshot.run
+            self.failure.show(failure_lines(run, self.to_blame(), self.hang))
+            self._show_header()
+            self._show_titles()
 
     @on(CurvesPane.Alerted)
     def _alerted(self, message: CurvesPane.Alerted) -> None:
@@ -257,7 +271,7 @@ class RunScreen(RunDoing, DeckScreen):
             "curves": (("curves", ""),),
             "nodes": nodes_title(self.nodes.rows, now),
             "events": ((self.events_pane.title, ""),),
-            "failure": (("failure", ""),),
+            "failure": (("hang" if self.hang and not snapshot.run.failure else "failure", ""),),
         }
         for name in LOGS:
             titles[name] = self.logs.title(name, snapshot, now)

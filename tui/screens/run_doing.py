@@ -15,8 +15,9 @@ from tui.widgets.node_load import NodeLoad
 from tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
+    from rankdeck.diagnose.hang import Hang
     from rankdeck.errors import UserError
-    from rankdeck.run.view import NodeView
+    from rankdeck.run.view import NodeView, RunSnapshot
     from tui.feed import RunFacts
     from tui.screens.run_logs import RunLogs
     from tui.screens.run_panes import RunPrompt
@@ -28,6 +29,7 @@ class RunDoing(DeckScreen):
 
     run_id: str
     facts: RunFacts | None
+    hang: Hang | None
     logs: RunLogs
     grid: RankGrid
     events_pane: EventsPane
@@ -222,7 +224,7 @@ class RunDoing(DeckScreen):
         snapshot = self.facts.snapshot
         failure = snapshot.run.failure
         if failure is None:
-            self.action_pane("log")
+            self._open_suspect(snapshot)
             return
         if failure.rank is not None and failure.rank < len(snapshot.ranks):
             self.grid.selected = failure.rank
@@ -235,6 +237,15 @@ class RunDoing(DeckScreen):
         self.action_pane("log")
         if failure.evidence:
             self.logs.pane.goto_text(failure.evidence[-1].strip())
+
+    def _open_suspect(self, snapshot: RunSnapshot) -> None:
+        """Show the log of the rank that the others seem to wait for."""
+        suspects = self.hang.suspects if self.hang is not None else ()
+        if suspects and suspects[0].rank < len(snapshot.ranks):
+            self.grid.selected = suspects[0].rank
+            rank = snapshot.ranks[suspects[0].rank]
+            self.logs.show_rank(self.logs.active, rank, snapshot.run.attempt)
+        self.action_pane("log")
 
     @on(FailureCard.CopyAsked)
     def _copy_failure(self, message: FailureCard.CopyAsked) -> None:
