@@ -1,6 +1,7 @@
 """Fits a small network to a noisy sine with DeepSpeed (ZeRO stage 1); a place to begin.
 
-Without a GPU the ranks talk by gloo, and nothing is compiled.
+Without a GPU the ranks talk by gloo, and DeepSpeed compiles a small library when it starts: that
+needs a C++ compiler and takes about a minute.
 """
 
 from __future__ import annotations

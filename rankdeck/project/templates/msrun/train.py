@@ -11,7 +11,7 @@ from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from mindspore import nn, ops
+from mindspore import nn
 from mindspore.communication import get_group_size, get_rank, init
 
 BATCH = 256
@@ -20,25 +20,24 @@ BATCH = 256
 def main() -> None:
     """Train, print a line every few steps, save at the end."""
     steps, lr = int(os.environ["steps"]), float(os.environ["lr"])
+    ms.set_context(mode=ms.GRAPH_MODE)
     ms.set_device(os.environ.get("MS_DEVICE", "CPU"))
     init()
     rank, world_size = get_rank(), get_group_size()
 
     ms.set_seed(1)
+    ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True)
     model = nn.SequentialCell(nn.Dense(1, 64), nn.Tanh(), nn.Dense(64, 1))
-    optimizer = nn.SGD(model.trainable_params(), learning_rate=lr)
-    average = ops.AllReduce()
-    gradients = ms.value_and_grad(
-        lambda x, y: ops.mse_loss(model(x), y), None, model.trainable_params()
-    )
+    optimizer = nn.Adam(model.trainable_params(), learning_rate=lr)
+    train = nn.TrainOneStepCell(nn.WithLossCell(model, nn.MSELoss()), optimizer)
+    train.set_train()
     random = np.random.default_rng(rank)
 
     began = time.monotonic()
     for step in range(1, steps + 1):
         x = random.uniform(-3, 3, (BATCH, 1)).astype(np.float32)
         y = (np.sin(x) + 0.05 * random.standard_normal((BATCH, 1))).astype(np.float32)
-        loss, grads = gradients(ms.Tensor(x), ms.Tensor(y))
-        optimizer(tuple(average(grad) / world_size for grad in grads))
+        loss = train(ms.Tensor(x), ms.Tensor(y))
         if step % 20 == 0 or step == steps:
             speed = step * BATCH * world_size / (time.monotonic() - began)
             print(

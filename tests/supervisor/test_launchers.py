@@ -1,0 +1,105 @@
+"""accelerate and deepspeed as they are installed, on two "nodes" of two ranks each."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rankdeck.job.spec import JobSpec
+from rankdeck.run.launch import submit
+from rankdeck.run.state import RankState, RunPhase
+from tests.supervisor.conftest import Deck, processes_of, wait_for
+
+if TYPE_CHECKING:
+    from rankdeck.run.layout import RunDir
+
+pytestmark = pytest.mark.torch
+
+NAMES = (
+    "RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT", "CUDA_VISIBLE_DEVICES", "config", "rank",
+    "ACCELERATE_MIXED_PRECISION", "ACCELERATE_USE_CPU", "RANKDECK_DEVICES",
+)  # fmt: skip
+PROGRAM = f"""\
+import json, os, signal, sys
+print(json.dumps({{**{{name: os.environ.get(name) for name in {NAMES}}}, "args": sys.argv[1:]}}),
+      flush=True)
+if "stay" in sys.argv or os.environ["RANKDECK_ATTEMPT"] == "0":
+    if os.environ["RANK"] == "3" and "stay" not in sys.argv:
+        raise ValueError("boom")
+    signal.pause()
+"""
+OPTIONS = {
+    "accelerate": ("--mixed_precision", "bf16"),
+    "deepspeed": ("--log_level", "error"),
+}
+
+
+def _start(deck: Deck, launcher: str, *args: str, **fields: Any) -> RunDir:
+    project = deck.tmp_path / "it's a project"
+    project.mkdir()
+    entry = project / "train.py"
+    entry.write_text(PROGRAM)
+    spec = JobSpec(
+        name="a", entry=str(entry), project=str(project), launcher=launcher, backend="many",
+        nnodes=2, nproc_per_node=2, python=sys.executable, args=("a b", *args),
+        launcher_args=OPTIONS[launcher], env={"CUDA_VISIBLE_DEVICES": "4, 6"},
+        hyperparameters={"config": "of the job", "rank": "8"}, **fields,
+    )  # fmt: skip
+    run = submit(spec, deck.store, cwd=deck.tmp_path, environ=dict(os.environ))
+    deck.runs.append(run)
+    return run
+
+
+def _facts(deck: Deck, run: RunDir, rank: int, attempt: int) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(deck.log(run, rank, attempt).splitlines()[0])
+    return facts
+
+
+@pytest.mark.parametrize("launcher", OPTIONS)
+def test_a_rank_fails_the_others_end_and_the_restart_succeeds(deck: Deck, launcher: str) -> None:
+    run = _start(deck, launcher, max_restarts=1)
+    end = deck.end(run)
+    assert end.state is RunPhase.SUCCEEDED, deck.state(run)
+    assert [rank.exit_code for rank in end.ranks] == [0, 0, 0, 0]
+    events = deck.check_log(run)
+    failures = [event for event in events if getattr(event, "failure", None) is not None]
+    assert [event.failure.rank for event in failures] == [3]
+    assert "ValueError: boom" in failures[0].failure.summary
+    for node, ends in (("node0", [(None, 15), (None, 15)]), ("node1", [(None, 15), (1, None)])):
+        state = json.loads((run.node(node).attempt(0).path / "state.json").read_text())
+        assert [(rank["exit_code"], rank["signal"]) for rank in state["ranks"]] == ends
+        assert {rank["exit_source"] for rank in state["ranks"]} == {"kernel"}
+    ports = set()
+    for rank in range(4):
+        facts = _facts(deck, run, rank, 1)
+        ports.add(facts.pop("MASTER_PORT"))
+        own = (
+            {"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_USE_CPU": "true", "args": ["a b"]}
+            if launcher == "accelerate"
+            else {"args": [f"--local_rank={rank % 2}", "a b"]}
+        )
+        devices = "4, 6" if launcher == "accelerate" else "4,6"
+        assert facts == {
+            **dict.fromkeys(NAMES[7:]), "RANK": str(rank), "LOCAL_RANK": str(rank % 2),
+            "WORLD_SIZE": "4", "CUDA_VISIBLE_DEVICES": devices, "config": "of the job",
+            "rank": "8", **own,
+        }  # fmt: skip
+    assert len(ports) == 1
+    assert processes_of(run.id) == []
+
+
+@pytest.mark.parametrize("launcher", OPTIONS)
+def test_a_stop_ends_every_rank_and_leaves_nothing(deck: Deck, launcher: str) -> None:
+    run = _start(deck, launcher, "stay")
+    for rank in range(4):
+        deck.wait_rank(run, "output", rank)
+    deck.command(run, "stop")
+    end = deck.end(run)
+    assert end.state is RunPhase.STOPPED
+    assert {rank.state for rank in end.ranks} == {RankState.KILLED}
+    assert {rank.signal for rank in end.ranks} == {15}
+    wait_for(lambda: processes_of(run.id) == [], "nothing left")
