@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rankdeck.errors import UserError
-from rankdeck.logs.search import Query, expression, literal
+from rankdeck.logs.search import Expression, expression, literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +22,9 @@ _AND = " & "
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to look for in the log, and how to mark it in the text on the screen."""
+    """What to look for in the log, and to mark in the text on the screen."""
 
-    query: Query
-    marks: re.Pattern[str]
+    query: Expression
     name: str
     """How to speak of it."""
 
@@ -36,20 +35,16 @@ def wanted(text: str) -> Wanted:
     Raises:
         UserError: The expression is not valid.
     """
-    folded = text == text.lower()
-    flags = re.IGNORECASE if folded else 0
     if text.startswith(_EXPRESSION) and len(text) > len(_EXPRESSION):
         body = text[len(_EXPRESSION) :]
-        query = expression(body, ignore_case=folded)
-        try:
-            return Wanted(query, re.compile(body, flags), text)
-        except re.error as error:
-            raise UserError(f"{body!r} is not a valid regular expression: {error}") from None
-    return Wanted(literal(text, ignore_case=folded), re.compile(re.escape(text), flags), text)
+        # \S and the like are no capital letters
+        letters = re.sub(r"\\.", "", body)
+        return Wanted(expression(body, ignore_case=letters == letters.lower()), text)
+    return Wanted(literal(text, ignore_case=text == text.lower()), text)
 
 
 _ERRORS = "Traceback|Error|error:|ERROR|FAILED|FATAL|Fatal|Segmentation fault|out of memory"
-ERRORS = Wanted(expression(_ERRORS), re.compile(_ERRORS), "errors")
+ERRORS = Wanted(expression(_ERRORS), "errors")
 """Lines that tell of a failure."""
 
 

@@ -87,8 +87,9 @@ class LineWriter:
     def _formatted(self, rank: int, lines: Iterable[bytes]) -> list[bytes]:
         prefix = self._prefix(rank) if self._prefixed else b""
         if self._query is not None:
-            find = self._query.find
-            lines = [line for line in lines if find(line) is not None]
+            lines = tuple(lines)
+            spans = self._query.find_all(lines)
+            lines = [line for line, span in zip(lines, spans, strict=True) if span is not None]
         if not self._terminal:
             return [prefix + line + b"\n" for line in lines]
         return [prefix + self._show(line).encode() + b"\n" for line in lines]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rankdeck.logs.first_error import FirstError
     from rankdeck.logs.lines import LogLine
-    from rankdeck.logs.search import Query
+    from rankdeck.logs.search import Expression
     from rankdeck.logs.source import LogSource
     from rankdeck.logs.sources import RankLog
     from rankdeck.run.layout import RunDir
@@ -34,7 +34,7 @@ _MOST_RANGES = 4
 def print_folded(
     run: RunDir,
     logs: Sequence[RankLog],
-    query: Query | None,
+    query: Expression | None,
     count: int | None,
     *,
     only_minority: bool,
@@ -89,7 +89,7 @@ def _name(line: LogLine) -> str:
 
 
 def print_first_errors(
-    run: RunDir, logs: Sequence[RankLog], query: Query | None, *, as_json: bool
+    run: RunDir, logs: Sequence[RankLog], query: Expression | None, *, as_json: bool
 ) -> None:
     """The first error of each rank, the earliest first."""
     errors: tuple[FirstError, ...] = ()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rankdeck.cli.log_output import LineWriter
-    from rankdeck.logs.search import Query
+    from rankdeck.logs.search import Expression
     from rankdeck.logs.sources import RankLog
     from rankdeck.run.layout import RunDir
 
@@ -130,7 +130,7 @@ def _copy(path: Path) -> None:
 
 
 def _print_one(
-    path: Path, rank: int, writer: LineWriter, query: Query | None, count: int | None
+    path: Path, rank: int, writer: LineWriter, query: Expression | None, count: int | None
 ) -> None:
     from rankdeck.logs.stream import stream_batches
 
@@ -141,7 +141,7 @@ def _print_one(
         writer.write_lines(rank, lines)
 
 
-def _last_lines(path: Path, query: Query | None, count: int) -> list[bytes]:
+def _last_lines(path: Path, query: Expression | None, count: int) -> list[bytes]:
     from collections import deque
 
     from rankdeck.logs.file import LogFile
@@ -177,7 +177,7 @@ def _merged(
             yield rank, batch
 
 
-def _print_launcher(run: RunDir, query: Query | None, count: int | None) -> None:
+def _print_launcher(run: RunDir, query: Expression | None, count: int | None) -> None:
     from rankdeck.cli.log_output import LAUNCHER, LineWriter
     from rankdeck.logs.sources import node_logs
 
@@ -188,7 +188,7 @@ def _print_launcher(run: RunDir, query: Query | None, count: int | None) -> None
 
 
 def _print_document(
-    run: RunDir, logs: tuple[RankLog, ...], query: Query | None, count: int | None
+    run: RunDir, logs: tuple[RankLog, ...], query: Expression | None, count: int | None
 ) -> None:
     rows = []
     for rank, lines in _merged(logs, None, None):

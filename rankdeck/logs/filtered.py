@@ -7,7 +7,6 @@ for longer than its budget, so the end of a log of any size is there at once.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from array import array
@@ -17,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from rankdeck.logs.handle import Change
 from rankdeck.logs.lines import Lines
-from rankdeck.logs.search import Query
+from rankdeck.logs.query import Sieve
 from rankdeck.logs.view import SourceView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from rankdeck.logs.lines import LogLine
+    from rankdeck.logs.query import Expression, Query
     from rankdeck.logs.search import Step
     from rankdeck.logs.source import LogSource, Origin
 
@@ -40,27 +40,32 @@ _MANY = 64
 class Filters:
     """Which lines to show."""
 
-    wanted: tuple[Query, ...] = ()
+    wanted: tuple[Expression, ...] = ()
     """All of these must match."""
-    unwanted: tuple[Query, ...] = ()
+    unwanted: tuple[Expression, ...] = ()
     """None of these may match."""
 
-    def pass_text(self, text: bytes) -> bool:
-        """Whether a line with this text is shown."""
-        return all(query.find(text) is not None for query in self.wanted) and not any(
-            query.find(text) is not None for query in self.unwanted
-        )
+    def passing(self, texts: Sequence[bytes]) -> list[bool]:
+        """Whether lines with these texts are shown.
+
+        Raises:
+            UserError: To find out takes too long.
+        """
+        shown = [True] * len(texts)
+        rules = [(query, True) for query in self.wanted]
+        rules += [(query, False) for query in self.unwanted]
+        for query, right in rules:
+            left = [number for number, so_far in enumerate(shown) if so_far]
+            spans = query.find_all([texts[number] for number in left])
+            for number, span in zip(left, spans, strict=True):
+                shown[number] = (span is not None) is right
+        return shown
 
     @property
-    def quickest(self) -> Query | None:
+    def sieve(self) -> Sieve | None:
         """What finds all candidates quickly, and others too; None: every line must be read."""
-        literal = [query for query in self.wanted if query.needles]
-        if not literal:
-            return None
-        best = max(literal, key=lambda query: min(map(len, query.needles)))
-        words = b"|".join(re.escape(needle) for needle in best.needles)
-        pattern = re.compile(words, re.IGNORECASE if best.folded else 0)
-        return Query(best.text, best.needles, pattern, best.folded, by_line=False)
+        sieve = Sieve(self.wanted, self.unwanted)
+        return sieve if sieve.useful else None
 
 
 class _Known:
@@ -108,7 +113,7 @@ class FilteredSource(SourceView):
         """
         super().__init__(base)
         self.filters = filters
-        self._quickest = filters.quickest
+        self._sieve = filters.sieve
         self._known: _Known | None = None
         self._lock = threading.Lock()
         self._budget = budget
@@ -190,8 +195,8 @@ class FilteredSource(SourceView):
     ) -> Iterator[Step]:
         """Look for lines that match among those that pass."""
         for step in self.base.search(query, begin, end, backward=backward):
-            hits = tuple(hit for hit in step.hits if self._passes_at(hit.offset))
-            yield step._replace(hits=hits)
+            shown = {line.offset for line in self._fetch(step)}
+            yield step._replace(hits=tuple(hit for hit in step.hits if hit.offset in shown))
 
     def close(self) -> None:
         """Let go of all files."""
@@ -255,43 +260,49 @@ class FilteredSource(SourceView):
 
     def _onward(self, position: int) -> Iterator[Lines]:
         end = self.size
-        if self._quickest is None:
-            yield from self._read_onward(position, end)
+        if self._sieve is None:
+            yield from self._read_onward(position, end, None)
             return
-        for step in self.base.search(self._quickest, position, end):
+        for step in self.base.search(self._sieve, position, end):
             if len(step.hits) > _MANY:
-                yield from self._read_onward(position, step.searched)
+                yield from self._read_onward(position, step.searched, _places(step))
             else:
                 position = self._resume(step.searched, end)
                 yield Lines(self._fetch(step), looked_to=position, more=step.searched < end)
             position = step.searched
 
     def _back(self, position: int) -> Iterator[Lines]:
-        if self._quickest is None:
-            yield from self._read_back(position, 0)
+        if self._sieve is None:
+            yield from self._read_back(position, 0, None)
             return
-        for step in self.base.search(self._quickest, 0, position, backward=True):
+        for step in self.base.search(self._sieve, 0, position, backward=True):
             if len(step.hits) > _MANY:
-                yield from self._read_back(position, step.searched)
+                yield from self._read_back(position, step.searched, _places(step))
             else:
                 yield Lines(self._fetch(step), looked_to=step.searched, more=step.searched > 0)
             position = step.searched
 
-    def _read_onward(self, position: int, end: int) -> Iterator[Lines]:
+    def _read_onward(
+        self, position: int, end: int, likely: Container[int] | None
+    ) -> Iterator[Lines]:
         while position < end:
             lines = self.base.after(position, _BATCH)
-            inside = [line for line in lines if line.offset < end and self._passes(line)]
+            inside = [line for line in lines if line.offset < end]
             position = lines.looked_to
-            yield Lines(inside, looked_to=min(position, end), more=lines.more)
+            shown = self._passing(inside, likely)
+            yield Lines(shown, looked_to=min(position, end), more=lines.more)
             if not lines.more:
                 return
 
-    def _read_back(self, position: int, begin: int) -> Iterator[Lines]:
+    def _read_back(
+        self, position: int, begin: int, likely: Container[int] | None
+    ) -> Iterator[Lines]:
         while position > begin:
             lines = self.base.before(position, _BATCH)
-            inside = [line for line in lines if line.offset >= begin and self._passes(line)]
+            inside = [line for line in lines if line.offset >= begin]
             position = max(begin, lines.looked_to)
-            yield Lines(inside, looked_to=position, more=position > 0)
+            shown = self._passing(inside, likely)
+            yield Lines(shown, looked_to=position, more=position > 0)
             if not lines.more:
                 return
 
@@ -303,15 +314,20 @@ class FilteredSource(SourceView):
         return searched if not last or last[-1].ended else last[-1].offset
 
     def _fetch(self, step: Step) -> list[LogLine]:
-        lines = self._lines_at(hit.offset for hit in step.hits)
-        return [line for line in lines if self._passes(line)]
+        return self._passing(self._lines_at(hit.offset for hit in step.hits))
 
-    def _passes_at(self, position: int) -> bool:
-        return any(self._passes(line) for line in self.base.after(position, 1))
+    def _passing(
+        self, lines: Sequence[LogLine], likely: Container[int] | None = None
+    ) -> list[LogLine]:
+        """Those of the lines that pass; `likely`: where all of them are."""
+        if likely is not None:
+            lines = [line for line in lines if line.offset in likely or not line.exact]
+        whole = iter(self.filters.passing([line.data for line in lines if not line.clipped]))
+        return [
+            line for line in lines if (self._passes_clipped(line) if line.clipped else next(whole))
+        ]
 
-    def _passes(self, line: LogLine) -> bool:
-        if not line.clipped:
-            return self.filters.pass_text(line.data)
+    def _passes_clipped(self, line: LogLine) -> bool:
         return all(self._within(line, query) for query in self.filters.wanted) and not any(
             self._within(line, query) for query in self.filters.unwanted
         )
@@ -320,3 +336,7 @@ class FilteredSource(SourceView):
         if query.find(line.data) is not None:
             return True
         return any(step.hits for step in self.base.search(query, line.offset, line.end))
+
+
+def _places(step: Step) -> frozenset[int]:
+    return frozenset(hit.offset for hit in step.hits)

@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rankdeck.logs.merge import Glue, without_prefix
 from rankdeck.logs.plain_source import FileSource
-from rankdeck.logs.search import Query
+from rankdeck.logs.search import expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rankdeck.logs.lines import LogLine
+    from rankdeck.logs.search import Query
     from rankdeck.logs.sources import RankLog
 
 _MOST = 64 << 20
 _LONGEST_TRACE = 400
 
-ERRORS = Query(
-    "errors",
-    (
-        b"Traceback (most",
-        b"rror",
-        b"ERROR",
-        b"xception",
-        b"FATAL",
-        b"CRITICAL",
-        b"FAILED",
-        b"atal",
-        b"Segmentation",
-        b"out of memory",
-        b"core dumped",
-        b"Aborted",
-    ),
-    re.compile(
-        rb"Traceback \(most recent call last\)|\w(?:Error|Exception)\b(?!\w)|\berror:"
-        rb"|\b(?:ERROR|FATAL|CRITICAL|FAILED)\b(?! *[:=]? *0\b)|\b[Ff]atal\b|^Aborted\b"
-        rb"|Segmentation fault|\bBus error\b|out of memory|core dumped",
-        re.MULTILINE,
-    ),
-    folded=False,
-    by_line=False,
+ERRORS = expression(
+    r"Traceback \(most recent call last\)|\w(?:Error|Exception)\b|\berror:"
+    r"|\b(?:ERROR|FATAL|CRITICAL|FAILED)\b(?! *[:=]? *0\b)|\b[Ff]atal\b|^Aborted\b"
+    r"|Segmentation fault|\bBus error\b|out of memory|core dumped",
+    own=True,
 )
 """Lines that tell of a failure."""
 

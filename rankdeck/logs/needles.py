@@ -1,32 +1,34 @@
 """Texts that any match of an expression must contain, so that most of a log is gone over fast.
 
-`required` reads the expression as `re` itself does; `best` picks, by what the log looks like, the
-texts that are rarest in it. What cannot be understood requires nothing. Pure.
+`required` reads what Python's parser made of an expression; `best` picks, by what the log looks
+like, the texts that cost least to look for. What cannot be understood requires nothing. Pure.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-if sys.version_info >= (3, 11):
-    from re import _parser as sre_parse
-else:
-    import sre_parse
-
 _SHORTEST = 2
-_MOST_BRANCHES = 12
-_ESCAPE_OR_LETTERS = re.compile(rb"\\.|[^\\]+", re.DOTALL)
-_CASE_MATTERS = re.compile(
-    # characters by number, ranges over both cases or of other characters, groups with names or
-    # with flags of their own
-    rb"\\[xuUN0-9]|[^a-zA-Z0-9]-[^\]]|[A-Z]-[^A-Z\]]|[^]A-Z[]-[A-Z]|\(\?[^:=!]"
-)
+_MOST_BRANCHES = 16
+
+# Nanoseconds on one machine; only how they compare matters.
+EXACT_PASS = 0.1
+"""For each byte, where one text is looked for, or an expression begins with one."""
+FOLDED_PASS = 0.5
+"""The same, and case does not count."""
+FULL_PASS = 1.6
+"""For each byte that goes through the automaton."""
+FOLDING = 0.6
+"""For each byte that is made lower case first, so that texts are looked for exactly."""
+STOP = 2500.0
+"""For each time that a search is interrupted for a closer look."""
+HEAD = 10.0
+"""For each time that an expression's first text is there and the rest is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,59 +42,15 @@ class Required:
     """One of these."""
 
 
-def required(pattern: re.Pattern[bytes]) -> Required | None:
-    """What any match of this pattern contains; lower case if the pattern ignores case.
+def required(items: Iterable[tuple[Any, Any]], folded: bool) -> Required | None:
+    """What any match contains, as bytes of UTF-8, in lower case if case does not count.
 
     None if there is nothing that it must contain.
-    """
-    try:
-        parse: Any = sre_parse.parse
-        tree = parse(pattern.pattern, pattern.flags & ~re.UNICODE)
-        return _sequence(tree, bool(pattern.flags & re.IGNORECASE))
-    except (AttributeError, TypeError, ValueError, RecursionError):
-        # the parser is not public: whatever it has become, a search without needles is right
-        return None
-
-
-def best(wanted: Required, sample: bytes) -> tuple[bytes, ...]:
-    """The texts of which any match contains one, chosen to be rare in this sample.
 
     Args:
-        wanted: From `required`.
-        sample: A piece of the log, in lower case if the pattern ignores case.
+        items: A sequence as Python's parser of expressions makes it.
+        folded: Whether case does not count.
     """
-    return _cheapest(wanted, sample)[1]
-
-
-def lowered(pattern: re.Pattern[bytes]) -> re.Pattern[bytes] | None:
-    """A pattern that finds in lower-case text what this one finds ignoring case, much faster.
-
-    None where writing it in lower case might change what it means.
-    """
-    if not pattern.flags & re.IGNORECASE or _CASE_MATTERS.search(pattern.pattern):
-        return None
-    text = _ESCAPE_OR_LETTERS.sub(
-        lambda match: match[0] if match[0][:1] == b"\\" else match[0].lower(), pattern.pattern
-    )
-    try:
-        return re.compile(text, pattern.flags & ~(re.IGNORECASE | re.UNICODE))
-    except re.error:
-        return None
-
-
-def _cheapest(wanted: Required, sample: bytes) -> tuple[float, tuple[bytes, ...]]:
-    if wanted.text:
-        # each text costs a pass of its own; a longer one is the safer guess
-        cost = 1.0 + sample.count(wanted.text) + 1.0 / len(wanted.text)
-        return cost, (wanted.text,)
-    if wanted.all_of:
-        return min((_cheapest(part, sample) for part in wanted.all_of), key=lambda told: told[0])
-    told = [_cheapest(part, sample) for part in wanted.any_of]
-    return sum(cost for cost, _ in told), tuple(dict.fromkeys(n for _, some in told for n in some))
-
-
-def _sequence(items: Iterable[tuple[Any, Any]], folded: bool) -> Required | None:
-    """What a sequence of parts requires."""
     found: list[Required] = []
     run = bytearray()
 
@@ -103,8 +61,8 @@ def _sequence(items: Iterable[tuple[Any, Any]], folded: bool) -> Required | None
 
     for kind, value in items:
         name = str(kind)
-        if name == "LITERAL" and value < 256:
-            run += bytes([value]).lower() if folded else bytes([value])
+        if name == "LITERAL" and (text := _text(value, folded)):
+            run += text
             continue
         if name == "AT":
             continue
@@ -118,20 +76,52 @@ def _sequence(items: Iterable[tuple[Any, Any]], folded: bool) -> Required | None
     return found[0] if len(found) == 1 else Required(all_of=tuple(found))
 
 
+def best(wanted: Required, sample: bytes, *, folded: bool) -> tuple[float, tuple[bytes, ...]]:
+    """The texts of which any match contains one, and what it costs to look for them.
+
+    Args:
+        wanted: From `required`.
+        sample: A piece of the log, in lower case if case does not count.
+        folded: Whether case does not count.
+
+    Returns:
+        Nanoseconds for each byte, and the texts.
+    """
+    if wanted.text:
+        letters = folded and wanted.text.upper() != wanted.text
+        stops = sample.count(wanted.text) / max(1, len(sample))
+        # of two equally rare ones the longer is the safer guess
+        cost = (FOLDED_PASS if letters else EXACT_PASS) + stops * STOP
+        return cost + 0.01 / len(wanted.text), (wanted.text,)
+    if wanted.all_of:
+        told = [best(part, sample, folded=folded) for part in wanted.all_of]
+        return min(told, key=lambda one: one[0])
+    told = [best(part, sample, folded=folded) for part in wanted.any_of]
+    texts = tuple(dict.fromkeys(text for _, some in told for text in some))
+    return sum(cost for cost, _ in told), texts
+
+
+def _text(code: int, folded: bool) -> bytes:
+    """A character that stands for itself; empty: it has several forms, or never matches."""
+    char = chr(code)
+    if code in (10, 13) or (folded and code > 127 and char.lower() != char.upper()):
+        return b""
+    raw = char.encode("utf-8", "surrogateescape" if 0xDC80 <= code <= 0xDCFF else "surrogatepass")
+    return raw.lower() if folded else raw
+
+
 def _part(name: str, value: Any, folded: bool) -> Required | None:
     """What one part that is not a literal requires."""
     if name == "SUBPATTERN":
         _, added, removed, items = value
-        if (added | removed) & re.IGNORECASE:
-            return None
-        return _sequence(items, folded)
+        return None if (added | removed) & re.IGNORECASE else required(items, folded)
     if name == "ATOMIC_GROUP":
-        return _sequence(value, folded)
+        return required(value, folded)
     if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
         least, _, items = value
-        return _sequence(items, folded) if least > 0 else None
+        return required(items, folded) if least > 0 else None
     if name == "BRANCH":
-        branches = [_sequence(branch, folded) for branch in value[1]]
+        branches = [required(branch, folded) for branch in value[1]]
         several = [branch for branch in branches if branch is not None]
         if len(several) == len(branches) <= _MOST_BRANCHES:
             return Required(any_of=tuple(several))

@@ -1,72 +1,47 @@
-"""Search: lines of a log that contain a text or match an expression, in bounded steps.
+"""Search: lines of a log that match a query, in bounded steps.
 
-A search is an iterator of steps: take the next one to go on, drop it to cancel. Literals are
-looked for with `bytes.find`, so a GiB takes less than a second, and so are the texts that an
-expression must contain: only lines with one of them are matched. Case is folded for ASCII only.
+A search is an iterator of steps: take the next one to go on, drop it to cancel. Where every byte
+costs, the pieces of a step are gone through side by side: the engine lets other threads run.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from rankdeck.errors import UserError
 from rankdeck.logs.lines import MAX_LINE, clip, last_state
-from rankdeck.logs.needles import best, lowered, required
+from rankdeck.logs.query import Expression, Query, expression, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rankdeck.logs.needles import Required
+    from rankdeck.logs.scan import Found, Scan
 
-_STEP = 256 * 1024
+__all__ = [
+    "Expression",
+    "Hit",
+    "Query",
+    "Searchable",
+    "Step",
+    "expression",
+    "literal",
+    "search",
+    "search_backward",
+]
+
+_FIRST_STEP = 128 * 1024
+_SMALLEST = 32 * 1024
 _LONGEST = 1 << 20
-"""A longer line is searched in pieces of this size that overlap."""
+"""The largest piece; a longer line is searched in pieces of this size that overlap."""
 _OVERLAP = 4096
 _SAMPLE = 64 * 1024
-_DENSE = 1024
-"""Bytes of the log for each needle, with fewer of which needles are no help."""
-_NEEDS_SINGLE_LINES = re.compile(
-    # assertions about what is around a match, and all that could run on over many lines
-    r"\\[AZDW]|\(\?<?[=!]|\(\?>|[*+?}]\+|\[\^|\(\?[a-z]*s"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What to look for; made by `literal` or `expression`."""
-
-    text: str
-    needles: tuple[bytes, ...]
-    """A line that matches contains one of these; empty: nothing is known, or see `required`."""
-    pattern: re.Pattern[bytes]
-    folded: bool
-    """Whether `needles` are lower case and text is folded before it is compared."""
-    by_line: bool
-    """Whether the expression may look beyond a line, and so must be given one at a time."""
-    required: Required | None = None
-    """From what to choose `needles`, once it is known what the log looks like."""
-
-    scan: re.Pattern[bytes] | None = None
-    """Finds the candidates in folded text faster than `pattern`; it must not be `by_line`."""
-
-    def suited(self, sample: bytes) -> Query:
-        """The query as it is fastest in a log that looks like this."""
-        if self.required is None:
-            return self
-        sample = sample.lower() if self.folded else sample
-        needles = best(self.required, sample)
-        many = sum(map(sample.count, needles)) > len(sample) // _DENSE
-        if many and not self.by_line and (self.scan is not None or not self.folded):
-            # stopping at each needle would cost more than the expression does
-            return replace(self, needles=(), required=None)
-        return replace(self, needles=needles)
-
-    def find(self, line: bytes) -> tuple[int, int] | None:
-        """Where the first match in one line is, None if there is none."""
-        match = self.pattern.search(line)
-        return match.span() if match else None
+_FEW, _MANY = 8, 64
+"""With fewer hits in a piece the next one is larger, with more it is smaller."""
+_WORTH = 128 * 1024.0
+"""Nanoseconds, beyond one for each byte, that are worth another thread's help."""
+_MOST_HELPERS = 3
 
 
 class Searchable(Protocol):
@@ -109,37 +84,6 @@ class Step(NamedTuple):
     """Up to where in the file everything has been looked at."""
 
 
-def literal(text: str, *, ignore_case: bool = False) -> Query:
-    """Look for a text as it is."""
-    flags = re.IGNORECASE if ignore_case else 0
-    raw = text.encode("utf-8", "surrogateescape")
-    needle = raw.lower() if ignore_case else raw
-    return Query(text, (needle,), re.compile(re.escape(raw), flags), ignore_case, False)
-
-
-def expression(text: str, *, ignore_case: bool = False) -> Query:
-    """Look for a regular expression, within single lines.
-
-    Raises:
-        UserError: It is not a valid expression.
-    """
-    raw = text.encode("utf-8", "surrogateescape")
-    try:
-        pattern = re.compile(raw, re.MULTILINE | (re.IGNORECASE if ignore_case else 0))
-    except re.error as error:
-        raise UserError(
-            f"{text!r} is not a valid regular expression: {error}",
-            "search for it as plain text, or escape it with a backslash",
-        ) from None
-    wanted = required(pattern)
-    # without knowing the log, the longest texts are the best guess
-    needles = () if wanted is None else best(wanted, b"")
-    by_line = bool(_NEEDS_SINGLE_LINES.search(text))
-    scan = None if by_line else lowered(pattern)
-    folded = bool(pattern.flags & re.IGNORECASE) and (wanted is not None or scan is not None)
-    return Query(text, needles, pattern, folded, by_line, wanted, scan)
-
-
 def search(
     file: Searchable,
     query: Query,
@@ -148,7 +92,7 @@ def search(
     *,
     numbered: bool = True,
 ) -> Iterator[Step]:
-    """Every matching line that begins from `start` on, in order, a step for each 256 KiB or so.
+    """Every matching line that begins from `start` on, in order, a step for at most 1 MiB.
 
     Args:
         file: The log; what is appended meanwhile is not searched.
@@ -161,8 +105,8 @@ def search(
     end = file.size if stop is None else min(stop, file.size)
     counted = file.indexed_bytes >= end or not numbered
     number = None if counted else _number_of(file, start)
-    query = query.suited(file.read(start, min(_SAMPLE, end - start)))
-    at, size = start, _STEP
+    scan = query.scan(file.read(start, min(_SAMPLE, end - start)))
+    at, size = start, _FIRST_STEP
     while at < end:
         text = file.read(at, min(size, end - at))
         if not text:
@@ -170,8 +114,8 @@ def search(
         # whole lines only: what is cut off is read again with the next piece
         cut = len(text) if at + len(text) >= end else text.rfind(b"\n") + 1
         if cut:
-            hits, number = _search_lines(file, query, text, cut, at, number)
-            at, size = at + cut, _STEP
+            hits, number = _search_lines(file, scan, text, 0, cut, at, number)
+            at, size = at + cut, _next_size(size, hits)
         elif size < _LONGEST:
             size = _LONGEST
             continue
@@ -181,7 +125,7 @@ def search(
 
 
 def search_backward(file: Searchable, query: Query, start: int, stop: int) -> Iterator[Step]:
-    """Every matching line from `stop` down to `start`, a step for each 256 KiB or so.
+    """Every matching line from `stop` down to `start`, a step for at most 1 MiB.
 
     Each step's hits are in order; the next step's are before them. Lines have numbers where the
     index has come already.
@@ -192,9 +136,9 @@ def search_backward(file: Searchable, query: Query, start: int, stop: int) -> It
         start: The begin of a line, the first that is searched.
         stop: The end of a line, the last that is searched.
     """
-    end, size = min(stop, file.size), _STEP
+    end, size = min(stop, file.size), _FIRST_STEP
     begin = max(start, end - _SAMPLE)
-    query = query.suited(file.read(begin, end - begin))
+    scan = query.scan(file.read(begin, end - begin))
     while end > start:
         begin = max(start, end - size)
         text = file.read(begin, end - begin)
@@ -203,8 +147,8 @@ def search_backward(file: Searchable, query: Query, start: int, stop: int) -> It
         # whole lines only: the one that is cut off is read again with the piece before
         cut = 0 if begin == start else text.find(b"\n", 0, len(text) - 1) + 1
         if cut or begin == start:
-            hits, _ = _search_lines(file, query, text[cut:], len(text) - cut, begin + cut, None)
-            end, size = begin + cut, _STEP
+            hits, _ = _search_lines(file, scan, text, cut, len(text), begin, None)
+            end, size = begin + cut, _next_size(size, hits)
         elif size < _LONGEST:
             size = _LONGEST
             continue
@@ -232,7 +176,7 @@ def _number_of(file: Searchable, offset: int) -> int:
     if known is not None:
         return known
     number = at = 0
-    while at < offset and (data := file.read(at, min(_STEP, offset - at))):
+    while at < offset and (data := file.read(at, min(_LONGEST, offset - at))):
         number += data.count(b"\n")
         at += len(data)
     return number
@@ -242,23 +186,37 @@ def _known(number: int | None) -> int:
     return -1 if number is None else number
 
 
+def _next_size(size: int, hits: list[Hit]) -> int:
+    """How large a piece to take next."""
+    if len(hits) > _MANY:
+        return max(_SMALLEST, size // 2)
+    return min(_LONGEST, size * 2) if len(hits) < _FEW else size
+
+
 def _search_lines(
-    file: Searchable, query: Query, text: bytes, stop: int, base: int, number: int | None
+    file: Searchable,
+    scan: Scan,
+    text: bytes,
+    start: int,
+    stop: int,
+    base: int,
+    number: int | None,
 ) -> tuple[list[Hit], int | None]:
-    """The hits in `text` up to `stop`, where a line ends; and the number of the line there.
+    """Search whole lines; also the number of the line after them.
 
     Args:
-        file: The log; its index gives the numbers if `number` is None.
-        query: What to look for.
+        file: Where they are from.
+        scan: How to go through them.
         text: A piece of the log.
-        stop: Where to end in it.
-        base: Where it lies in the log.
-        number: Of its first line.
+        start: The begin of the first line in it.
+        stop: The end of the last one.
+        base: Where the piece lies in the log.
+        number: Of the first line.
     """
     hits: list[Hit] = []
-    counting, counted = number is not None, 0
-    for begin, end, at, last in _matching_lines(text, stop, query):
-        if number is None:
+    counting, counted = number is not None, start
+    for begin, end, at, last in _matching_lines(scan, text, start, stop):
+        if number is None or number < 0:
             number = _known(file.line_at(base + begin))
         else:
             number += text.count(b"\n", counted, begin)
@@ -270,45 +228,31 @@ def _search_lines(
     return hits, number + text.count(b"\n", counted, stop)
 
 
-def _matching_lines(text: bytes, stop: int, query: Query) -> Iterator[tuple[int, int, int, int]]:
-    """Begin and end of each matching line, and of the first match in it."""
-    if query.by_line and not query.needles:
-        yield from _line_by_line(text, stop, query)
-        return
-    folded = text.lower() if query.folded else text
-    scan = query.scan or query.pattern
-    nexts = {needle: folded.find(needle, 0, stop) for needle in query.needles}
-    position = 0
-    while True:
-        if nexts:
-            at = min((found for found in nexts.values() if found >= 0), default=-1)
-        else:
-            match = scan.search(folded, position, stop)
-            at = match.start() if match else -1
-        if not 0 <= at < stop:
-            return
-        begin = text.rfind(b"\n", 0, at) + 1
-        end = text.find(b"\n", at, stop)
-        end = stop if end < 0 else end
-        # the expression itself says what matches, within this line alone
-        span = query.find(text[begin:end])
-        if span is not None:
-            yield begin, end, begin + span[0], begin + span[1]
-        position = end + 1
-        for needle, found in nexts.items():
-            if 0 <= found < position:
-                nexts[needle] = folded.find(needle, position, stop)
+def _matching_lines(scan: Scan, text: bytes, start: int, stop: int) -> list[Found]:
+    """Every matching line of a piece, its parts looked through side by side if that is worth it."""
+    helpers, pool = _helpers()
+    helpers = min(helpers, int((stop - start) * (scan.cost - 1) / _WORTH))
+    cuts = [start]
+    for part in range(1, helpers + 1):
+        about = start + (stop - start) * part // (helpers + 1)
+        cuts.append(max(cuts[-1], text.rfind(b"\n", cuts[-1], about) + 1))
+    parts = [part for part in zip(cuts, [*cuts[1:], stop], strict=True) if part[0] < part[1]]
+    asked = [pool.submit(_found, scan, text, begin, end) for begin, end in parts[1:]]
+    found = _found(scan, text, *parts[0]) if parts else []
+    for answer in asked:
+        found += answer.result()
+    return found
 
 
-def _line_by_line(text: bytes, stop: int, query: Query) -> Iterator[tuple[int, int, int, int]]:
-    begin = 0
-    while begin < stop:
-        end = text.find(b"\n", begin, stop)
-        end = stop if end < 0 else end
-        span = query.find(text[begin:end])
-        if span is not None:
-            yield begin, end, begin + span[0], begin + span[1]
-        begin = end + 1
+def _found(scan: Scan, text: bytes, begin: int, stop: int) -> list[Found]:
+    return list(scan.lines(text, begin, stop))
+
+
+@lru_cache(maxsize=1)
+def _helpers() -> tuple[int, ThreadPoolExecutor]:
+    """How many threads may help, and those."""
+    count = min(_MOST_HELPERS, len(os.sched_getaffinity(0)) - 1)
+    return count, ThreadPoolExecutor(max(1, count), thread_name_prefix="log-scan")
 
 
 def _search_long_line(

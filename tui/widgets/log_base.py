@@ -272,6 +272,8 @@ class LogBase(Vertical):
         told: list[Piece] = []
         if self._seek is not None:
             name = safe_text(self._seek.wanted.name)
+            slow = self._seek.wanted.query.slow
+            name += f" (slow: {slow})" if slow else ""
             told.append((f"searching {name} {self._seek.percent}%", "accent"))
         elif self._count is not None and self._count.matches:
             told.append((self._count.told(self._view.page.found), "accent"))

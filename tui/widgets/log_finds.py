@@ -110,7 +110,7 @@ class LogFinds(LogMoves):
         self._start_seek(ERRORS, backward=backward, counts=False)
 
     def _mark(self, wanted: Wanted | None) -> None:
-        pattern = wanted.marks if wanted else None
+        pattern = wanted.query if wanted else None
         if pattern != self._view.pattern:
             self._view.pattern = pattern
             self._view.refresh()

@@ -6,6 +6,7 @@ positions: how many rows a log has is not known until all of it has been read.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -18,9 +19,9 @@ from textual.widget import Widget
 from tui.log_page import Page, PageRow
 
 if TYPE_CHECKING:
-    import re
-
     from textual import events
+
+    from rankdeck.logs.search import Expression
 
 _WHEEL_ROWS = 3
 _MARKS_PER_LINE = 200
@@ -106,7 +107,7 @@ class LogView(Widget, can_focus=True):
         """What to say while there is nothing to show."""
         self.column = 0
         """The first cell shown of lines that are not wrapped."""
-        self.pattern: re.Pattern[str] | None = None
+        self.pattern: Expression | None = None
         """What to mark in the text."""
         self._drawn: tuple[_Drawn, ...] = ()
         self._told_empty = ""
@@ -147,8 +148,8 @@ class LogView(Widget, can_focus=True):
         if self.page.wrap or self.pattern is None or row is None:
             return
         cells = row.row.cells
-        if match := self.pattern.search(cells.text):
-            first, last = cells.cell_of(match.start()), cells.cell_of(match.end())
+        if span := next(self.pattern.spans(cells.text), None):
+            first, last = map(cells.cell_of, span)
             if first < self.column or last > self.column + self.text_width:
                 self.column = max(0, first - self.text_width // 3)
                 self.refresh()
@@ -303,9 +304,6 @@ class LogView(Widget, can_focus=True):
         name = "log-view--found" if found else "log-view--match"
         style = self.get_component_rich_style(name, partial=not found)
         marks: list[tuple[int, int, Style]] = []
-        for match in self.pattern.finditer(text):
-            if match.end() > match.start():
-                marks.append((match.start(), match.end(), style))
-            if len(marks) >= _MARKS_PER_LINE:
-                break
+        for begin, end in islice(self.pattern.spans(text), _MARKS_PER_LINE):
+            marks.append((begin, end, style))
         return marks

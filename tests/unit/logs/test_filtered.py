@@ -37,7 +37,8 @@ def shown(filters: Filters, text: bytes) -> list[bytes]:
     lines = text.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    return [state for line in lines if filters.pass_text(state := last_state(line))]
+    states = [last_state(line) for line in lines]
+    return [state for state, passes in zip(states, filters.passing(states), strict=True) if passes]
 
 
 @pytest.mark.parametrize("filters", FILTERS, ids=names)

@@ -1,0 +1,183 @@
+"""Looking for expressions in bytes, with RE2 and with Python's `re`.
+
+RE2 takes time in proportion to the text alone and lets other threads run meanwhile. `re` is for
+what RE2 does not know of an expression, and for machines that RE2 is not built for. RE2 is imported
+when something is looked for first.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rankdeck.logs.patient import Patient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankdeck.logs.dialect import Dialect
+
+Span = tuple[int, int]
+_MEMORY = 16 << 20
+"""Bytes that one expression's automaton may take."""
+
+
+class Finder(Protocol):
+    """One expression, compiled."""
+
+    def first(self, text: bytes, begin: int, stop: int) -> Span | None:
+        r"""The first match that begins and ends between two places, where lines begin or end.
+
+        Both are within the text. What is before them counts for `^` and `\b`.
+        """
+
+    def end_of(self, text: bytes, begin: int, stop: int) -> int:
+        """Where the match that begins here ends; `begin`: there is none."""
+
+
+class Re2Finder:
+    """One expression, compiled by RE2."""
+
+    __slots__ = ("_anchored", "_anywhere", "_match")
+
+    def __init__(self, pattern: bytes) -> None:
+        """Compile it.
+
+        Raises:
+            ImportError: RE2 is not there.
+            ValueError: RE2 does not take it: it needs too much memory.
+        """
+        re2, core = import_module("re2"), import_module("re2._re2")
+        options: Any = re2.Options()
+        options.encoding = re2.Options.Encoding.LATIN1
+        options.never_capture = True
+        options.log_errors = False
+        options.max_mem = _MEMORY
+        # the module's own `search` takes four times as long as the call that it makes
+        compiled = core.RE2(pattern, options)
+        if not compiled.ok():
+            raise ValueError(str(compiled.error()))
+        self._match = compiled.Match
+        self._anywhere = core.RE2.Anchor.UNANCHORED
+        self._anchored = core.RE2.Anchor.ANCHOR_START
+
+    def first(self, text: bytes, begin: int, stop: int) -> Span | None:
+        """The first match between two places."""
+        span: Span = self._match(self._anywhere, text, begin, stop)[0]
+        return None if span[0] < 0 else span
+
+    def end_of(self, text: bytes, begin: int, stop: int) -> int:
+        """Where the match that begins here ends; `begin`: there is none."""
+        span: Span = self._match(self._anchored, text, begin, stop)[0]
+        return begin if span[0] < 0 else span[1]
+
+
+class ReFinder:
+    """One expression, compiled by `re`."""
+
+    __slots__ = ("_match", "_search")
+
+    def __init__(self, pattern: bytes) -> None:
+        """Compile it."""
+        compiled = re.compile(pattern)
+        self._search, self._match = compiled.search, compiled.match
+
+    def first(self, text: bytes, begin: int, stop: int) -> Span | None:
+        """The first match between two places."""
+        match = self._search(text, begin, stop)
+        return match.span() if match else None
+
+    def end_of(self, text: bytes, begin: int, stop: int) -> int:
+        """Where the match that begins here ends; `begin`: there is none."""
+        match = self._match(text, begin, stop)
+        return match.end() if match else begin
+
+
+class Judge(Protocol):
+    """Decides what an expression means for single lines."""
+
+    def judge(self, lines: Sequence[bytes]) -> list[Span | None]:
+        """Where the first match in each line is."""
+
+
+class _Fast:
+    """Nothing of the expression is unknown to RE2."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+
+    def judge(self, lines: Sequence[bytes]) -> list[Span | None]:
+        first = self._finder.first
+        return [first(line, 0, len(line)) for line in lines]
+
+
+class _Own:
+    """An expression of ours, of which is known that `re` does not go astray with it."""
+
+    def __init__(self, pattern: bytes) -> None:
+        self._search = re.compile(pattern).search
+
+    def judge(self, lines: Sequence[bytes]) -> list[Span | None]:
+        return [match.span() if (match := self._search(line)) else None for line in lines]
+
+
+@lru_cache(maxsize=256)
+def finder(pattern: bytes) -> Finder | None:
+    """The finder of an expression; None: RE2 does not take it."""
+    try:
+        return Re2Finder(pattern)
+    except ValueError:
+        return None
+    except ImportError:
+        return ReFinder(pattern)
+
+
+def fast_finder(dialect: Dialect, *, loose: bool = False) -> Finder:
+    """What finds every match, and more where the expression is slow."""
+    found = finder(dialect.loose if loose else dialect.fast)
+    return found or ReFinder(b"(?m)^")
+
+
+def text_finder(text: bytes, *, folded: bool) -> Finder:
+    """What finds a text, in either case if that does not count."""
+    raw = b"".join(
+        b"[%c%c]" % (byte, byte - 32) if folded and 97 <= byte <= 122 else b"\\x%02x" % byte
+        for byte in text
+    )
+    return finder(raw) or ReFinder(raw)
+
+
+def run_finder(dialect: Dialect) -> Finder | None:
+    """What finds as many lines as follow each other and all match; None: it cannot be found.
+
+    Lines with states that are written over are not among them, nor one that is not ended.
+    """
+    if slowness(dialect):
+        return None
+    body = dialect.fast.removeprefix(b"(?m)")
+    return finder(rb"(?m)(?:[^\n\r]*(?:" + body + rb")[^\n\r]*\r*\n)+")
+
+
+def slowness(dialect: Dialect) -> str:
+    """What of the expression RE2 does not know, in a word or two; empty: nothing."""
+    return dialect.slow or ("" if finder(dialect.fast) else "a big expression")
+
+
+def judge_of(dialect: Dialect, text: str, own: bool) -> Judge:
+    """What decides whether a line matches."""
+    if not slowness(dialect):
+        return _Fast(fast_finder(dialect))
+    return _Own(dialect.exact) if own else _patient(dialect.exact, text)
+
+
+@lru_cache(maxsize=4)
+def _patient(pattern: bytes, text: str) -> Patient:
+    # each has a process, which ends when it is dropped here and nobody uses it
+    return Patient(pattern, text)
+
+
+def end_processes() -> None:
+    """End the processes that look for slow expressions and are not in use."""
+    _patient.cache_clear()
