@@ -68,6 +68,11 @@ def safe(text: str) -> str:
     return clean(text).replace("\t", "    ")
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 node`, `2 nodes`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def state_piece(phase: RunPhase) -> Piece:
     """`● running`, in the state's style."""
     return (f"{MARKS[phase][0]} {phase.value}", phase.value)

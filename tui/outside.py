@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from rankdeck.command_log import executed
 from rankdeck.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from textual.app import App
 
@@ -43,51 +42,6 @@ def at_line(command: Sequence[str], path: str, line: int) -> list[str]:
         wait = [] if "--wait" in command or "-w" in command else ["--wait"]
         return [*command, *wait, "--goto", f"{path}:{line}"]
     return [*command, path]
-
-
-def pager(environ: Mapping[str, str]) -> list[str]:
-    """The user's pager.
-
-    Raises:
-        UserError: There is none.
-    """
-    return _program(environ, ("PAGER",), ("less", "more"))
-
-
-def editor(environ: Mapping[str, str]) -> list[str]:
-    """The user's editor.
-
-    Raises:
-        UserError: There is none.
-    """
-    return _program(environ, ("VISUAL", "EDITOR"), ())
-
-
-def _program(
-    environ: Mapping[str, str], names: Sequence[str], fallbacks: Sequence[str]
-) -> list[str]:
-    name = next((name for name in names if environ.get(name, "").strip()), None)
-    if name is None:
-        for program in fallbacks:
-            if found := shutil.which(program, path=environ.get("PATH")):
-                return [found]
-        wanted = names[-1]
-        example = "less" if wanted == "PAGER" else "vim"
-        raise UserError(
-            f"${wanted} is not set", f"set it before starting rankdeck: export {wanted}={example}"
-        )
-    try:
-        command = shlex.split(environ[name])
-    except ValueError as error:
-        raise UserError(
-            f"${name} cannot be understood: {error}", f"it is {environ[name]!r}"
-        ) from None
-    if not command or shutil.which(command[0], path=environ.get("PATH")) is None:
-        raise UserError(
-            f"${name} is {environ[name]!r}, and there is no such program",
-            f"install it, or set ${name} to one that is there",
-        )
-    return command
 
 
 def run_outside(app: App[Any], command: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from rankdeck.plan.preview import batch_script, preview_plan
 from rankdeck.probe.preflight import node_field, quick_findings, ranks_text
 from rankdeck.run.layout import rankdeck_home
 from tui.backend_form import BackendForm, describe_backend
-from tui.form.last_run import LastRun, differences
+from tui.form.last_run import LastRun, differences, with_types
 from tui.form.texts import job_texts, shown_value
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def _unready(
     runs: LastRuns | None,
 ) -> JobPreview:
     """What can be said of a job that has mistakes: its defaults, its nodes, the last run."""
-    merged = _merged(target, draft, cwd, base)
+    # as a checked job would tell them: what is only written in another way is no difference
+    merged = with_types(_merged(target, draft, cwd, base))
     project, entry = _where(merged, cwd)
     effective = {**_defaults(), **job_texts(merged), "project": project}
     last = runs.of(target, project) if runs else None

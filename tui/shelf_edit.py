@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from rankdeck.errors import UserError
 from rankdeck.library.editing import Editing
+from rankdeck.programs import editor
 from tui.looks import Line, safe
-from tui.outside import editor, run_outside
+from tui.outside import run_outside
 
 if TYPE_CHECKING:
     from tui.shelf_screen import ShelfScreen
@@ -48,22 +49,25 @@ class ShelfEdit:
     def _judge(self, editing: Editing) -> None:
         """Keep what is right; ask what shall become of mistakes."""
 
-        def job() -> tuple[Line, ...]:
-            if editing.changed and (problems := editing.problems()):
-                return tuple(((safe(str(problem)), "error"),) for problem in problems[:_MOST_NAMED])
-            if editing.changed:
-                editing.keep()
-            else:
+        def job() -> tuple[str, tuple[Line, ...]]:
+            if not editing.changed:
                 editing.forget()
-            return ()
+                return ("nothing was changed" + (": not made" if editing.is_new else "")), ()
+            problems = editing.problems()
+            if not problems:
+                editing.keep()
+            wrong = (((safe(str(problem)), "error"),) for problem in problems[:_MOST_NAMED])
+            return "saved", tuple(wrong)
 
-        def heard(wrong: tuple[Line, ...] | None, error: UserError | None) -> None:
-            if error is not None:
-                self._deck.tell(error)
-            elif wrong:
+        def heard(came_of: tuple[str, tuple[Line, ...]] | None, error: UserError | None) -> None:
+            if error is not None or came_of is None:
+                self._deck.tell(error or UserError(f"{editing.name} has not been read"))
+                return
+            told, wrong = came_of
+            if wrong:
                 self._ask_about(editing, wrong)
             else:
-                self._screen.notify(f"{safe(editing.name)}: saved", timeout=4, markup=False)
+                self._screen.notify(f"{safe(editing.name)}: {told}", timeout=4, markup=False)
             self._screen.look_again()
 
         self._controller.do(job, heard, writes=True)

@@ -6,6 +6,7 @@ deleting and editing them. Nothing is read or written on the interface's own thr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -15,7 +16,7 @@ from textual.message import Message
 from rankdeck.library.names import name_fault
 from rankdeck.library.search import search
 from tui.keys import keys_of
-from tui.looks import Line, Piece, safe
+from tui.looks import Line, Piece, counted, safe
 from tui.screens.base import DeckScreen
 from tui.shelf_text import file_lines, text_of
 from tui.watch import Reading, WatchFailed
@@ -45,6 +46,25 @@ _OF_THE_LIST = frozenset(
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class ShelfKind:
+    """What is said of the files of one kind."""
+
+    shelf: Shelf
+    """Where they are."""
+    columns: tuple[Column, ...]
+    cells: Callable[[Kept, Mapping[str, int], str], dict[str, Piece]]
+    """A file's row, from the widths of the columns and the name of the one in use."""
+    nothing: tuple[Line, ...]
+    """What is shown while there are none."""
+    hint: str
+    """What a filter may be."""
+    read_current: Callable[[], str]
+    """The name of the one in use; called in the background."""
+    remark: Callable[[str], Line] = lambda current: ()
+    """What the title says besides, from the name of the one in use."""
+
+
 class ShelfChanged(Message, bubble=False):
     """The files, as they are now."""
 
@@ -63,9 +83,6 @@ class ShelfScreen(DeckScreen):
     """A list of kept files."""
 
     SCOPE: ClassVar[Scope]
-    COLUMNS: ClassVar[tuple[Column, ...]]
-    NOTHING: ClassVar[tuple[Line, ...]]
-    HINT: ClassVar[str] = ""
     DEFAULT_CSS = """
     ShelfScreen #shelf-body { height: 1fr; layout: vertical; }
     ShelfScreen #shelf-body.-side { layout: horizontal; }
@@ -77,9 +94,10 @@ class ShelfScreen(DeckScreen):
     ShelfScreen .-hidden { display: none; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: ShelfKind) -> None:
         super().__init__()
-        self.shelf: Shelf = self.make_shelf()
+        self.kind = kind
+        self.shelf: Shelf = kind.shelf
         self.current = ""
         """The name of the one in use, where that means something."""
         self._kept: tuple[Kept, ...] | None = None
@@ -90,24 +108,6 @@ class ShelfScreen(DeckScreen):
         self._last: tuple[tuple[Kept, ...], str] | None = None
         self._made = ""
         """A name that shall be under the cursor as soon as it is in the list."""
-
-    # -- what a kind of file says -----------------------------------------------------------
-
-    def make_shelf(self) -> Shelf:
-        """Where the files are."""
-        raise NotImplementedError
-
-    def cells(self, kept: Kept, widths: Mapping[str, int]) -> dict[str, Piece]:
-        """A file's row."""
-        raise NotImplementedError
-
-    def read_current(self) -> str:
-        """The name of the one in use; called in the background."""
-        return ""
-
-    def remark(self) -> Line:
-        """What the title says besides."""
-        return ()
 
     # -- the screen -------------------------------------------------------------------------
 
@@ -123,7 +123,9 @@ class ShelfScreen(DeckScreen):
         with Container(id="shelf-body"):
             with Vertical(id="shelf-list"):
                 yield ShelfTable(
-                    self.COLUMNS, lambda kept: kept.path, lambda kept, _, w: self.cells(kept, w)
+                    self.kind.columns,
+                    lambda kept: kept.path,
+                    lambda kept, _, widths: self.kind.cells(kept, widths, self.current),
                 )
                 yield TextLines(id="nothing")
             yield TextLines(id="shelf-file")
@@ -132,7 +134,7 @@ class ShelfScreen(DeckScreen):
 
     def on_mount(self) -> None:
         """Say where one is."""
-        self.query_one("#nothing", TextLines).show(self.NOTHING)
+        self.query_one("#nothing", TextLines).show(self.kind.nothing)
         self.query_one("#nothing").add_class("-hidden")
         self.table.focus()
         self._show_title()
@@ -148,7 +150,7 @@ class ShelfScreen(DeckScreen):
         self._lay_out()
 
     def _read(self) -> Reading:
-        facts = (self.shelf.list(), self.read_current())
+        facts = (self.shelf.list(), self.kind.read_current())
         if facts != self._last:
             self._last = facts
         return Reading(self._last, _EVERY)
@@ -195,8 +197,9 @@ class ShelfScreen(DeckScreen):
         if marked := len(self.table.marked):
             left.append((f"  {marked} marked", "warning"))
         broken = sum(one.broken for one in kept)
-        right: list[Piece] = [*self.remark()]
-        right += [(f"{len(kept)}" if self._kept is not None else "reading …", "dim")]
+        right: list[Piece] = [*self.kind.remark(self.current)]
+        told = "reading …" if self._kept is None else counted(len(kept), self.shelf.what)
+        right += [(told, "dim")]
         if broken:
             right.append((f" · {broken} cannot be used", "error"))
         self.query_one(TitleBar).show_parts(tuple(left), tuple(right))
@@ -260,7 +263,7 @@ class ShelfScreen(DeckScreen):
     def action_filter(self) -> None:
         """Begin to type a filter, or to change the one there is."""
         self._asking = None
-        self.query_one(PromptLine).open("/", self._query, self.HINT)
+        self.query_one(PromptLine).open("/", self._query, self.kind.hint)
 
     def ask_line(self, label: str, text: str, hint: str, given: Callable[[str], None]) -> None:
         """Ask for a line at the foot of the screen; `given` gets what was typed."""
@@ -341,8 +344,8 @@ class ShelfScreen(DeckScreen):
         chosen = self.table.chosen
         if not chosen:
             return
-        what = f"{self.shelf.what}s" if len(chosen) > 1 else self.shelf.what
-        title = f"Delete {len(chosen)} {what}?" if len(chosen) > 1 else f"Delete this {what}?"
+        what = self.shelf.what
+        title = f"Delete {counted(len(chosen), what)}?" if chosen[1:] else f"Delete this {what}?"
         names = [kept.path.rpartition("/")[2] for kept in chosen]
         named: list[Line] = [((f"  {safe(name)}", "warning"),) for name in names]
         if len(named) > _MOST_NAMED:

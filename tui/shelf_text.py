@@ -9,6 +9,8 @@ from rankdeck.errors import UserError
 from tui.looks import Line, Piece, safe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rankdeck.library.shelf import Kept
 
 _MOST_LINES = 2000
@@ -33,6 +35,21 @@ def file_lines(kept: Kept, text: str, error: UserError | None = None) -> tuple[L
         mark: Piece = ("✖ ", "error") if number in wrong else ("  ", "")
         lines.append((mark, (safe(line), style)))
     return tuple(lines)
+
+
+def shared_cells(kept: Kept, widths: Mapping[str, int]) -> dict[str, Piece]:
+    """What a row says of a file of any kind: name, backend, and what is wrong or what it is for."""
+    about: Piece = (safe(kept.description), "dim")
+    if kept.problems:
+        first = kept.problems[0]
+        where = f"line {first.line}: " if first.line else ""
+        about = (safe(f"✖ {where}{first.key} {first.message}"), "error")
+    mark = "✖ " if kept.broken and "about" not in widths else ""
+    return {
+        "name": (safe(mark + kept.name), "error" if kept.broken else "bold"),
+        "backend": (safe(kept.draft.backend or "–"), ""),
+        "about": about,
+    }
 
 
 def text_of(kept: Kept) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rankdeck.cli.common import print_json
 from rankdeck.cli.text import paint, shown
 from rankdeck.errors import UserError
+from rankdeck.programs import editor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +173,7 @@ def _problem(problem: Problem) -> dict[str, object]:
     return {"line": problem.line, "key": problem.key, "message": problem.message}
 
 
-def edit(shelf: Shelf, name: str) -> None:
+def _edit(shelf: Shelf, name: str) -> None:
     """Open the user's editor on a file, and look at what has become of it.
 
     Raises:
@@ -182,7 +183,7 @@ def edit(shelf: Shelf, name: str) -> None:
     from rankdeck.cli.asking import terminal_ask
     from rankdeck.library.editing import Editing
 
-    command = _editor()
+    command = editor(os.environ)
     editing = Editing(shelf, name)
     while True:
         code = subprocess.run([*command, str(editing.copy)], check=False).returncode
@@ -214,11 +215,43 @@ def edit(shelf: Shelf, name: str) -> None:
     click.echo(f"saved {shown(str(editing.keep()))}")
 
 
-def _editor() -> list[str]:
-    given = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    if not given:
-        raise UserError("$EDITOR is not set", "set it, as: export EDITOR=vim")
-    try:
-        return shlex.split(given)
-    except ValueError as error:
-        raise UserError(f"$EDITOR cannot be understood: {error}") from None
+def add_file_commands(group: click.Group, store: Callable[[], Shelf], what: str) -> None:
+    """Commands that treat every kind of kept file alike: edit, cp, rm."""
+    told = "Mistakes are told afterwards; then edit again, keep it so, or leave it as it was."
+
+    @group.command("edit", help=f"Open a {what} in $EDITOR, also a new one.\n\n{told}")
+    @name_argument(store)
+    def edit(name: str) -> None:
+        _edit(store(), name)
+
+    @group.command("cp", help=f"Copy a {what}, comments and all.")
+    @name_argument(store)
+    @click.argument("target", metavar="NEW")
+    @click.option("-f", "--force", is_flag=True, help="Overwrite one of that name.")
+    def copy(name: str, target: str, force: bool) -> None:
+        click.echo(f"saved {shown(str(store().copy(name, target, overwrite=force)))}")
+
+    @group.command("rm", help=f"Remove {what}s.")
+    @name_argument(store, nargs=-1)
+    def remove(names: tuple[str, ...]) -> None:
+        shelf = store()
+        for name in names:
+            shelf.remove(name)
+            click.echo(f"removed {shown(name)}")
+
+
+def print_kept(kept: Kept, text: str, *, as_json: bool, **more: object) -> None:
+    """A kept file as it is written; what is wrong with it goes to stderr.
+
+    Args:
+        kept: The file.
+        text: What is written in it.
+        as_json: Print a document instead.
+        more: What else the document says.
+    """
+    if as_json:
+        print_json(document(kept, **more))
+        return
+    click.echo("".join(f"{shown(line)}\n" for line in text.splitlines()), nl=False)
+    for problem in kept.problems:
+        click.echo(f"rankdeck: warning: {problem}", err=True)

@@ -8,10 +8,11 @@ import click
 
 from rankdeck.cli.common import json_option, print_json
 from rankdeck.cli.library import (
+    add_file_commands,
     document,
     draft_of_source,
-    edit,
     name_argument,
+    print_kept,
     saving_options,
     secret_choice,
     told,
@@ -89,44 +90,7 @@ def save_template(
 def show_template(name: str, as_json: bool) -> None:
     """Print a template as it is written; what is wrong with it goes to stderr."""
     store = template_store()
-    template = store.get(name)
-    if as_json:
-        print_json(document(template))
-        return
-    click.echo(shown_text(store.text(name)), nl=False)
-    for problem in template.problems:
-        click.echo(f"rankdeck: warning: {problem}", err=True)
+    print_kept(store.get(name), store.text(name), as_json=as_json)
 
 
-@template_command.command("edit")
-@name_argument(template_store)
-def edit_template(name: str) -> None:
-    """Open a template in $EDITOR; a new one begins with a few lines.
-
-    Mistakes are told afterwards, and you choose: edit again, keep it so, or leave it as it was.
-    """
-    edit(template_store(), name)
-
-
-@template_command.command("cp")
-@name_argument(template_store)
-@click.argument("target", metavar="NEW")
-@click.option("-f", "--force", is_flag=True, help="Overwrite one of that name.")
-def copy_template(name: str, target: str, force: bool) -> None:
-    """Copy a template, comments and all."""
-    click.echo(f"saved {shown(str(template_store().copy(name, target, overwrite=force)))}")
-
-
-@template_command.command("rm")
-@name_argument(template_store, nargs=-1)
-def remove_templates(names: tuple[str, ...]) -> None:
-    """Remove templates."""
-    store = template_store()
-    for name in names:
-        store.remove(name)
-        click.echo(f"removed {shown(name)}")
-
-
-def shown_text(text: str) -> str:
-    """A file's lines, made safe for the terminal, each with its end."""
-    return "".join(f"{shown(line)}\n" for line in text.splitlines())
+add_file_commands(template_command, template_store, "template")

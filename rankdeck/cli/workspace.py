@@ -9,15 +9,14 @@ import click
 from rankdeck.cli.common import json_option, print_json
 from rankdeck.cli.job_options import JobCommand, draft_from, job_options
 from rankdeck.cli.library import (
+    add_file_commands,
     document,
     draft_of_source,
-    edit,
-    name_argument,
+    print_kept,
     saving_options,
     secret_choice,
     told,
 )
-from rankdeck.cli.template import shown_text
 from rankdeck.cli.text import shown, table
 from rankdeck.library.workspaces import nodes_text, workspace_store
 
@@ -111,36 +110,8 @@ def show_workspace(name: str | None, as_json: bool) -> None:
     if not wanted:
         click.echo("there is no current workspace")
         return
-    workspace = store.get(wanted)
-    if as_json:
-        print_json(document(workspace, current=wanted == store.current))
-        return
-    click.echo(shown_text(store.text(wanted)), nl=False)
-    for problem in workspace.problems:
-        click.echo(f"rankdeck: warning: {problem}", err=True)
+    in_use = wanted == store.current
+    print_kept(store.get(wanted), store.text(wanted), as_json=as_json, current=in_use)
 
 
-@workspace_command.command("edit")
-@name_argument(workspace_store)
-def edit_workspace(name: str) -> None:
-    """Open a workspace in $EDITOR; a new one begins with a few lines."""
-    edit(workspace_store(), name)
-
-
-@workspace_command.command("cp")
-@name_argument(workspace_store)
-@click.argument("target", metavar="NEW")
-@click.option("-f", "--force", is_flag=True, help="Overwrite one of that name.")
-def copy_workspace(name: str, target: str, force: bool) -> None:
-    """Copy a workspace, comments and all."""
-    click.echo(f"saved {shown(str(workspace_store().copy(name, target, overwrite=force)))}")
-
-
-@workspace_command.command("rm")
-@name_argument(workspace_store, nargs=-1)
-def remove_workspaces(names: tuple[str, ...]) -> None:
-    """Remove workspaces."""
-    store = workspace_store()
-    for name in names:
-        store.remove(name)
-        click.echo(f"removed {shown(name)}")
+add_file_commands(workspace_command, workspace_store, "workspace")

@@ -218,7 +218,7 @@ def test_problems_come_first_and_know_their_field(tmp_path: Path) -> None:
     assert plain(rows[0].line) == "Not ready yet:"
     assert {row.field for row in rows[1:]} >= {"time_limit", "entry"}
     told = [plain(row.line).strip() for row in rows]
-    assert told.index("✖ master_port: port 1 is taken") < told.index("✔ python: fine")
+    assert told.index("✖ Master port: port 1 is taken") < told.index("✔ Python: fine")
 
 
 def test_earlier_runs_and_files_begin_a_form_with_what_their_author_said(tmp_path: Path) -> None:

@@ -268,6 +268,7 @@ async def test_the_pager_opens_at_the_line(
     await desk.enter("ctrl+g", "42")
     await desk.press("o")
     assert ran == [["less", "-R", "+42", str(desk.path)]]
+    monkeypatch.setenv("PATH", "/nowhere")
     await desk.press("O")
     assert "$EDITOR is not set" in desk.pane.status
     monkeypatch.setenv("EDITOR", "/nowhere/vim")

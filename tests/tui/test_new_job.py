@@ -131,7 +131,7 @@ async def test_rerun_shows_the_old_plan_and_the_difference(
         await pilot.press("f5")
         await _type(pilot, deck, "nproc_per_node", "3")
         await pilot.press("f6")
-        await until_shown(pilot, "nproc_per_node: 4 → 3")
+        await until_shown(pilot, "Ranks per node: 4 → 3")
         await until_shown(pilot, "ranks 0-2")
 
 

@@ -85,7 +85,7 @@ async def test_each_value_shows_what_it_was_and_goes_back(home: Path, project: P
         assert _field(deck, "hyperparameters.amp").text == "true"
         await until_shown(pilot, "was false")
         await pilot.press("f6")
-        await until_shown(pilot, "hyperparameters.lr: 3e-4 → 1e-3")
+        await until_shown(pilot, "lr: 3e-4 → 1e-3")
         await pilot.press("f7")
         await until(pilot, lambda: _field(deck, "hyperparameters.lr").text == "3e-4")
         assert _field(deck, "hyperparameters.amp").text == "false"

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from textual.app import App
 
 from rankdeck.errors import UserError
-from tui.outside import at_line, editor, pager, run_outside
+from rankdeck.programs import editor, pager
+from tui.outside import at_line, run_outside
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,15 @@ def test_what_is_missing_is_told_with_what_to_do() -> None:
             pager(environ)
         assert raised.value.hint
     with pytest.raises(UserError, match=r"\$EDITOR is not set"):
-        editor(path)
+        editor({"PATH": "/nowhere"})
+
+
+def test_where_no_editor_is_named_one_that_is_there_is_taken(tmp_path: Path) -> None:
+    for name in ("vi", "nano"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    assert editor({"PATH": str(tmp_path)}) == [str(tmp_path / "nano")]
+    assert editor({"PATH": str(tmp_path), "EDITOR": "vi -n"}) == ["vi", "-n"]
 
 
 async def test_a_terminal_that_cannot_be_given_away_says_so() -> None:

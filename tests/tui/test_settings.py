@@ -10,6 +10,7 @@ from rankdeck.errors import Problem
 from rankdeck.run.store import RunStore
 from tests.tui.pilot import make_deck, screen_text, until, until_shown
 from tui.deck import Deck
+from tui.keys.live import change_keys
 from tui.screens.runs import RunsScreen
 from tui.screens.settings import SettingsScreen
 from tui.widgets.row_table import RowTable
@@ -123,6 +124,7 @@ async def test_without_an_editor_it_says_so_and_with_one_the_file_counts_after(
 ) -> None:
     monkeypatch.delenv("EDITOR", raising=False)
     monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
     deck = make_deck(home)
     async with deck.run_test(size=(120, 40), notifications=True) as pilot:
         await _open(pilot, deck, "theme")
@@ -134,9 +136,81 @@ async def test_without_an_editor_it_says_so_and_with_one_the_file_counts_after(
             ran.append(command)
             (config / "config.yaml").write_text("theme: light\nmuose: 1\n")
 
-        monkeypatch.setenv("EDITOR", "true")
+        monkeypatch.setenv("EDITOR", "/bin/true")
         monkeypatch.setattr("tui.outside.run_outside", edit)
         await pilot.press("e")
         await until(pilot, lambda: deck.theme == "light")
-        assert ran == [["true", os.path.join(config, "config.yaml")]]
+        assert ran == [["/bin/true", os.path.join(config, "config.yaml")]]
         await until_shown(pilot, "did you mean mouse?")
+
+
+async def test_a_changed_keymap_holds_at_once_and_conflicts_are_told(
+    home: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edit(app: object, command: list[str]) -> None:
+        (config / "keymap.yaml").write_text(
+            "settings.copy: Y\nruns.new-job: z\neverywhere.help: f9\nsettings.reset: e\n"
+        )
+
+    monkeypatch.setenv("EDITOR", "true")
+    monkeypatch.setattr("tui.outside.run_outside", edit)
+    copied: list[str] = []
+    deck = make_deck(home)
+    monkeypatch.setattr(deck, "copy", lambda text, what: copied.append(what))
+    try:
+        async with deck.run_test(size=(200, 60), notifications=True) as pilot:
+            await _open(pilot, deck, "keys")
+            await pilot.press("y")
+            assert copied == ["the path"]
+            await pilot.press("e")
+            await until_shown(pilot, "1 line of your files without effect")
+            # the conflict, with its line; what it wanted stays as it was
+            await until_shown(pilot, "keymap.yaml:4: settings.reset: e is already settings.edit")
+            await until_shown(pilot, "Y copy the path")
+            assert "d default" in screen_text(deck)
+            await pilot.press("y")
+            assert copied == ["the path"]
+            await pilot.press("Y")
+            assert copied == ["the path"] * 2
+            # the screen below and the help follow, and so do screens that are opened later
+            await pilot.press("f9")
+            await until_shown(pilot, "Copy the path of the file")
+            assert any(
+                " Y " in line for line in screen_text(deck).splitlines() if "the path" in line
+            )
+            await pilot.press("escape", "escape")
+            await until(pilot, lambda: isinstance(deck.screen, RunsScreen))
+            await until_shown(pilot, "z new")
+            await pilot.press("n")
+            await pilot.pause()
+            assert isinstance(deck.screen, RunsScreen)
+            await pilot.press("z")
+            await until(pilot, lambda: type(deck.screen).__name__ == "NewJobScreen")
+            await pilot.press("f9")
+            await until(pilot, lambda: type(deck.screen).__name__ == "HelpScreen")
+    finally:
+        change_keys(deck, {})
+
+
+async def test_files_changed_elsewhere_are_read_with_a_key_and_built_in_keys_come_back(
+    home: Path, config: Path
+) -> None:
+    deck = make_deck(home)
+    try:
+        async with deck.run_test(size=(120, 40), notifications=True) as pilot:
+            await _open(pilot, deck, "keys")
+            (config / "keymap.yaml").write_text("settings.back: b\n")
+            await pilot.press("R")
+            await until_shown(pilot, "your settings and keys hold now")
+            await until_shown(pilot, "b back")
+            # a keymap is checked against the built-in keys, not against those of the last one
+            (config / "keymap.yaml").write_text("settings.copy: escape\nsettings.back: y\n")
+            await pilot.press("R")
+            await until_shown(pilot, "y back")
+            (config / "keymap.yaml").unlink()
+            await pilot.press("R")
+            await until_shown(pilot, "esc back")
+            await pilot.press("escape")
+            assert isinstance(deck.screen, RunsScreen)
+    finally:
+        change_keys(deck, {})

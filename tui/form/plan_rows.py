@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rankdeck.plan.render import node_lines, plan_facts
 from rankdeck.probe.preflight import Level
+from tui.form.words import in_labels, label_of, problem_text
 from tui.looks import Line, safe
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rankdeck.errors import Problem
     from rankdeck.plan.records import LaunchPlan
     from rankdeck.probe.preflight import Finding
+    from tui.backend_form import BackendForm
     from tui.preview import JobPreview
 
 _IN_FULL = 4
@@ -47,19 +49,21 @@ def preview_rows(
     if preview.problems:
         rows += [PlanRow(((("Not ready yet:"), "title"),)), _EMPTY]
         for problem in preview.problems:
-            rows += _problem_rows(problem, "✖", "error")
+            rows += _problem_rows(problem, "✖", "error", preview.backend)
         rows.append(_EMPTY)
     for problem in preview.warnings:
-        rows += _problem_rows(problem, "!", "warning")
+        rows += _problem_rows(problem, "!", "warning", preview.backend)
     found = all_findings(preview, findings)
-    rows += _finding_rows([each for each in found if each.level is not Level.OK])
+    rows += _finding_rows([each for each in found if each.level is not Level.OK], preview.backend)
     if preview.changes and preview.last is not None:
-        rows += [PlanRow(((f"Different from {safe(preview.last.name)}:", "title"),))]
+        last = safe(preview.last.name)
+        rows += [PlanRow(((f"Different from the run before ({last}):", "title"),))]
         for field, old, new in preview.changes:
-            told: Line = ((f"  {safe(field)}: ", "bold"), (f"{safe(old)} → {safe(new)}", ""))
+            name = safe(label_of(field, preview.backend))
+            told: Line = ((f"  {name}: ", "bold"), (f"{safe(old)} → {safe(new)}", ""))
             rows.append(PlanRow(told, field))
         rows.append(_EMPTY)
-    rows += _finding_rows([each for each in found if each.level is Level.OK])
+    rows += _finding_rows([each for each in found if each.level is Level.OK], preview.backend)
     if preview.plan is not None:
         rows += plan_rows(preview.plan, in_full=in_full)
     if preview.batch:
@@ -101,22 +105,26 @@ def plan_rows(plan: LaunchPlan, *, in_full: bool = False) -> list[PlanRow]:
     return rows
 
 
-def _problem_rows(problem: Problem, mark: str, style: str) -> list[PlanRow]:
-    told: Line = ((f"  {mark} ", style), (safe(str(problem)), style))
+def _problem_rows(
+    problem: Problem, mark: str, style: str, backend: BackendForm | None
+) -> list[PlanRow]:
+    told: Line = ((f"  {mark} ", style), (safe(problem_text(problem, backend)), style))
     rows = [PlanRow(told, problem.field)]
     if problem.hint:
-        rows.append(PlanRow((("    ", ""), (safe(problem.hint), "dim")), problem.field))
+        hint = safe(in_labels(problem.hint))
+        rows.append(PlanRow((("    ", ""), (hint, "dim")), problem.field))
     return rows
 
 
-def _finding_rows(findings: Sequence[Finding]) -> list[PlanRow]:
+def _finding_rows(findings: Sequence[Finding], backend: BackendForm | None) -> list[PlanRow]:
     order = (Level.ERROR, Level.WARNING, Level.OK)
     rows: list[PlanRow] = []
     for finding in sorted(findings, key=lambda found: order.index(found.level)):
         mark, style = MARKS[finding.level]
-        subject = f"{finding.field}: " if finding.field else ""
-        told: Line = ((f"  {mark} ", style), (safe(subject), "bold"), (safe(finding.text), ""))
+        subject = f"{safe(label_of(finding.field, backend))}: " if finding.field else ""
+        told: Line = ((f"  {mark} ", style), (subject, "bold"), (safe(finding.text), ""))
         rows.append(PlanRow(told, finding.field))
         if finding.hint:
-            rows.append(PlanRow((("    ", ""), (safe(finding.hint), "dim")), finding.field))
+            hint = safe(in_labels(finding.hint))
+            rows.append(PlanRow((("    ", ""), (hint, "dim")), finding.field))
     return [*rows, _EMPTY] if rows else rows

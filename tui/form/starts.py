@@ -41,13 +41,14 @@ class Start:
     """The kept form it was; what is typed from now on takes its place."""
 
 
-def find_starts(store: RunStore, now: float, own: str) -> tuple[Choice, ...]:
+def find_starts(store: RunStore, now: float, own: str, cwd: Path) -> tuple[Choice, ...]:
     """Everything there is to begin with, what is likeliest first.
 
     Args:
         store: The runs.
         now: What ages count to.
         own: The slot of the form that asks: what it holds is no beginning.
+        cwd: Where a sample project would be made.
     """
     forms = (form for form in KeptForms(store.home).all() if form.slot != own)
     kept = [_kept_choice(form, now) for form in forms]
@@ -71,7 +72,7 @@ def find_starts(store: RunStore, now: float, own: str) -> tuple[Choice, ...]:
         for run in store.list(_RUNS)
     ]
     samples = [
-        Choice(f"{SAMPLE}:{name}", name, f"new project: {template_title(name)}", "sample")
+        Choice(f"{SAMPLE}:{name}", name, _sample_text(name, cwd), "sample")
         for name in template_names()
     ]
     return (*kept[:5], *templates, *runs, *samples)
@@ -134,10 +135,25 @@ def _load_kept(store: RunStore, slot: str) -> Start:
 
 
 def _make_sample(name: str, cwd: Path) -> Start:
-    empty = not any(cwd.iterdir())
-    folder = cwd if empty else _free_folder(cwd / f"rankdeck-{name}")
+    folder = _sample_folder(name, cwd)
     scaffold(folder, name)
     return Start({"project": str(folder)}, (f"a sample project was made in {folder}",))
+
+
+def _sample_text(name: str, cwd: Path) -> str:
+    folder = _sample_folder(name, cwd)
+    where = "here" if folder == cwd else f"in ./{folder.name}"
+    return f"new project {where}: {template_title(name)}"
+
+
+def _sample_folder(name: str, cwd: Path) -> Path:
+    """Where a sample is made: the folder itself where it is empty, else a new one in it."""
+    try:
+        empty = not any(cwd.iterdir())
+    except OSError:
+        # whether it can be written is told when it is
+        empty = False
+    return cwd if empty else _free_folder(cwd / f"rankdeck-{name}")
 
 
 def _free_folder(wanted: Path) -> Path:

@@ -16,6 +16,7 @@ from tui.form.paths import here
 from tui.form.plan_rows import all_findings
 from tui.form.suggest import PathSuggester
 from tui.form.texts import MAPPINGS, read_assignments, shown_value, write_assignments
+from tui.form.words import in_labels
 from tui.widgets.form_field import FormField
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class JobFields:
         widget = FormField(
             field.name,
             field.label,
-            field.help,
+            _help(field),
             _choices(field),
             suggester=suggester,
             takes_commands=field.name in _COMMAND_FIELDS,
@@ -158,7 +159,9 @@ class JobFields:
         for key, field in self._fields.items():
             if (default := effective.get(key) or self._own_default(key)) or effective:
                 field.show_default(shown_value(key, default))
-            field.show_problem(self.check(field) or wrong.get(key, ""))
+            message, hint = wrong.get(key, ("", ""))
+            own = self.check(field)
+            field.show_problem(own or message, "" if own and own != message else hint)
             was = shown_value(key, before[key]) if key in before else None
             field.show_facts(was, tuple(remarks.get(key, ())))
         self._hide_unused()
@@ -255,15 +258,16 @@ class JobFields:
         entry = self._declared.get(key.removeprefix(_DECLARED)) if "." in key else None
         return (entry.default or "") if entry is not None else ""
 
-    def _by_field(self, problems: tuple[Problem, ...]) -> dict[str, str]:
-        """The first problem of each field; those of a mapping's entry count for the mapping."""
-        found: dict[str, str] = {}
+    def _by_field(self, problems: tuple[Problem, ...]) -> dict[str, tuple[str, str]]:
+        """The first problem of each field, and what to do; a mapping's entry counts for it."""
+        found: dict[str, tuple[str, str]] = {}
         for problem in problems:
             exact = problem.field in self._fields
             key = problem.field if exact else problem.field.partition(".")[0]
             if key in self._fields:
-                told = problem.message if exact else f"{problem.key}: {problem.message}"
-                found.setdefault(key, told)
+                told = in_labels(problem.message)
+                told = told if exact else f"{problem.key}: {told}"
+                found.setdefault(key, (told, in_labels(problem.hint)))
         return found
 
     def _remarks(self, preview: JobPreview, findings: Sequence[Finding]) -> dict[str, list[Remark]]:
@@ -278,6 +282,15 @@ class JobFields:
         for finding in all_findings(preview, findings):
             found.setdefault(finding.field, []).append((_MARKS[finding.level], finding.text))
         return found
+
+
+def _help(field: Field) -> str:
+    """What the field is for, and how it is written where that is not plain."""
+    if field.kind is FieldKind.MAPPING:
+        return f"{field.help} As NAME=VALUE, several with blanks between: a=1 b='two words'."
+    if field.kind is FieldKind.WORDS:
+        return f"{field.help} As in a shell: --lr 3e-4 'two words'."
+    return field.help
 
 
 def _choices(field: Field) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ class PickScreen(ModalScreen[Picked | None]):
             return
         before = self._list.choice
         self._show()
-        if self._moved and before is not None:
+        if before is not None and (self._moved or before.key == self._at):
             keys = [choice.key for choice in self._list.choices]
             self._list.move(keys.index(before.key) if before.key in keys else 0)
 
@@ -145,6 +145,12 @@ class PickScreen(ModalScreen[Picked | None]):
         made = tuple(self._typed(self.text)) if self._typed and self.text.strip() else ()
         left = [c for c in self._choices if all(word in c.words for word in words)]
         self._list.show((*made, *left), at)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where there is only a line to type, nothing can be completed or gone through."""
+        if self._only_text and action in ("complete", "cursor", "page"):
+            return False
+        return super().check_action(action, parameters)
 
     def action_cursor(self, rows: int) -> None:
         """Move the cursor."""

@@ -129,6 +129,7 @@ class NewJobScreen(DeckScreen):
         """The preview goes beside the fields where there is room."""
         self._lay_out()
         self.head.show_parts()
+        self.head.show_about(self.field)
 
     def _lay_out(self) -> None:
         for name, wanted in classes_of(self.size, planning=self.part == PREVIEW).items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rankdeck.probe.preflight import Level
 from tui.asking import DeckAsk
+from tui.looks import counted
 from tui.work import WorkPool
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class FormCheck:
         form = self._form
 
         def heard(count: int, of: int) -> None:
-            text = f"checking: {count} of {of} node{'s' if of != 1 else ''} answered · ctrl+k ends"
+            text = f"checking: {count} of {counted(of, 'node')} answered · ctrl+k ends"
             form.app.call_later(self._heard, text, given_up)
 
         def job() -> tuple[Finding, ...]:
@@ -117,9 +118,12 @@ class FormCheck:
     def _tell(self) -> None:
         count = {level: sum(f.level is level for f in self.findings) for level in Level}
         wrong, odd = count[Level.ERROR], count[Level.WARNING]
-        text = f"checked: {wrong} errors, {odd} warnings · f6 shows them" if wrong + odd else ""
+        told = [counted(wrong, "error")] if wrong else []
+        told += [counted(odd, "warning")] if odd else []
+        where = "" if self._form.query_one("#preview").display else " · f6 shows it"
+        text = f"{', '.join(told)}{where}" if told else "nothing stands in the way"
         self._form.notify(
-            text or "checked: nothing stands in the way",
+            f"checked: {text}",
             severity="error" if wrong else "warning" if odd else "information",
             timeout=5,
             markup=False,

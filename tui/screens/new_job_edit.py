@@ -12,11 +12,14 @@ from rankdeck.errors import UserError
 from rankdeck.job.fields import FieldKind, field_named
 from tui.form.choice import Choice
 from tui.form.paths import path_choices
+from tui.form.titles import NAMED, titles_of
 from tui.looks import safe
 from tui.screens.job_fields import NODE_PICKED
 from tui.widgets.lines_field import LinesField
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tui.screens.job_pick import Picked
     from tui.screens.new_job import NewJobScreen
     from tui.widgets.form_field import FormField
@@ -34,7 +37,7 @@ class FormEdit:
         if field is None:
             return (
                 "enter: go to the field",
-                *("/: search", "y: copy", "w: write scripts", "ctrl+l: start", "f2: fields"),
+                *("/: search", "y: copy", "w: write scripts", "ctrl+l: launch", "f2: fields"),
             )
         keys = []
         if field.was is not None:
@@ -51,7 +54,7 @@ class FormEdit:
             keys.append("enter: new line")
         elif field.default and not field.text and "→" not in "".join(keys):
             keys.append("→: change what is there")
-        return (*keys, "tab: next", "f6: the plan", "ctrl+l: start")
+        return (*keys, "tab: next", "f6: preview", "ctrl+l: launch")
 
     def open(self) -> None:
         """A list for the field where there is one; else the next field."""
@@ -122,7 +125,8 @@ class FormEdit:
 
     def edit_outside(self) -> None:
         """Edit the field's text in the user's editor, one file for it alone."""
-        from tui.outside import editor, run_outside
+        from rankdeck.programs import editor
+        from tui.outside import run_outside
 
         form, field = self._form, self._form.field
         if field is None:
@@ -148,13 +152,21 @@ class FormEdit:
     def _list_choices(self, field: FormField) -> None:
         from tui.screens.job_pick import PickScreen
 
-        now = field.text or field.default
-        choices = [
-            Choice(value, value, "the default" if value == field.default else "")
-            for value in field.choices
-        ]
-        screen = PickScreen(safe(field.about), choices, at=now)
-        self._form.app.push_screen(screen, lambda picked: self._take(field, picked))
+        form, now = self._form, field.text or field.default
+
+        def choices(titles: Mapping[str, str]) -> list[Choice]:
+            told = {value: titles.get(value, "") for value in field.choices}
+            told[field.default] = " · ".join(filter(None, (told.get(field.default), "the default")))
+            return [Choice(value, value, told[value]) for value in field.choices]
+
+        screen = PickScreen(field.help, choices({}), at=now)
+        form.app.push_screen(screen, lambda picked: self._take(field, picked))
+        if field.key in NAMED:
+            form.controller.do(
+                lambda: titles_of(field.key, field.choices),
+                lambda titles, _: screen.offer(choices(titles or {})),
+                pool=form.pool,
+            )
 
     def _list_paths(self, field: FormField) -> None:
         from tui.screens.job_pick import PickScreen
@@ -170,7 +182,7 @@ class FormEdit:
                 look(text)
             return (Choice(text, text, "as typed"),)
 
-        screen = PickScreen(safe(field.about), text=field.text, typed=typed, hint=f"in {base}")
+        screen = PickScreen(field.help, text=field.text, typed=typed, hint=f"in {base}")
 
         def look(text: str) -> None:
             form.controller.do(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from rankdeck.job.fields import Section
-from tui.looks import Line, Piece, safe, wrap
+from tui.looks import Line, Piece, counted, safe, wrap
 from tui.widgets.bars import LineBar, TitleBar
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tui.widgets.form_field import FormField
 
 PREVIEW = "preview"
-_ONE_LINE = 110
-"""From this width on, a field's help fits on one line."""
+_ABOUT = 2
+"""Lines for what is to be known of a field."""
 PARTS = (*(section.value.lower() for section in Section), PREVIEW)
 
 
@@ -33,8 +33,8 @@ class FormHead:
         told: list[Line] = []
         if field is not None:
             room = max(20, form.size.width - 2)
-            told = wrap((("  ", ""), (field.about, "dim")), room)[:2]
-        lines = (*told, (), ())[: 1 if form.size.width >= _ONE_LINE else 2]
+            told = wrap((("  ", ""), *field.about), room)
+        lines = (*told, (), ())[:_ABOUT]
         shown = ""
         for hint in form.editing.hints(field):
             longer = f"{shown} · {hint}" if shown else hint
@@ -75,7 +75,7 @@ class FormHead:
             return (("working it out …", "dim"),)
         count = len(told.problems)
         if count:
-            return ((f"{count} problem{'s' if count != 1 else ''}: ctrl+l goes there", "error"),)
+            return ((f"{counted(count, 'problem')}: ctrl+l goes there", "error"),)
         if form.controller.read_only:
             return (("nothing can be started here", "warning"),)
         ranks = f" {told.ranks}" if form.size.width >= 100 else ""

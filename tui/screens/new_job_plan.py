@@ -14,7 +14,7 @@ from rankdeck.plan.render import command_scripts
 from rankdeck.run.files import write_atomic
 from tui.form.paths import here
 from tui.form.plan_rows import PlanRow
-from tui.looks import plain, safe
+from tui.looks import counted, plain, safe
 from tui.widgets.form_plan import PlanView
 
 if TYPE_CHECKING:
@@ -102,7 +102,9 @@ class FormPlan:
         def write(picked: Picked | None) -> None:
             if picked is not None and picked.text.strip():
                 folder = self._path(picked.text)
-                self._write(lambda: _write_scripts(folder, scripts), f"{len(scripts)} file(s)")
+                self._write(
+                    lambda: _write_scripts(folder, scripts), counted(len(scripts), "script")
+                )
 
         self._prompt("Write the scripts into the folder", f"{plan.name}-scripts", write)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tui.form.kept import KeptForm, KeptForms
 from tui.form.paths import here
+from tui.form.words import label_of
 from tui.looks import Line, safe
 
 if TYPE_CHECKING:
@@ -126,9 +127,9 @@ class FormStart:
             typed=typed_starts,
         )
         form.app.push_screen(screen, self._chosen)
-        store, now, own = form.controller.store, form.now(), self._slot
+        store, now, own, cwd = form.controller.store, form.now(), self._slot, here()
         form.controller.do(
-            lambda: find_starts(store, now, own),
+            lambda: find_starts(store, now, own, cwd),
             lambda found, error: self._offer_starts(screen, found, error),
             pool=form.pool,
         )
@@ -201,6 +202,9 @@ def _new_slot() -> str:
 
 def _question(start: Start) -> tuple[Line, ...]:
     lines: list[Line] = [(("Fill the form from this command line?", "title"),), ()]
-    lines += [((f"  {safe(key)}: ", "bold"), (safe(text), "")) for key, text in start.texts.items()]
+    lines += [
+        ((f"  {safe(label_of(key))}: ", "bold"), (safe(text), ""))
+        for key, text in start.texts.items()
+    ]
     lines += [((f"  ! {safe(note)}", "warning"),) for note in start.notes]
     return tuple(lines)

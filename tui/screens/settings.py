@@ -198,7 +198,8 @@ class SettingsScreen(DeckScreen):
 
     def action_edit(self) -> None:
         """Open the row's file in the user's editor."""
-        from tui.outside import editor, run_outside
+        from rankdeck.programs import editor
+        from tui.outside import run_outside
 
         path = self._path
         try:

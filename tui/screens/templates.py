@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
 
 from rankdeck.library.secrets import SecretChoice, SecretsFoundError
-from rankdeck.library.templates import TemplateStore, template_store
+from rankdeck.library.templates import template_store
 from rankdeck.library.workspaces import workspace_store
 from tui.keys import Scope, bindings
 from tui.looks import Line, Piece, safe
-from tui.shelf_screen import ShelfScreen
+from tui.shelf_screen import ShelfKind, ShelfScreen
+from tui.shelf_text import shared_cells
 from tui.widgets.row_table import Column, RowTable
 
 if TYPE_CHECKING:
@@ -22,6 +23,25 @@ if TYPE_CHECKING:
     from rankdeck.run.layout import RunDir
 
 _MOST_PLAN = 400
+_COLUMNS = (
+    Column("name", "NAME", 12, share=2, most=40),
+    Column("backend", "BACKEND", 8),
+    Column("nodes", "NODES", 6, right=True, from_width=100),
+    Column("ranks", "RANKS", 6, right=True, from_width=100),
+    Column("entry", "RUNS", 10, share=1, most=30),
+    Column("about", "DESCRIPTION", 14, share=5, from_width=60),
+)
+_NOTHING: tuple[Line, ...] = (
+    (),
+    (("  There are no templates yet: jobs kept under a name.", "title"),),
+    (),
+    (("  ctrl+t", "key"), (" in the form of a job keeps what it says;", "")),
+    (("  a", "key"), (" and NAME RUN keeps the job of a run, as ", ""), ("llama last", "bold")),
+    (("  a", "key"), (" and a name opens your editor on a new one.", "")),
+    (),
+    (("  rankdeck template save NAME RUN|JOB.yaml|PROJECT", "key"), (" does so in a shell.", "")),
+    (("  rankdeck import 'torchrun …' --save NAME", "key"), (" keeps a pasted command.", "")),
+)
 
 
 class TemplatesScreen(ShelfScreen):
@@ -30,61 +50,20 @@ class TemplatesScreen(ShelfScreen):
     SCOPE = Scope.TEMPLATES
     SCOPES = (Scope.TEMPLATES, Scope.TABLE, Scope.EVERYWHERE)
     BINDINGS = bindings(Scope.TEMPLATES)
-    HINT = "letters of the name, words, backend:slurm  entry:train  env:NCCL  !broken:yes"
-    COLUMNS = (
-        Column("name", "NAME", 12, share=2, most=40),
-        Column("backend", "BACKEND", 8),
-        Column("nodes", "NODES", 6, right=True, from_width=100),
-        Column("ranks", "RANKS", 6, right=True, from_width=100),
-        Column("entry", "RUNS", 10, share=1, most=30),
-        Column("about", "DESCRIPTION", 14, share=5, from_width=60),
-    )
-    NOTHING: ClassVar[tuple[Line, ...]] = (
-        (),
-        (("  There are no templates yet.", "title"),),
-        (),
-        (("  a", "key"), (" and a name opens your editor on a new one;", "")),
-        (("  a", "key"), (" and NAME RUN keeps the job of a run, as ", ""), ("llama last", "bold")),
-        (
-            ("  rankdeck template save NAME RUN|JOB.yaml|PROJECT", "key"),
-            (" does so in a shell.", ""),
-        ),
-        (("  rankdeck import 'torchrun …' --save NAME", "key"), (" keeps a pasted command.", "")),
-    )
 
-    shelf: TemplateStore
-
-    def make_shelf(self) -> TemplateStore:
-        """The user's templates."""
-        return template_store()
-
-    def cells(self, kept: Kept, widths: Mapping[str, int]) -> dict[str, Piece]:
-        """A template's row."""
-        draft = kept.draft
-        about: Piece = (safe(kept.description), "dim")
-        if kept.problems:
-            first = kept.problems[0]
-            where = f"line {first.line}: " if first.line else ""
-            about = (safe(f"✖ {where}{first.key} {first.message}"), "error")
-        mark = "✖ " if kept.broken and "about" not in widths else ""
-        return {
-            "name": (safe(mark + kept.name), "error" if kept.broken else "bold"),
-            "backend": (safe(draft.backend or "–"), ""),
-            "nodes": (safe(str(draft.nnodes or "–")), ""),
-            "ranks": (safe(str(draft.nproc_per_node or "–")), ""),
-            "entry": (safe(draft.entry or "–"), ""),
-            "about": about,
-        }
-
-    def read_current(self) -> str:
-        """The workspace that new jobs begin from."""
-        return workspace_store().current
-
-    def remark(self) -> Line:
-        """Which workspace templates are started in."""
-        if not self.current:
-            return ()
-        return (("in workspace ", "dim"), (safe(self.current), "accent"), (" · ", "dim"))
+    def __init__(self) -> None:
+        self.store = template_store()
+        super().__init__(
+            ShelfKind(
+                shelf=self.store,
+                columns=_COLUMNS,
+                cells=_cells,
+                nothing=_NOTHING,
+                hint="letters of the name, words, backend:slurm  env:NCCL  !broken:yes",
+                read_current=lambda: workspace_store().current,
+                remark=_in_workspace,
+            )
+        )
 
     # -- keys -------------------------------------------------------------------------------
 
@@ -126,7 +105,7 @@ class TemplatesScreen(ShelfScreen):
     def _ask_to_start(self, kept: Kept, plan: str) -> None:
         lines: list[Line] = [
             (("Start ", "title"), (safe(kept.name), "accent"), ("?", "title")),
-            (*self.remark()[:2],),
+            _in_workspace(self.current)[:2],
         ]
         lines += [((safe(line), ""),) for line in plan.splitlines()[:_MOST_PLAN]]
 
@@ -145,7 +124,9 @@ class TemplatesScreen(ShelfScreen):
 
     def action_create(self) -> None:
         """A new template: from nothing, or from a run."""
-        self.ask_line("new template", "", "NAME, or NAME RUN (as: llama last)", self._create)
+        self.ask_line(
+            "new template:", "", "a name; or a name and a run to keep: llama last", self._create
+        )
 
     def _create(self, text: str) -> None:
         name, _, ref = text.partition(" ")
@@ -155,14 +136,14 @@ class TemplatesScreen(ShelfScreen):
             self._save_run(name, ref.strip(), SecretChoice.REFUSE)
 
     def _save_run(self, name: str, ref: str, secrets: SecretChoice) -> None:
-        shelf, store = self.shelf, self.controller.store
+        templates, runs = self.store, self.controller.store
         self.made(name)
 
         def job() -> None:
             from rankdeck.job.load import load_job_yaml
 
-            draft = load_job_yaml(store.find(ref).job)
-            shelf.save(name, draft, secrets=secrets)
+            draft = load_job_yaml(runs.find(ref).job)
+            templates.save(name, draft, secrets=secrets)
 
         def heard(_: object, error: UserError | None) -> None:
             if isinstance(error, SecretsFoundError):
@@ -189,6 +170,23 @@ class TemplatesScreen(ShelfScreen):
     def action_workspaces(self) -> None:
         """Show the workspaces."""
         self.deck.go("workspaces")
+
+
+def _cells(kept: Kept, widths: Mapping[str, int], current: str) -> dict[str, Piece]:
+    draft = kept.draft
+    return {
+        **shared_cells(kept, widths),
+        "nodes": (safe(str(draft.nnodes or "–")), ""),
+        "ranks": (safe(str(draft.nproc_per_node or "–")), ""),
+        "entry": (safe(draft.entry or "–"), ""),
+    }
+
+
+def _in_workspace(current: str) -> Line:
+    """Which workspace templates are started in."""
+    if not current:
+        return ()
+    return (("in workspace ", "dim"), (safe(current), "accent"), (" · ", "dim"))
 
 
 def _plan_of(path: str) -> str:

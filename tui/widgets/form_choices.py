@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -32,6 +33,7 @@ class ChoiceList(ScrollView, can_focus=False):
         self._choices: tuple[Choice, ...] = ()
         self._cursor = 0
         self._columns = (0, 0)
+        """Cells of the longest kind, and of the longest label that has a detail."""
 
     @property
     def choice(self) -> Choice | None:
@@ -48,7 +50,8 @@ class ChoiceList(ScrollView, can_focus=False):
         self._choices = tuple(choices)
         self._cursor = max(0, min(at, len(self._choices) - 1))
         kinds = max((len(choice.kind) for choice in self._choices), default=0)
-        self._columns = (kinds, 0)
+        told = (cell_len(safe(choice.label)) for choice in self._choices if choice.detail)
+        self._columns = (kinds, max(told, default=0))
         self.virtual_size = Size(0, max(1, len(self._choices)))
         self.refresh(layout=True)
         self._follow()
@@ -87,7 +90,7 @@ class ChoiceList(ScrollView, can_focus=False):
             pieces.append((fit(safe(choice.kind), self._columns[0] + 2), "accent"))
         label = safe(choice.label)
         if choice.detail:
-            room = max(10, (width - self._columns[0]) * 2 // 5)
+            room = min(self._columns[1], max(10, (width - self._columns[0]) * 2 // 5))
             pieces += [(fit(label, room), "bold"), ("  ", ""), (safe(choice.detail), "dim")]
         else:
             pieces.append((label, "bold"))

@@ -16,7 +16,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from tui.form.history import History
-from tui.looks import fit, safe
+from tui.looks import Line, fit, safe
 from tui.widgets.form_input import FormInput
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from textual.suggester import Suggester
     from textual.widget import Widget
 
-_LABEL = 18
+_LABEL = 20
 _SWITCHES = (("on", "off"), ("true", "false"))
 
 Remark = tuple[str, str]
@@ -38,7 +38,7 @@ class FormField(Horizontal):
 
     DEFAULT_CSS = """
     FormField { height: auto; min-height: 1; margin-bottom: 0; }
-    FormField > .label { width: 18; text-style: bold; }
+    FormField > .label { width: 20; text-style: bold; }
     FormField > Input { width: 2fr; height: 1; border: none; padding: 0 1; background: $panel; }
     FormField > Input:focus { background: $primary-muted; }
     FormField > .note { width: 3fr; padding: 0 1; color: $text-muted; height: auto; max-height: 3; }
@@ -80,6 +80,7 @@ class FormField(Horizontal):
         self._help = safe(help_text)
         self.choices = choices
         self._problem = ""
+        self._hint = ""
         self._was: str | None = None
         self._remarks: tuple[Remark, ...] = ()
         self._history = History()
@@ -116,9 +117,20 @@ class FormField(Horizontal):
         return self.choices in _SWITCHES
 
     @property
-    def about(self) -> str:
+    def help(self) -> str:
         """What it is for, in full."""
         return self._help
+
+    @property
+    def about(self) -> Line:
+        """What is most worth knowing of it, in full: what is wrong and what to do, else its use."""
+        if self._problem:
+            todo = f"  {safe(self._hint)}" if self._hint else ""
+            return ((f"✖ {safe(self._problem)}", "error"), (todo, "dim"))
+        if marked := [(mark, text) for mark, text in self._remarks if mark != "✔"]:
+            mark, text = marked[0]
+            return ((f"{mark} {safe(text)}", "error" if mark == "✖" else "warning"),)
+        return ((self._help, "dim"),)
 
     @property
     def problem(self) -> str:
@@ -141,8 +153,9 @@ class FormField(Horizontal):
         yield self.editor
         yield self._note
 
-    def show_problem(self, problem: str) -> None:
-        """Show what is wrong, or that nothing is."""
+    def show_problem(self, problem: str, hint: str = "") -> None:
+        """Show what is wrong, or that nothing is; `hint` is what to do about it."""
+        self._hint = hint
         if problem != self._problem:
             self._problem = problem
             self._show_note()

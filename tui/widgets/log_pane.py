@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankdeck.errors import UserError
+from rankdeck.programs import editor, pager
 from tui.clipboard import copy
 from tui.keys import Scope, bindings
 from tui.log_page import Target
 from tui.log_save import Copied, Outside, OutsideFile, Save
 from tui.log_text import wanted
-from tui.outside import at_line, editor, pager, run_outside
+from tui.outside import at_line, run_outside
 from tui.widgets.log_finds import LogFinds
 from tui.widgets.log_lines import safe_text
 from tui.widgets.log_prompt import Ask

@@ -132,6 +132,7 @@ def test_editing_saves_what_is_right_and_nothing_else(
     with pytest.raises(UserError, match="ended with 3"):
         said("template", "edit", "n")
     monkeypatch.delenv("EDITOR")
+    monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match="EDITOR is not set"):
         said("template", "edit", "n")
 

@@ -1,0 +1,171 @@
+"""What the form says: its own names for things, what is wrong in full, what a choice means."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rankdeck.errors import Problem
+from rankdeck.job.draft import JobDraft
+from rankdeck.probe.preflight import Finding, Level
+from rankdeck.run.layout import RunDir
+from rankdeck.run.store import RunStore
+from tests.tui.fake_run import write_project, write_run
+from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
+from tui.backend_form import describe_backend
+from tui.form.last_run import LastRuns
+from tui.form.starts import find_starts
+from tui.form.words import in_labels, label_of, problem_text
+from tui.looks import line_width
+from tui.preview import preview_job
+from tui.screens.job_pick import PickScreen
+from tui.screens.new_job import NewJobScreen
+from tui.widgets.bars import LineBar
+from tui.widgets.form_field import FormField
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tui.deck import Deck
+
+
+@pytest.fixture
+def project(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A project as the working directory."""
+    monkeypatch.setenv("RANKDECK_CONFIG", str(tmp_path / "config"))
+    folder = write_project(home / "project")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def _field(deck: Deck, key: str) -> FormField:
+    return next(field for field in deck.screen.query(FormField) if field.key == key)
+
+
+@pytest.mark.parametrize(
+    ("key", "label"),
+    [
+        ("nproc_per_node", "Ranks per node"),
+        ("hyperparameters.lr", "lr"),
+        ("hyperparameters", "Hyperparameters"),
+        ("env.NCCL_DEBUG", "Environment NCCL_DEBUG"),
+        ("backend_options.gpus_per_node", "GPUs per node"),
+        ("backend_options.gone", "gone"),
+        ("unheard_of", "unheard_of"),
+    ],
+)
+def test_a_field_is_called_what_the_form_calls_it(key: str, label: str) -> None:
+    assert label_of(key, describe_backend("slurm")) == label
+
+
+def test_options_of_the_command_line_are_told_as_fields() -> None:
+    assert in_labels("name them with --host a,b or --hostfile FILE") == (
+        "name them with Hosts a,b or Hostfile FILE"
+    )
+    # neither what has no field, nor a part of another word, nor what is quoted
+    for text in ("give --mpi-plugin", "x--host", "'--host'", "a/--host"):
+        assert in_labels(text) == text
+
+
+def test_what_is_wrong_in_a_file_is_told_in_its_own_words() -> None:
+    typed = Problem("must be a number", key="--nproc-per-node", field="nproc_per_node")
+    assert problem_text(typed) == "Ranks per node: must be a number"
+    kept = Problem("is wrong", file="job.yaml", line=3, key="nnodes", field="nnodes")
+    assert problem_text(kept) == "job.yaml:3: nnodes: is wrong"
+
+
+def test_what_is_only_written_in_another_way_is_no_difference(home: Path, project: Path) -> None:
+    run_id = write_run(home, "before")
+    job = RunDir(home / "runs" / run_id).job
+    job.write_text(
+        f"project: {project}\nentry: train.py\nlauncher: direct\ngrace: 10.0\nhooks: true\n"
+        "time_limit: 90\nnproc_per_node: 2\n"
+    )
+    preview = preview_job(
+        str(job), JobDraft(nproc_per_node="x"), project, os.environ, LastRuns(RunStore(home))
+    )
+    assert [problem.field for problem in preview.problems] == ["nproc_per_node"]
+    assert preview.changes == (("nproc_per_node", "2", "x"),)
+
+
+async def test_what_is_wrong_is_told_in_full_with_what_to_do(home: Path, project: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await pilot.press("n")
+        await until_shown(pilot, "ready")
+        await pilot.press("f4", *"ssh")
+        await until(pilot, lambda: bool(_field(deck, "nnodes").problem))
+        _field(deck, "nnodes").input.focus()
+        about = deck.screen.query_one("#about", LineBar)
+        await until(pilot, lambda: "".join(t for t, _ in about.lines[0]).startswith("  ✖ no nodes"))
+        said = " ".join(text for line in about.lines for text, _ in line)
+        assert "Hosts a,b or Hostfile FILE" in said
+        await pilot.press("f6")
+        await until_shown(pilot, "name them with Hosts a,b or Hostfile FILE")
+        assert "--host" not in screen_text(deck)
+
+
+async def test_hints_are_cut_to_the_width_there_is(home: Path, project: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE) as pilot:
+        await pilot.press("n")
+        await until_shown(pilot, "ready")
+        await pilot.press("f4")
+        await until_shown(pilot, "enter: list")
+        about = deck.screen.query_one("#about", LineBar)
+        wide = about.lines[-1]
+        await pilot.resize_terminal(60, 24)
+        await until(pilot, lambda: about.lines[-1] != wide)
+        assert all(line_width(line) <= 60 for line in about.lines)
+        await pilot.resize_terminal(*WIDE)
+        await until(pilot, lambda: about.lines[-1] == wide)
+
+
+async def test_a_list_says_what_its_names_stand_for(home: Path, project: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await pilot.press("n")
+        await until_shown(pilot, "ready")
+        await pilot.press("f4", "enter")
+        await until_shown(pilot, "Hosts over SSH")
+        await until_shown(pilot, "This machine · the default")
+        await pilot.press("down", "enter")
+        assert _field(deck, "backend").text == "ssh"
+        await pilot.press("f2", *["down"] * 4, "enter")
+        await until_shown(pilot, "any program, started once per rank")
+
+
+async def test_a_line_to_type_offers_nothing_to_complete(home: Path, project: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await pilot.press("n")
+        await until_shown(pilot, "ready")
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: isinstance(deck.screen, PickScreen))
+        await until_shown(pilot, "enter do it")
+        assert "tab complete" not in screen_text(deck)
+        await pilot.press("escape", "ctrl+o")
+        await until_shown(pilot, "tab complete")
+
+
+def test_a_sample_says_where_it_will_be_made(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder, told in ((tmp_path / "empty", "new project here: "), (tmp_path, "new project in ")):
+        starts = find_starts(RunStore(home), 0.0, "", folder)
+        (ddp,) = (start for start in starts if start.key == "sample:ddp")
+        assert ddp.detail.startswith(told)
+    assert "in ./rankdeck-ddp: " in ddp.detail
+
+
+async def test_the_check_counts_what_it_has_found(home: Path, project: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL, notifications=True) as pilot:
+        await pilot.press("n")
+        await until_shown(pilot, "ready")
+        form = deck.screen
+        assert isinstance(form, NewJobScreen)
+        form.checkup.findings = (Finding(level=Level.WARNING, field="python", text="old"),)
+        form.checkup._tell()
+        await until_shown(pilot, "checked: 1 warning · f6 shows it")
