@@ -43,7 +43,8 @@ class Losses:
         """Look after every agent that should be there."""
         desk = self._desk
         for node in desk.state.nodes:
-            if node.state == "pending" or node.state in policy.OVER:
+            # an agent may be heard before the backend has told where it is
+            if node.agent is None or node.state in policy.OVER:
                 continue
             loss = desk.agents.loss(node)
             ended = desk.ending is not None and desk.agents.silence(node) >= _LAST_WORDS_SECONDS

@@ -99,8 +99,7 @@ class Placing:
         self._tell_waiting()
         said = desk.said()
         ready = [node for node in desk.state.nodes if node.state == "ready"]
-        begun = any(node.state == "running" for node in desk.state.nodes)
-        if not ready or not (begun or policy.all_ready(desk.state)):
+        if not ready or not (policy.begun(desk.state) or policy.all_ready(desk.state)):
             return
         address = self._master_address()
         if address is None:
@@ -134,7 +133,10 @@ class Placing:
         wanted = [
             node
             for node in desk.state.nodes
-            if node.state == "pending" and node.problem is None and node.name not in self._open
+            if node.agent is None
+            and node.state not in policy.OVER
+            and node.problem is None
+            and node.name not in self._open
         ]
         if wanted:
             self._open.update(node.name for node in wanted)

@@ -126,6 +126,15 @@ def all_ready(state: RunState) -> bool:
     return all(node.state == "ready" for node in state.nodes)
 
 
+def begun(state: RunState) -> bool:
+    """Whether ranks have been started, on whichever node; those that have ended count, too.
+
+    An agent can be prepared before the backend has told where it is, so that it cannot be told to
+    go with the others; by then the ranks of the others may have come to their end.
+    """
+    return any(rank.state is not RankState.PENDING for rank in state.ranks)
+
+
 def verdict(
     plan: LaunchPlan,
     state: RunState,

@@ -92,8 +92,9 @@ class Supervisor:
             self._sleep(conductor.interval())
             self._stepped = time.monotonic()
             conductor.step()
-            self._look_after_itself()
-            journal.publish()
+            if not journal.state.state.final:
+                self._look_after_itself()
+                journal.publish()
         if journal.state.state.final:
             self._finish()
         self._session.close()
@@ -170,12 +171,13 @@ class Supervisor:
         self._leaving = True
 
     def _finish(self) -> None:
+        # whoever sees that the run has ended may rely on it
+        remove_launch_env(self._run)
         self._refresh_progress()
         self._journal.finish()
         self._journal.publish()
         self._conductor.release()
         self._journal.publish()
-        remove_launch_env(self._run)
         from rankdeck.run.index import RunIndex
         from rankdeck.run.summary import summarise
 

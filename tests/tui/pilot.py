@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from textual._context import visible_screen_stack
+
 from rankdeck.run.store import RunStore
 from tests.tui.fake_run import NOW
 from tui.deck import Deck
@@ -28,6 +30,8 @@ def make_deck(home: Path, run_id: str | None = None, *, clock: float | None = NO
 
 def screen_text(deck: Deck) -> str:
     """What the user reads, line by line."""
+    # else a dialog is drawn, and remembered, over whatever was drawn last in this context
+    visible_screen_stack.set(deck._background_screens)
     strips = deck.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rankdeck.agent_order import AgentCommandKind
+from rankdeck.backend_direct import DirectSession
 from rankdeck.run.control import RunCommand, RunCommandKind, send_command
 from rankdeck.run.events import EventKind
 from rankdeck.run.layout import RunDir
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from rankdeck.backend import SessionContext
+    from rankdeck.backend_reports import Report
     from rankdeck.run.events import Event
 
 BOTH_EXIT = {0: (2.0, 0), 1: (2.5, 0)}
@@ -73,6 +76,37 @@ def test_no_rank_starts_before_every_node_is_ready(run_dir: RunDir) -> None:
     for agent in (a, b):
         (go,) = agent.commands
         assert (go.command, go.master_addr, go.master_port) == (AgentCommandKind.GO, "a", 23456)
+
+
+class SlowToTell(DirectSession):
+    """Tells only late that the agent on `b` is placed; the agent itself is quicker."""
+
+    def __init__(self, world: World, context: SessionContext) -> None:
+        super().__init__(world.backend, context)
+        self._world = world
+
+    def reports(self) -> list[Report]:
+        told = list(super().reports())
+        if self._world.clock.now < START + 6.0:
+            self._reports += [report for report in told if report.node == "b"]
+            told = [report for report in told if report.node != "b"]
+        return told
+
+
+class WorldToldLate(World):
+    def session_of(self, context: SessionContext) -> SlowToTell:
+        return SlowToTell(self, context)
+
+
+def test_an_agent_that_is_told_of_late_starts_though_the_others_have_ended(run_dir: RunDir) -> None:
+    fates = {(name, 0): Fate(ends={0: (0.5, 0)}) for name in ("a", "b")}
+    world = WorldToldLate(run_dir, fates, ranks_per_node=1)
+    end = world.run_to_end()
+    assert end.state is RunPhase.SUCCEEDED
+    a, b = world.agent_on("a"), world.agent_on("b")
+    assert a.ended is not None
+    assert b.started is not None
+    assert b.started > a.ended
 
 
 def test_what_a_start_waits_for_is_said(run_dir: RunDir) -> None:
