@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _MOST_SUSPECTS = 64
 _NAMED = 3
-_SOON = 90.0
+_SOON = 120.0
 """Seconds below which a time is told exactly."""
 
 
