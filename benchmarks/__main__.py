@@ -17,6 +17,7 @@ _BENCHMARKS = {
     "codec": "benchmarks.history:encode_decode",
     "paint": "benchmarks.first_paint:measure",
     "log-open": "benchmarks.log_open:measure",
+    "log-many": "benchmarks.log_many:measure",
     "log-watch": "benchmarks.log_watch:measure",
     "bytes": "benchmarks.terminal_bytes:measure",
     "rank-grid": "benchmarks.rank_grid:measure",

@@ -123,6 +123,13 @@ class Arrivals:
                 return fixed
         return self._files.time_at(index, offset)
 
+    def times_at(self, index: int, offsets: Sequence[int]) -> Sequence[float]:
+        """When these bytes were written, in order of place."""
+        undated = self._undated.get(index)
+        if undated and offsets and offsets[-1] >= undated[0][0]:
+            return [self.time_at(index, offset) for offset in offsets]
+        return self._files.times_at(index, offsets)
+
     def breaks(self, index: int, begin: int, end: int) -> Sequence[int]:
         """Where between two places a line was shown without a newline."""
         places = self._breaks.get(index)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from rankdeck.logs.pace import Pace
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 _TURNS = 60
 _FINEST = 1e-5
 """Seconds; where more than a segment was written at the same time, ranks are divided."""
-_MEMORY = 32 << 20
+_MEMORY = 8 << 20
+_NEAR, _FULL = 0.6, 0.9
+"""Parts of a segment: how far behind its begin a position may be, and how large it should be."""
+_CLOSE = 0.1
+_CORRECTIONS = 4
+"""How often all logs are asked how much there was at the time that a few of them told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +133,14 @@ class Cuts:
     def _narrow(self, low: Cut, high: Cut, position: int) -> tuple[Cut, Cut]:
         """Two cuts between these, about a segment apart, with the position between them."""
         begin, end = low.time, high.time
-        reach = 0.25
+        pace: Pace | None = None
         for turn in range(_TURNS):
             if high.base - low.base <= self._limit or end - begin <= _FINEST:
                 break
-            if turn < 12 and end - begin > 4 * reach and high.base - position <= 4 * self._limit:
-                # near the end of a long time: back from there in growing steps
-                time = end - reach
-                reach *= 4
-            elif turn % 2:
-                time = (begin + end) / 2
-            else:
-                part = (position - low.base) / (high.base - low.base)
-                time = begin + (end - begin) * min(0.95, max(0.05, part))
-            found = self._at(time, low, high)
+            pace = pace or Pace(self._files, low, high)
+            aimed = None if turn % 3 == 2 else self._aim(pace, low, high, (begin, end), position)
+            time, places = aimed or ((begin + end) / 2, None)
+            found = self._at(time, low, high, places)
             if found.base <= position:
                 low, begin = found, time
             else:
@@ -148,14 +149,39 @@ class Cuts:
             return self._divide(low, high, position)
         return low, high
 
-    def _at(self, time: float, low: Cut, high: Cut) -> Cut:
-        places = array("Q", low.places)
+    def _aim(
+        self, pace: Pace, low: Cut, high: Cut, times: tuple[float, float], position: int
+    ) -> tuple[float, array[int]] | None:
+        """A time, and the places of that time, so that a segment from there has the position.
+
+        None: the time in the middle is as good as any.
+        """
+        begin, end = times
+        limit = self._limit
+        wanted = float(position - limit // 2)
+        if position - low.base <= _NEAR * limit:
+            wanted = low.base + _FULL * limit
+        error = 0.0
+        aimed = None
+        for _ in range(_CORRECTIONS):
+            time = pace.time_of(wanted - error, begin, end, _CLOSE * limit)
+            if time is None or not begin < time < end:
+                break
+            places = self._files.places_at(time, low.places, high.places)
+            aimed = time, places
+            missed = sum(places) - wanted
+            if pace.whole or abs(missed) <= 2 * _CLOSE * limit:
+                break
+            error += missed
+        return aimed
+
+    def _at(self, time: float, low: Cut, high: Cut, places: array[int] | None = None) -> Cut:
+        if places is None:
+            places = self._files.places_at(time, low.places, high.places)
         for index, (begin, end) in enumerate(zip(low.places, high.places, strict=True)):
-            if begin < end:
-                offset = self._files.offset_at(index, time)
-                if begin < offset < end:
-                    offset = self._files.boundary(index, offset, end)
-                places[index] = min(max(offset, begin), end)
+            if begin < places[index] < end:
+                place = self._files.boundary(index, places[index], end)
+                places[index] = min(max(place, begin), end)
         return Cut(sum(places), time, places)
 
     def _divide(self, low: Cut, high: Cut, position: int) -> tuple[Cut, Cut]:

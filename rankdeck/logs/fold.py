@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rankdeck.logs.lines import LogLine
 
@@ -19,9 +19,11 @@ WINDOW = 2.0
 """Seconds between the first rank's line and the last one's that is folded into it."""
 _TOLERANCE = 0.05
 _MOST_OPEN = 64
+_MOST_KNOWN = 4096
 
 _COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
 _PREFIX = re.compile(rb"^\s*\[(?:rank|default)?(\d+)\]:? ?")
+_BEFORE_PREFIX = b"[ \t\n\v\f\r"
 _OWN = re.compile(
     rb"\b((?:(?:global|world)[ _-]?)?rank|(?:local[ _-]?rank|device|cuda|npu|gpu|worker))"
     rb"([\s:=#]{0,3}|\[)(\d+)\b",
@@ -65,14 +67,18 @@ class Sameness:
 
     def text(self, line: bytes, rank: int, local_rank: int) -> Text:
         """What a line says that this rank wrote."""
-        if b"\x1b" in line:
-            line = _COLOUR.sub(b"", line)
-        own = (b"%d" % rank, b"%d" % local_rank)
-        prefix = _PREFIX.match(line)
-        if prefix is not None and prefix[1] in own:
-            line = line[prefix.end() :]
+        return self.read(_bare(line, rank, local_rank), rank, local_rank)[0]
+
+    def read(self, line: bytes, rank: int, local_rank: int) -> tuple[Text, bool]:
+        """What a line says that has no colours and no rank before it.
+
+        And whether it says so whoever wrote it.
+        """
+        own = False
 
         def without_own(match: re.Match[bytes]) -> bytes:
+            nonlocal own
+            own = True
             local = not match[1].lower().endswith(b"rank") or b"local" in match[1].lower()
             number = int(match[3])
             known = number == local_rank or (match[1].lower() == b"worker" and number == rank)
@@ -83,9 +89,50 @@ class Sameness:
             line = _OWN.sub(without_own, line)
         line = _MOMENT.sub(b"@", line).strip()
         if not self.loose:
-            return Text(line)
+            return Text(line), not own
         line = _ADDRESS.sub(b"0x#", _PROCESS.sub(rb"\1\2#", line))
-        return Text(_NUMBER.sub(b"~", line), tuple(map(float, _NUMBER.findall(line))))
+        numbers = tuple(map(float, _NUMBER.findall(line)))
+        return Text(_NUMBER.sub(b"~", line), numbers), not own
+
+
+def _bare(line: bytes, rank: int, local_rank: int) -> bytes:
+    """The line without colours, and without the rank that the writer has put before it."""
+    if b"\x1b" in line:
+        line = _COLOUR.sub(b"", line)
+    if line[:1] in _BEFORE_PREFIX:
+        prefix = _PREFIX.match(line)
+        if prefix is not None and prefix[1] in (b"%d" % rank, b"%d" % local_rank):
+            return line[prefix.end() :]
+    return line
+
+
+class Texts:
+    """What lines say, remembered: most are written by several ranks."""
+
+    def __init__(self, sameness: Sameness, local_ranks: Mapping[int, int]) -> None:
+        """Prepare.
+
+        Args:
+            sameness: What may differ.
+            local_ranks: The local rank of each rank that may have written.
+        """
+        self._sameness = sameness
+        self._local_ranks = local_ranks
+        self._known: dict[bytes, Text] = {}
+
+    def of(self, line: bytes, rank: int) -> Text:
+        """What a line says that this rank wrote."""
+        local_rank = self._local_ranks.get(rank, -1)
+        line = _bare(line, rank, local_rank)
+        known = self._known.get(line)
+        if known is not None:
+            return known
+        text, anyones = self._sameness.read(line, rank, local_rank)
+        if anyones:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[line] = text
+        return text
 
 
 def alike(first: Text, second: Text) -> bool:
@@ -121,6 +168,8 @@ class Folder:
         self.groups: list[Group] = []
         """By their first lines."""
         self._open: dict[bytes, list[Group]] = {}
+        self._saying: dict[bytes, list[Group]] = {}
+        self._sorted = 0
 
     def add(self, line: LogLine, text: Text, time: float) -> None:
         """Take the next line.
@@ -130,6 +179,11 @@ class Folder:
             text: What it says.
             time: When it was written.
         """
+        if not self.join(line.rank, text, time):
+            self.begin(line, text, time)
+
+    def join(self, rank: int, text: Text, time: float) -> bool:
+        """Put the next line to those that say the same; whether there are any."""
         several = self._open.get(text.words)
         if several is not None:
             if time - several[0].time > WINDOW or len(several) > _MOST_OPEN:
@@ -137,12 +191,23 @@ class Folder:
                     group for group in several[-_MOST_OPEN:] if time - group.time <= WINDOW
                 ]
             for group in several:
-                if line.rank not in group.ranks and alike(group.text, text):
-                    group.ranks.add(line.rank)
-                    return
+                if rank not in group.ranks and alike(group.text, text):
+                    group.ranks.add(rank)
+                    return True
+        return False
+
+    def begin(self, line: LogLine, text: Text, time: float) -> None:
+        """Take the next line as the first that says this."""
         group = Group(line, text, time, {line.rank})
         self.groups.append(group)
         self._open.setdefault(text.words, []).append(group)
+
+    def saying(self, words: bytes) -> Sequence[Group]:
+        """All groups with these words."""
+        for group in self.groups[self._sorted :]:
+            self._saying.setdefault(group.text.words, []).append(group)
+        self._sorted = len(self.groups)
+        return self._saying.get(words, ())
 
 
 def said_near(groups: Iterable[Group], text: Text, time: float) -> set[int]:

@@ -12,14 +12,17 @@ import time
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from rankdeck.logs.fold import WINDOW, Folder, Sameness, minority, said_near
+from rankdeck.logs.entries import entries_after
+from rankdeck.logs.fold import WINDOW, Folder, Sameness, Texts, minority, said_near
 from rankdeck.logs.handle import Change
 from rankdeck.logs.lines import Lines
+from rankdeck.logs.merged import MergedSource
 from rankdeck.logs.view import SourceView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from rankdeck.logs.entries import Entry
     from rankdeck.logs.fold import Group
     from rankdeck.logs.lines import LogLine
     from rankdeck.logs.search import Query, Step
@@ -32,6 +35,8 @@ _BATCH = 512
 _GAP = 0.25
 """Seconds without a line that end a chunk where it may end."""
 _KEPT = 16
+_KEPT_GROUPS = 12_000
+"""In chunks that are kept, but for the few that are looked at."""
 
 
 class _Chunk:
@@ -47,6 +52,8 @@ class _Chunk:
         self.last_time: float | None = None
         """When the last line that has been read was written."""
         self.folder = Folder()
+        self.shown: tuple[tuple[int, ...], list[LogLine]] | None = None
+        """What is shown of it in a minority report, as far as it and those beside it were read."""
 
 
 class FoldedSource(SourceView):
@@ -78,7 +85,7 @@ class FoldedSource(SourceView):
         """
         super().__init__(base)
         self._local_ranks = local_ranks
-        self._sameness = Sameness(loose)
+        self._texts = Texts(Sameness(loose), local_ranks)
         self._only_minority = only_minority
         self._chunk_size = chunk or max(_CHUNK, _CHUNK_PER_RANK * len(local_ranks))
         self._clock = clock
@@ -121,10 +128,10 @@ class FoldedSource(SourceView):
         while position < end and len(found) < count:
             with self._lock:
                 chunk = self._chunk_at(position)
-                shown = [line for line in self._shown(chunk) if position <= line.offset < end]
-            if not chunk.whole:
+                shown = self._shown(chunk)
+            if shown is None:
                 break
-            found += shown
+            found += [line for line in shown if position <= line.offset < end]
             position = end if chunk.end is None else min(chunk.end, end)
             if self._clock() > deadline:
                 break
@@ -141,10 +148,10 @@ class FoldedSource(SourceView):
         while position > 0 and len(found) < count:
             with self._lock:
                 chunk = self._chunk_at(position - 1)
-                shown = [line for line in self._shown(chunk) if line.offset < position]
-            if not chunk.whole:
+                shown = self._shown(chunk)
+            if shown is None:
                 break
-            found = shown + found
+            found = [line for line in shown if line.offset < position] + found
             position = chunk.begin
             if self._clock() > deadline:
                 break
@@ -200,34 +207,44 @@ class FoldedSource(SourceView):
 
     def _shows(self, position: int) -> bool:
         with self._lock:
-            chunk = self._chunk_at(position)
-            return any(line.offset == position for line in self._shown(chunk))
+            shown = None
+            while shown is None:
+                shown = self._shown(self._chunk_at(position))
+            return any(line.offset == position for line in shown)
 
-    def _shown(self, chunk: _Chunk) -> list[LogLine]:
-        """What is shown of a chunk."""
-        groups = chunk.folder.groups
+    def _shown(self, chunk: _Chunk) -> list[LogLine] | None:
+        """What is shown of a chunk; None: it takes longer to know."""
+        if not chunk.whole:
+            return None
         if not self._only_minority:
-            return [group.shown for group in groups]
-        total = len(self._local_ranks)
-        return [
-            group.shown
-            for group in groups
-            if group.text.words
-            and minority(len(group.ranks), total)
-            and minority(len(group.ranks | self._said_beside(chunk, group)), total)
-        ]
+            return [group.shown for group in chunk.folder.groups]
+        beside = self._beside(chunk)
+        if any(not one.whole for one in beside):
+            return None
+        read = (chunk.read_to, *(one.read_to for one in beside))
+        if chunk.shown is None or chunk.shown[0] != read:
+            groups = chunk.folder.groups
+            chunk.shown = read, [one.shown for one in groups if self._is_minority(one, beside)]
+        return chunk.shown[1]
 
-    def _said_beside(self, chunk: _Chunk, group: Group) -> set[int]:
-        """Who said the same just before or after the chunk."""
-        found: set[int] = set()
-        if chunk.begin > 0 and group.time - chunk.folder.groups[0].time <= WINDOW:
-            earlier = self._chunk_at(chunk.begin - 1)
-            found |= said_near(earlier.folder.groups, group.text, group.time)
+    def _beside(self, chunk: _Chunk) -> list[_Chunk]:
+        """The chunks before and behind this one, where they may say the same."""
+        found = []
+        groups = chunk.folder.groups
+        if chunk.begin > 0 and groups:
+            found.append(self._chunk_at(chunk.begin - 1))
         if chunk.end is not None and chunk.end < self.base.size:
-            later = self._chunk_at(chunk.end)
-            if later.folder.groups and later.folder.groups[0].time - group.time <= WINDOW:
-                found |= said_near(later.folder.groups, group.text, group.time)
+            found.append(self._chunk_at(chunk.end))
         return found
+
+    def _is_minority(self, group: Group, beside: Sequence[_Chunk]) -> bool:
+        total = len(self._local_ranks)
+        words = group.text.words
+        if not words or not minority(len(group.ranks), total):
+            return False
+        others = [near for one in beside for near in one.folder.saying(words)]
+        said = said_near(others, group.text, group.time) if others else set()
+        return minority(len(group.ranks | said), total)
 
     def _chunk_at(self, position: int) -> _Chunk:
         """The chunk that a position lies in, as far as it goes by now."""
@@ -252,13 +269,19 @@ class FoldedSource(SourceView):
             if begin is None:
                 return None
             chunk = self._chunks[number] = _Chunk(begin)
-            if len(self._chunks) > _KEPT:
-                self._chunks.popitem(last=False)
+            self._drop()
         else:
             self._chunks.move_to_end(number)
         if chunk.end is None:
             self._read_on(chunk, number)
         return chunk
+
+    def _drop(self) -> None:
+        """Forget chunks that were looked at long ago."""
+        groups = sum(len(chunk.folder.groups) for chunk in self._chunks.values())
+        while len(self._chunks) > _KEPT or (len(self._chunks) > 4 and groups > _KEPT_GROUPS):
+            _, gone = self._chunks.popitem(last=False)
+            groups -= len(gone.folder.groups)
 
     def _begin_of(self, number: int) -> int | None:
         """Where a chunk begins: where something was written after a silence, or late enough."""
@@ -270,15 +293,14 @@ class FoldedSource(SourceView):
             earlier = self.base.before(earlier.looked_to, 1)
         before = self.base.time_at(earlier[0].offset) if earlier else None
         while True:
-            lines = self.base.after(at, _BATCH)
-            for line in lines:
-                now = self.base.time_at(line.offset)
-                if self._begins(line.offset, number, now, before):
-                    return line.offset
-                before = now
-            if not lines.more:
+            entries = entries_after(self.base, at, _BATCH)
+            for entry in entries:
+                if self._begins(entry.position, number, entry.time, before):
+                    return entry.position
+                before = entry.time
+            if not entries.more:
                 return None
-            at = lines.looked_to
+            at = entries.looked_to
 
     def _begins(self, position: int, number: int, now: float | None, before: float | None) -> bool:
         if position < number * self._chunk_size:
@@ -293,23 +315,30 @@ class FoldedSource(SourceView):
         before = chunk.last_time
         deadline = self._clock() + _BUDGET
         while chunk.read_to < size:
-            lines = self.base.after(chunk.read_to, _BATCH)
-            for line in lines:
-                now = self.base.time_at(line.offset)
-                if line.offset > chunk.begin and self._begins(line.offset, number + 1, now, before):
-                    chunk.end = line.offset
+            entries = entries_after(self.base, chunk.read_to, _BATCH)
+            for entry in entries:
+                position, now = entry.position, entry.time
+                if position > chunk.begin and self._begins(position, number + 1, now, before):
+                    chunk.end = position
                     chunk.whole = True
                     return
-                text = self._sameness.text(
-                    line.data, line.rank, self._local_ranks.get(line.rank, -1)
-                )
-                chunk.folder.add(line, text, now or 0.0)
+                self._fold(chunk, entry)
                 before = chunk.last_time = now
-                chunk.read_to = line.end
-            chunk.read_to = lines.looked_to
-            if not lines.more:
+                chunk.read_to = entry.end
+            chunk.read_to = entries.looked_to
+            if not entries.more:
                 break
             if self._clock() > deadline:
                 chunk.whole = False
                 return
         chunk.whole = True
+
+    def _fold(self, chunk: _Chunk, entry: Entry) -> None:
+        text = self._texts.of(entry.data, entry.rank)
+        if chunk.folder.join(entry.rank, text, entry.time):
+            return
+        line = entry.line
+        if line is None:
+            assert isinstance(self.base, MergedSource)
+            line = self.base.line(entry.position)
+        chunk.folder.begin(line, text, entry.time)

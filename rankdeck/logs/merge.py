@@ -25,6 +25,9 @@ _MEMORY = 32 << 20
 _PREFIX = re.compile(rb"\[(?:rank|default)?\d+\]: ?")
 _TRACEBACK = b"Traceback (most recent call last)"
 _CHAINS = (b"During handling of the above exception", b"The above exception was the direct cause")
+_OPENINGS = (_TRACEBACK, *_CHAINS)
+_BLANK = b" \t"
+_BLANK_ENDED = _BLANK + b"\n"
 
 
 class MergedLine(NamedTuple):
@@ -94,6 +97,24 @@ def without_prefix(line: bytes) -> bytes:
     return _PREFIX.sub(b"", line, count=1) if line[:1] == b"[" else line
 
 
+def stands_alone(line: bytes) -> bool:
+    """Whether it alone tells that it belongs to none before, and an unindented one not to it."""
+    line = without_prefix(line)
+    return line[:1] not in _BLANK and not line.startswith(_OPENINGS)
+
+
+def has_openings(lines: bytes) -> bool:
+    """Whether any of these lines may be the begin of a traceback, or what joins two of them."""
+    return any(opening in lines for opening in _OPENINGS)
+
+
+def goes_on(line: bytes) -> bool:
+    """Whether a line, with its newline, is blank or indented, so that it belongs to the others."""
+    if line[:1] == b"[":
+        line = without_prefix(line)
+    return line[:1] in _BLANK_ENDED
+
+
 class Glue:
     """Which lines belong to the line before them, so that nothing may come between."""
 
@@ -106,7 +127,7 @@ class Glue:
     def holds(self, line: bytes) -> bool:
         """Whether this line, the next one, stays with the one before it."""
         line = without_prefix(line)
-        if not line or line[:1] in b" \t":
+        if line[:1] in _BLANK:
             return True
         if line.startswith(_TRACEBACK):
             held, self._chained, self._inside = self._chained, False, True

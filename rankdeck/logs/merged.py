@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from rankdeck.logs.arrivals import Arrivals
 from rankdeck.logs.cuts import Cuts
+from rankdeck.logs.entries import Entries
 from rankdeck.logs.handle import Change
 from rankdeck.logs.lines import Lines
 from rankdeck.logs.merged_lines import LineCounter
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rankdeck.logs.cuts import Cut
+    from rankdeck.logs.entries import Entry
     from rankdeck.logs.lines import LogLine
     from rankdeck.logs.search import Query, Step
     from rankdeck.logs.sources import RankLog
@@ -35,6 +37,8 @@ SETTLE = 0.7
 _LIMIT = 256 * 1024
 _KEPT = 8 << 20
 _BUDGET = 0.1
+_ROUNDING = 1e-5
+"""Seconds; clocks are made up for by adding, which is not exact."""
 _LOOKS = 1024
 """Logs that one refresh looks at, in turn."""
 
@@ -133,18 +137,43 @@ class MergedSource:
     def after(self, position: int, count: int) -> Lines:
         """Up to `count` lines from `position` on."""
         found: list[LogLine] = []
+
+        def take(segment: Segment, first: int, last: int) -> None:
+            found.extend(segment.line(number) for number in range(first, last))
+
+        looked_to = self._walk(position, count, take)
+        return Lines(found, looked_to=looked_to, more=looked_to < self.size)
+
+    def entries(self, position: int, count: int) -> Entries:
+        """Up to `count` lines from `position` on, with their times."""
+        found: list[Entry] = []
+
+        def take(segment: Segment, first: int, last: int) -> None:
+            found.extend(segment.entries(first, last))
+
+        looked_to = self._walk(position, count, take)
+        return Entries(found, looked_to=looked_to, more=looked_to < self.size)
+
+    def _walk(self, position: int, count: int, take: Callable[[Segment, int, int], None]) -> int:
+        """Take up to `count` lines from a position on; up to where."""
         end = self.size
         position = max(0, position)
         deadline = self._clock() + _BUDGET
-        while position < end and len(found) < count:
+        while position < end and count > 0:
             segment = self.segment(position)
             first = segment.number_from(position)
-            last = min(len(segment), first + count - len(found))
-            found += [segment.line(number) for number in range(first, last)]
+            last = min(len(segment), first + count)
+            take(segment, first, last)
+            count -= last - first
             position = segment.positions[last] if last < len(segment) else segment.end
             if self._clock() > deadline:
                 break
-        return Lines(found, looked_to=min(position, end) if end else position, more=position < end)
+        return min(position, end) if end else position
+
+    def line(self, position: int) -> LogLine:
+        """The line at this position; there must be one."""
+        segment = self.segment(position)
+        return segment.line(segment.number_from(position))
 
     def before(self, position: int, count: int) -> Lines:
         """Up to `count` lines before `position`."""
@@ -237,12 +266,14 @@ class MergedSource:
         if not self.size:
             return None
         with self._lock:
-            position = self._cuts.position_at(time)
-        if position >= self.size:
-            return self.size
-        segment = self.segment(position)
-        number = segment.first_at(time)
-        return segment.positions[number] if number < len(segment) else segment.end
+            position = self._cuts.position_at(time - _ROUNDING)
+        while position < self.size:
+            segment = self.segment(position)
+            number = segment.first_at(time)
+            if number < len(segment):
+                return segment.positions[number]
+            position = segment.end
+        return self.size
 
     def search(
         self, query: Query, begin: int, end: int, *, backward: bool = False
@@ -278,7 +309,7 @@ class MergedSource:
                 begin.base,
                 begin.places,
                 end.places,
-                date=arrivals.time_at,
+                dates=arrivals.times_at,
                 breaks=arrivals.breaks,
             )
             self._segments[key] = segment

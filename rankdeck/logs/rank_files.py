@@ -1,18 +1,21 @@
 """RankFiles: the logs of many ranks and their times, read by place or by time.
 
-Descriptors are few however many ranks there are: those not used for a while are closed. What is
-known of a file's content holds until `look` tells that it is another one now.
+Descriptors are few however many ranks there are: those not used for a while are closed, and of so
+many logs a piece of each is kept instead. What is known of a file's content holds until `look`
+tells that it is another one now.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from array import array
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from rankdeck.logs.handle import Change, Handle
-from rankdeck.logs.merge import Glue
+from rankdeck.logs.merge import Glue, goes_on, stands_alone
+from rankdeck.logs.nearby import Nearby
 from rankdeck.logs.times import LogTimes
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ _MARK = 64
 _BACK = 4096
 """Bytes before a place that are looked at for a traceback that it may lie in."""
 _AHEAD = 8192
+_GLANCE_BACK, _GLANCE_AHEAD = 384, 640
+"""Bytes around a place that mostly tell that there is none."""
 _FAR = 1 << 20
 
 
@@ -50,7 +55,11 @@ class RankFiles:
         self.logs = tuple(logs)
         self._files = [_File(log) for log in self.logs]
         self._handles: OrderedDict[int, Handle] = OrderedDict()
-        self._times: OrderedDict[int, LogTimes] = OrderedDict()
+        self._times: dict[int, LogTimes] = {}
+        self._times_used: OrderedDict[int, None] = OrderedDict()
+        """Those whose files may be open."""
+        # where all of them can be open, reading a little is as cheap as remembering it
+        self._nearby = Nearby(len(self.logs)) if len(self.logs) > _OPEN else None
         self._lock = threading.RLock()
 
     def size(self, index: int) -> int:
@@ -82,7 +91,7 @@ class RankFiles:
                 return Change.SAME
             size = len(file.mark)
             held = facts.st_size >= file.size and (
-                self.read(index, file.size - size, size) == file.mark
+                self._fetch(index, file.size - size, size) == file.mark
             )
             change = Change.GREW if held else Change.RESET
         else:
@@ -92,11 +101,13 @@ class RankFiles:
             with self._lock:
                 self._handles.pop(index, None)
                 self._times.pop(index, None)
+                if self._nearby is not None:
+                    self._nearby.forget(index)
         if change is Change.GREW and facts.st_size == file.size:
             change = Change.SAME
         file.identity, file.size, file.stamp = identity, facts.st_size, facts.st_mtime_ns
         size = min(_MARK, file.size)
-        file.mark = self.read(index, file.size - size, size)
+        file.mark = self._fetch(index, file.size - size, size)
         return change
 
     def refresh_times(self, index: int) -> None:
@@ -113,6 +124,21 @@ class RankFiles:
         """
         if size <= 0:
             return b""
+        if self._nearby is None:
+            return self._fetch(index, offset, size)
+        with self._lock:
+            known = self._nearby.get(index, offset, size)
+        if known is not None:
+            return known
+        begin = self._nearby.around(offset, size)
+        if begin is None:
+            return self._fetch(index, offset, size)
+        data = self._fetch(index, begin, self._nearby.piece)
+        with self._lock:
+            self._nearby.keep(index, begin, data)
+        return data[offset - begin : offset - begin + size]
+
+    def _fetch(self, index: int, offset: int, size: int) -> bytes:
         with self._lock:
             handle = self._handles.get(index)
             if handle is not None:
@@ -136,6 +162,16 @@ class RankFiles:
         file = self._files[index]
         return (file.nowhere if known is None else known) - file.log.clock_ahead
 
+    def times_at(self, index: int, offsets: Sequence[int]) -> list[float]:
+        """When each of these bytes of a log was written, in order of place."""
+        with self._lock:
+            known = self._times_of(index).times_at(offsets)
+        file = self._files[index]
+        ahead = file.log.clock_ahead
+        if known is None:
+            return [file.nowhere - ahead] * len(offsets)
+        return [time - ahead for time in known] if ahead else known
+
     def latest_between(self, index: int, begin: int, end: int) -> float:
         """No byte between two places of a log was written later than this."""
         with self._lock:
@@ -146,7 +182,11 @@ class RankFiles:
     def dated(self, index: int) -> tuple[float, int] | None:
         """The time up to which, and the byte up to which a log has times."""
         with self._lock:
-            last = self._times_of(index).last
+            times = self._times_of(index)
+            last = times.last
+            if last is None or last[1] < self._files[index].size:
+                times.refresh()
+                last = times.last
         if last is None:
             return None
         return last[0] - self._files[index].log.clock_ahead, last[1]
@@ -162,6 +202,15 @@ class RankFiles:
                 return file.size if offset is None else offset
         return file.size if own > file.nowhere else 0
 
+    def places_at(self, time: float, low: Sequence[int], high: Sequence[int]) -> array[int]:
+        """Where each log has its first byte written at `time` or later, between these places."""
+        places = array("Q", low)
+        for index, (begin, end) in enumerate(zip(low, high, strict=True)):
+            if begin < end:
+                offset = self.offset_at(index, time)
+                places[index] = min(max(offset, begin), end)
+        return places
+
     def boundary(self, index: int, offset: int, limit: int) -> int:
         """The begin of the first line at `offset` or later that does not belong to one before.
 
@@ -174,6 +223,9 @@ class RankFiles:
             return 0
         if offset >= limit:
             return limit
+        seen = self._seen_boundary(index, offset, limit)
+        if seen is not None:
+            return seen
         begin = max(0, offset - _BACK)
         data = self.read(index, begin, min(limit, offset + _AHEAD) - begin)
         if begin:
@@ -191,6 +243,24 @@ class RankFiles:
             at = begin + stop + 1
         found = self.line_from(index, max(at, offset), limit)
         return limit if found is None else found
+
+    def _seen_boundary(self, index: int, offset: int, limit: int) -> int | None:
+        """The boundary, where the line before tells that no traceback goes on here."""
+        begin = max(0, offset - _GLANCE_BACK)
+        data = self.read(index, begin, min(limit, offset + _GLANCE_AHEAD) - begin)
+        newline = data.find(b"\n", offset - 1 - begin)
+        before = data.rfind(b"\n", 0, max(0, newline)) + 1
+        if newline < 0 or (before == 0 and begin > 0):
+            return None
+        if not stands_alone(data[before:newline]):
+            return None
+        while True:
+            at = newline + 1
+            newline = data.find(b"\n", at)
+            if newline < 0:
+                return None
+            if not goes_on(data[at : newline + 1]):
+                return begin + at if stands_alone(data[at:newline]) else None
 
     def line_from(self, index: int, offset: int, limit: int) -> int | None:
         """Where the first line at `offset` or later begins, however far that is; None: nowhere.
@@ -225,15 +295,20 @@ class RankFiles:
         with self._lock:
             self._handles.clear()
             self._times.clear()
+            self._times_used.clear()
+            if self._nearby is not None:
+                self._nearby.clear()
 
     def _times_of(self, index: int) -> LogTimes:
         times = self._times.get(index)
-        if times is not None:
-            self._times.move_to_end(index)
-            return times
-        times = self._times[index] = LogTimes(self._files[index].log.times)
-        if len(self._times) > _OPEN:
-            self._times.popitem(last=False)
+        if times is None:
+            times = self._times[index] = LogTimes(self._files[index].log.times)
+        self._times_used[index] = None
+        self._times_used.move_to_end(index)
+        if len(self._times_used) > _OPEN:
+            oldest = self._times.get(self._times_used.popitem(last=False)[0])
+            if oldest is not None:
+                oldest.release()
         return times
 
 

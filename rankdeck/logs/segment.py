@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from itertools import accumulate, pairwise, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from rankdeck.logs.entries import Entry, entry_of
 from rankdeck.logs.file import look_at
-from rankdeck.logs.lines import whole_line
-from rankdeck.logs.merge import Glue
+from rankdeck.logs.lines import MAX_LINE, whole_line
+from rankdeck.logs.merge import Glue, goes_on, has_openings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rankdeck.logs.lines import LogLine
     from rankdeck.logs.rank_files import RankFiles
@@ -36,7 +39,7 @@ class Segment:
         begins: Sequence[int],
         ends: Sequence[int],
         *,
-        date: Callable[[int, int], float],
+        dates: Callable[[int, Sequence[int]], Sequence[float]],
         breaks: Callable[[int, int, int], Sequence[int]],
     ) -> None:
         """Read and order the lines.
@@ -46,7 +49,7 @@ class Segment:
             base: The position of the first line.
             begins: Where to begin in each log; the begin of a line.
             ends: Where to end in each log; the end of a line.
-            date: When a byte of a log was written.
+            dates: When these bytes of a log were written; in order of place.
             breaks: Where between two places of a log a line counts as ended without a newline.
 
         Raises:
@@ -61,11 +64,11 @@ class Segment:
         entries: list[tuple[float, int, int, int]] = []
         for index, (begin, end) in enumerate(zip(begins, ends, strict=True)):
             if end > begin:
-                entries += self._dated_lines(index, begin, end, date, breaks(index, begin, end))
+                entries += self._dated_lines(index, begin, end, dates, breaks(index, begin, end))
         # sorting is stable, and each rank's times never go back: it keeps its order
-        entries.sort(key=lambda entry: entry[:2])
+        entries.sort(key=itemgetter(0))
         self._times = array("d", [entry[0] for entry in entries])
-        self._owners = array("L", [entry[1] for entry in entries])
+        self._owners = array("I", [entry[1] for entry in entries])
         self._offsets = array("Q", [entry[2] for entry in entries])
         self.positions = array("Q")
         """Where each line begins."""
@@ -84,49 +87,64 @@ class Segment:
         index: int,
         begin: int,
         end: int,
-        date: Callable[[int, int], float],
+        dates: Callable[[int, Sequence[int]], Sequence[float]],
         breaks: Sequence[int],
-    ) -> list[tuple[float, int, int, int]]:
+    ) -> Iterator[tuple[float, int, int, int]]:
         """Time, log, place and size of each line."""
-        found = []
-        glue = Glue()
-        time: float | None = None
-        at = begin
-        for stop in (*breaks, end):
-            for offset, size, head in self._line_places(index, at, stop, keep=not breaks):
-                if not glue.holds(head) or time is None:
-                    own = date(index, offset)
-                    time = own if time is None else max(time, own)
-                found.append((time, index, offset, size))
-            at = stop
-        return found
+        offsets: list[int] = []
+        sizes: list[int] = []
+        own: list[int] = []
+        for offset, size, held in self._line_places(index, begin, end, breaks):
+            if not held or not own:
+                own.append(offset)
+            offsets.append(offset)
+            sizes.append(size)
+        known = list(accumulate(dates(index, own), max))
+        if len(own) < len(offsets):
+            known = _spread(known, own, offsets)
+        return zip(known, repeat(index), offsets, sizes)
 
     def _line_places(
-        self, index: int, begin: int, end: int, *, keep: bool
-    ) -> Iterator[tuple[int, int, bytes]]:
-        """Place, size and first bytes of each line of a log between two places."""
+        self, index: int, begin: int, end: int, breaks: Sequence[int]
+    ) -> Iterator[tuple[int, int, bool]]:
+        """Place and size of each line, and whether it belongs to the one before."""
+        spans = list(pairwise((begin, *breaks, end)))
+        keep = not breaks and end - begin <= HELD
+        if keep:
+            data = self._parts[index] = self._whole(index, begin, end)
+            if not has_openings(data):
+                for line in _lines(data):
+                    yield begin, len(line), goes_on(line)
+                    begin += len(line)
+                return
+        glue = Glue()
+        for span in spans:
+            for size, head in self._heads(index, *span):
+                yield begin, size, glue.holds(head.rstrip(b"\n"))
+                begin += size
+
+    def _heads(self, index: int, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Size and first bytes of each line of a log between two places."""
         if end - begin <= HELD:
-            data = self._files.read(index, begin, end - begin)
-            # what cannot be read any more still takes its room
-            data = data.ljust(end - begin)
-            if keep:
-                self._parts[index] = data
-            at = 0
-            for line in data.splitlines(keepends=True) if b"\r" not in data else _lines(data):
-                yield begin + at, len(line), line[:_HEAD].rstrip(b"\n")
-                at += len(line)
+            data = self._whole(index, begin, end)
+            yield from ((len(line), line[:_HEAD]) for line in _lines(data))
             return
-        at, head = begin, b""
+        size, head = 0, b""
         place = begin
         while place < end:
             data = self._files.read(index, place, min(HELD, end - place)) or b" " * (end - place)
             place += len(data)
             for line in _lines(data):
                 head = head or line[:_HEAD]
-                at += len(line)
-                if line.endswith(b"\n") or at >= end:
-                    yield begin, at - begin, head.rstrip(b"\n")
-                    begin, head = at, b""
+                size += len(line)
+                if line.endswith(b"\n") or begin + size >= end:
+                    yield size, head
+                    begin += size
+                    size, head = 0, b""
+
+    def _whole(self, index: int, begin: int, end: int) -> bytes:
+        # what cannot be read any more still takes its room
+        return self._files.read(index, begin, end - begin).ljust(end - begin)
 
     def number_from(self, position: int) -> int:
         """The number in here of the first line at this position or later."""
@@ -159,6 +177,22 @@ class Segment:
             line = look_at(read, offset, size - ended, ended=ended)
         return line._replace(offset=position, rank=rank)
 
+    def entries(self, first: int, last: int) -> Iterator[Entry]:
+        """Some of the lines, by number, with their times."""
+        positions, logs = self.positions, self._files.logs
+        for number in range(first, last):
+            index, position = self._owners[number], positions[number]
+            end = positions[number + 1] if number + 1 < len(positions) else self.end
+            part = self._parts.get(index)
+            if part is not None and end - position <= MAX_LINE:
+                begin = self._offsets[number] - self.begins[index]
+                data = part[begin : begin + end - position]
+                if b"\r" not in data:
+                    data = data[:-1] if data[-1:] == b"\n" else data
+                    yield Entry(position, end, logs[index].rank, data, self._times[number])
+                    continue
+            yield entry_of(self.line(number), self._times[number])
+
     def origin(self, number: int) -> tuple[int, int]:
         """Which log a line is from, by index, and where in it."""
         return self._owners[number], self._offsets[number]
@@ -182,9 +216,24 @@ class Segment:
         return numbers[bisect_right(numbers, offset, key=self._offsets.__getitem__) - 1]
 
 
-def _lines(data: bytes) -> Iterator[bytes]:
+def _lines(data: bytes) -> Iterable[bytes]:
+    return data.splitlines(keepends=True) if b"\r" not in data else _split(data)
+
+
+def _split(data: bytes) -> Iterator[bytes]:
     at = 0
     while at < len(data):
         end = data.find(b"\n", at) + 1 or len(data)
         yield data[at:end]
         at = end
+
+
+def _spread(times: Sequence[float], begins: Sequence[int], offsets: Iterable[int]) -> list[float]:
+    """To each place the time of the last one of `begins` that is not behind it."""
+    found: list[float] = []
+    number = 0
+    for offset in offsets:
+        while number + 1 < len(begins) and begins[number + 1] <= offset:
+            number += 1
+        found.append(times[number])
+    return found

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rankdeck.logs.fold import Folder, Sameness, Text, alike, minority, said_near
+from rankdeck.logs.fold import Folder, Sameness, Text, Texts, alike, minority, said_near
 from rankdeck.logs.lines import LogLine
 
 PAIRS: list[tuple[str, str, bool, bool]] = [
@@ -46,6 +46,18 @@ def test_what_tells_ranks_apart_is_no_difference(
         sameness = Sameness(loose)
         texts = sameness.text(first.encode(), 3, 1), sameness.text(second.encode(), 6, 2)
         assert alike(*texts) is expected
+
+
+@pytest.mark.parametrize("loose", [False, True])
+def test_what_is_remembered_of_one_rank_holds_for_the_others(loose: bool) -> None:
+    local_ranks = {rank: rank % 4 for rank in range(8)}
+    texts, sameness = Texts(Sameness(loose), local_ranks), Sameness(loose)
+    lines = [line.encode() for pair in PAIRS for line in pair[:2]]
+    lines += [b"[rank3]: " + line for line in lines] + [b"[3] " + line for line in lines]
+    for _ in range(2):
+        for line in lines:
+            for rank, local_rank in local_ranks.items():
+                assert texts.of(line, rank) == sameness.text(line, rank, local_rank)
 
 
 def folded(script: list[tuple[float, int, str]]) -> list[tuple[str, list[int]]]:

@@ -120,6 +120,25 @@ def test_the_minority_report_leaves_out_what_most_ranks_wrote(tmp_path: Path, ch
     assert told == [(b"[rank2]: NaN in layer 3", (2, 4))]
 
 
+@pytest.mark.parametrize("chunk", [400, 3000, 1 << 20])
+def test_the_minority_report_is_the_same_whatever_the_chunks(tmp_path: Path, chunk: int) -> None:
+    dice = random.Random(3)
+    writers = [Writer(tmp_path, rank) for rank in range(RANKS)]
+    for step in range(60):
+        for writer in writers:
+            # what is said again within two seconds goes with what was said before
+            writer.write(b"step %d\n" % step if dice.random() < 0.8 else b"odd %d\n" % step)
+            writer.note(1000.0 + step * 0.7 + dice.random() / 20)
+    source, told = report(writers, Clock(), chunk)
+    base = source.base
+    assert isinstance(base, MergedSource)
+    said: dict[bytes, set[int]] = {}
+    for line in all_after(base):
+        said.setdefault(line.data, set()).add(line.rank)
+    expected = {data for data, ranks in said.items() if 2 * len(ranks) < RANKS}
+    assert {data for data, _ in told} == expected
+
+
 def test_a_minority_is_one_only_when_the_others_had_time_to_say_it_too(tmp_path: Path) -> None:
     clock = Clock()
     writers = [Writer(tmp_path, rank) for rank in range(RANKS)]

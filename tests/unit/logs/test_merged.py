@@ -80,6 +80,26 @@ def test_what_is_there_is_told_by_time_from_anywhere(tmp_path: Path, limit: int,
         assert source.position_of(item.rank, item.line.offset) == line.offset
 
 
+@pytest.mark.parametrize("limit", [2500, 20_000])
+def test_so_many_ranks_that_not_all_are_asked_first(tmp_path: Path, limit: int) -> None:
+    dice = random.Random(8)
+    writers = [Writer(tmp_path, rank) for rank in range(160)]
+    for writer in writers:
+        # some say much, some next to nothing, some without times
+        time, often = 1000.0, dice.choice([1, 3, 20])
+        for _ in range(often):
+            time += dice.random() * 60 / often
+            writer.write(some_lines(dice))
+            if writer.log.rank % 9:
+                writer.note(time)
+    logs = [writer.log for writer in writers]
+    expected = [(item.rank, item.line.data) for item in merged_lines(logs)]
+    source = MergedSource(logs, limit=limit)
+    middle = source.position_near(dice.random())
+    told = all_before(source, middle) + all_after(source, middle)
+    assert [(line.rank, line.data) for line in told] == expected
+
+
 @pytest.mark.parametrize("limit", [200, 5000])
 def test_lines_have_numbers_once_they_have_been_counted(tmp_path: Path, limit: int) -> None:
     dice = random.Random(7)

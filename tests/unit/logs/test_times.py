@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 import struct
 from typing import TYPE_CHECKING
@@ -76,3 +77,65 @@ def test_places_are_found_by_time(tmp_path: Path) -> None:
         200,
         400,
     ]
+
+
+def naive_time(pairs: list[tuple[float, int]], offset: int) -> float:
+    before = (-math.inf, 0)
+    for time, size in pairs:
+        if size > offset:
+            begin = max(before[0], time - 0.2)
+            if begin >= time or offset < before[1]:
+                return time
+            return begin + (time - begin) * (offset - before[1]) / (size - before[1])
+        before = (time, size)
+    return pairs[-1][0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_places_and_times_are_those_that_a_walk_through_all_pairs_tells(
+    tmp_path: Path, seed: int
+) -> None:
+    dice = random.Random(seed)
+    pairs: list[tuple[float, int]] = []
+    time, size = 1000.0, 0
+    times = write(tmp_path / "t", pairs)
+    for _ in range(6):
+        for _ in range(dice.choice([1, 40, 300])):
+            time += dice.choice([0.0, 0.1, 0.1, 3.0, 5000.0])
+            size += dice.choice([0, 1, 9, 9, 4000])
+            pairs.append((time, size))
+        write(tmp_path / "t", pairs)
+        times.refresh()
+        if dice.random() < 0.5:
+            times.release()
+        places = sorted(dice.randrange(size + 20) for _ in range(40))
+        expected = [naive_time(pairs, place) for place in places]
+        assert times.times_at(places) == expected
+        for place, when in dice.sample(list(zip(places, expected, strict=True)), 20):
+            assert times.time_at(place) == when
+            moment = when + dice.choice([-0.07, 0.0, 0.1, 300.0])
+            reached = [pair for pair in pairs if pair[0] < moment]
+            assert times.offset_at(moment) == (reached[-1][1] if reached else 0)
+            near = times.offset_near(moment)
+            if near is None:
+                assert moment > time
+            else:
+                assert near == 0 or naive_time(pairs, near - 1) <= moment + 1e-6
+                assert near >= size or naive_time(pairs, near) >= moment - 1e-6
+            begin, end = sorted((place, dice.randrange(size + 20)))
+            inside = range(begin, end, max(1, (end - begin) // 9))
+            latest = [naive_time(pairs, at) for at in inside]
+            bound = times.latest_between(begin, end)
+            assert bound is not None
+            assert bound >= max(latest, default=-math.inf)
+            assert bound <= (naive_time(pairs, end - 1) + 0.2 if end > begin else -math.inf)
+
+
+def test_times_that_are_gone_from_the_disk_stop_nobody(tmp_path: Path) -> None:
+    times = write(tmp_path / "t", [(float(number), number * 10) for number in range(1, 500)])
+    times.release()
+    (tmp_path / "t").write_bytes(b"")
+    times.time_at(2000)
+    times.offset_near(30.0)
+    times.refresh()
+    assert times.time_at(5) is None
