@@ -30,7 +30,7 @@ _SAME_MOMENT = 0.5
 _CLOCKS_APART = 2.0
 """The same for two nodes: their clocks may differ."""
 _ALIKE = 3.0
-"""Ranks print equally often if their usual intervals differ by no more than this factor."""
+"""A rank whose usual interval is longer than the median's by this factor prints seldom."""
 _IDLE, _BUSY = 10.0, 50.0
 """Percent of a core."""
 _MANY_GONE = 0.5
@@ -203,17 +203,12 @@ def suspects_of(scene: Scene, live: Sequence[Sight]) -> tuple[Basis, tuple[Sight
 
 
 def _comparable(live: Sequence[Sight]) -> list[Sight]:
-    """Those that print about as often as most others that print."""
+    """Those that print about as often as most others that print, or more often."""
     usual = [sight.rhythm.usual for sight in live if sight.rhythm is not None]
     if len(usual) < 2:
         return []
-    middle = median(usual)
-    return [
-        sight
-        for sight in live
-        if sight.rhythm is not None
-        and middle / _ALIKE <= max(sight.rhythm.usual, 1e-9) <= max(middle * _ALIKE, 1e-9)
-    ]
+    seldom = max(median(usual), 1e-9) * _ALIKE
+    return [sight for sight in live if sight.rhythm is not None and sight.rhythm.usual <= seldom]
 
 
 def _behind(alike: Sequence[Sight]) -> tuple[Sight, ...]:

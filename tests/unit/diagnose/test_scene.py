@@ -170,6 +170,9 @@ def test_a_stall_is_found(bench: Bench) -> None:
 def test_what_is_not_heard_is_not_silent(bench: Bench) -> None:
     # nobody has heard of the agents since: that is no stall of the ranks
     assert find_hang(bench.snapshot(END + 1), bench.dir, END + 500) is None
+    hang = find_hang(bench.snapshot(END + 100), bench.dir, END + 500)
+    assert hang is not None
+    assert hang.moment == END + 100
     # a node that cannot be heard is not suspected for what it cannot tell
     bench.facts[3] = {"step": 49}
     bench.nodes["n1"] = {"silent_since": END}
