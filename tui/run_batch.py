@@ -66,10 +66,10 @@ def refusal(batch: Batch) -> str:
     count = len(batch.left_out)
     if not count:
         return "there is no run here"
-    who = safe(batch.left_out[0].name) if count == 1 else f"none of these {count} runs"
+    who = safe(batch.left_out[0].name) if count == 1 else f"none of the {count} marked runs"
     if batch.kind is BatchKind.DELETE:
         return f"{who} has {'not ' if count == 1 else ''}ended; stop it first (s)"
-    return f"{who} has already ended" if count == 1 else f"all of these {count} runs have ended"
+    return f"{who} has already ended" if count == 1 else f"all {count} of them have already ended"
 
 
 def question(batch: Batch, folder: str, amount: str = "…") -> tuple[Line, ...]:

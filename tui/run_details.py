@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rankdeck.job.compare import FieldChange, change_texts, compare_drafts
+from rankdeck.job.draft import JobDraft
 from rankdeck.job.load import read_job_yaml
 from rankdeck.run.eventlog import read_events
 from rankdeck.run.layout import RunDir
@@ -16,15 +17,16 @@ from tui.looks import Line, bar, safe, sparkline, state_piece
 from tui.widgets.run_table import elapsed, stale_text
 
 if TYPE_CHECKING:
-    from rankdeck.job.draft import JobDraft
     from rankdeck.run.events import Event
     from rankdeck.run.state import Failure, RunState
     from rankdeck.run.store import RunStore
     from rankdeck.run.summary import RunSummary
 
 _EVENTS = 8
+_EVENTS_READ = 40
 _CHANGES = 12
 _EVIDENCE = 6
+_TOLD = frozenset(("name", "project", "entry", "args", "launcher", "backend"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def read_details(store: RunStore, run_id: str, previous: RunSummary | None) -> R
     changes: tuple[FieldChange, ...] = ()
     if previous is not None:
         changes = compare_runs(store, previous.id, run_id)
-    events = tuple(read_events(run, max(0, state.last_seq - _EVENTS)))
+    events = tuple(read_events(run, max(0, state.last_seq - _EVENTS_READ)))
     return RunDetails(run_id, state, job, str(run.path), events, previous, changes)
 
 
@@ -67,33 +69,68 @@ def compare_runs(store: RunStore, old: str, new: str) -> tuple[FieldChange, ...]
 
 def about_lines(run: RunSummary, details: RunDetails | None, now: float) -> tuple[Line, ...]:
     """What it is, and how it differs from the run before."""
-    lines: list[Line] = [
-        (state_piece(run.state), ("  ", ""), (safe(run.name), "bold"), *_elapsed(run, now)),
-        ((run.id, "dim"),),
-        _line("where", f"{safe(run.backend)} · {_nodes(run)} · {_ranks(run)}"),
-    ]
-    if stale := stale_text(run, now):
-        lines.append((("data     ", "dim"), (stale, "warning")))
-    if run.step is not None or run.loss is not None:
-        lines.append(_progress(run))
+    lines = [*_head(run, now), *_facts(run, now)]
     if details is None:
         return (*lines, (("reading …", "dim"),))
-    job = details.job
-    what = " ".join((safe(job.entry or "?"), *map(safe, _words(job.args))))
-    lines += [
-        _line("runs", f"{what}  ({safe(run.launcher)})"),
-        _line("project", safe(run.project or job.project or "?")),
-        _line("path", safe(details.path)),
-    ]
-    if details.state.attempt or details.state.max_restarts:
-        lines.append(_line("attempt", safe(attempt_text(details.state))))
-    return (*lines, (), *_change_lines(details))
+    return (*lines, (), *_change_lines(details), (), *_whence(run, details))
 
 
 def news_lines(run: RunSummary, details: RunDetails | None) -> tuple[Line, ...]:
     """Why it failed, what is wrong with its nodes, and what happened last."""
     if details is None:
         return ()
+    return (*_trouble_lines(run, details), *_event_lines(details, _EVENTS))
+
+
+def page_lines(run: RunSummary, details: RunDetails | None, now: float) -> tuple[Line, ...]:
+    """All of it where there is room: why it failed comes first."""
+    head = _head(run, now)
+    if details is None:
+        return (*head, *_facts(run, now), (("reading …", "dim"),))
+    return (
+        *head,
+        (),
+        *_trouble_lines(run, details),
+        *_facts(run, now),
+        *_whence(run, details),
+        (),
+        *_change_lines(details),
+        (),
+        *_job_lines(details.job),
+        *_event_lines(details, _EVENTS_READ),
+    )
+
+
+def _head(run: RunSummary, now: float) -> list[Line]:
+    return [
+        (state_piece(run.state), ("  ", ""), (safe(run.name), "bold"), *_elapsed(run, now)),
+        ((run.id, "dim"),),
+    ]
+
+
+def _facts(run: RunSummary, now: float) -> list[Line]:
+    lines: list[Line] = [_line("where", f"{safe(run.backend)} · {_nodes(run)} · {_ranks(run)}")]
+    if stale := stale_text(run, now):
+        lines.append((("data     ", "dim"), (stale, "warning")))
+    if run.step is not None or run.loss is not None:
+        lines.append(_progress(run))
+    return lines
+
+
+def _whence(run: RunSummary, details: RunDetails) -> list[Line]:
+    job = details.job
+    what = " ".join((safe(job.entry or "?"), *map(safe, _words(job.args))))
+    lines = [
+        _line("runs", f"{what}  ({safe(run.launcher)})"),
+        _line("project", safe(run.project or job.project or "?")),
+        _line("path", safe(details.path)),
+    ]
+    if details.state.attempt or details.state.max_restarts:
+        lines.append(_line("attempt", safe(attempt_text(details.state))))
+    return lines
+
+
+def _trouble_lines(run: RunSummary, details: RunDetails) -> list[Line]:
     lines: list[Line] = []
     if details.state.failure is not None:
         lines += [*_failure_lines(details.state.failure), ()]
@@ -104,12 +141,28 @@ def news_lines(run: RunSummary, details: RunDetails | None) -> tuple[Line, ...]:
         lines.append((("! ", "warning"), (safe(f"{node.name}: {node.problem}"), "warning")))
     if troubled:
         lines.append(())
-    lines.append((("last events", "title"),))
-    for event in reversed(details.events[-_EVENTS:]):
+    return lines
+
+
+def _job_lines(job: JobDraft) -> list[Line]:
+    """What the job sets beside what is told anyway."""
+    changes = [c for c in compare_drafts(JobDraft(), job) if c.field not in _TOLD]
+    if not changes:
+        return []
+    lines: list[Line] = [(("job", "title"),)]
+    for change in changes:
+        name = safe(change.field.removeprefix("hyperparameters."))
+        lines.append(((f"  {name} ", "dim"), (safe(change_texts(change)[1]), "")))
+    return [*lines, ()]
+
+
+def _event_lines(details: RunDetails, most: int) -> list[Line]:
+    lines: list[Line] = [(("last events", "title"),)]
+    for event in reversed(details.events[-most:]):
         when, kind, subject, state, rest = event_columns(event)
         text = " ".join(part for part in (kind, subject, state, rest) if part)
         lines.append(((f"{when[:8]} ", "dim"), (safe(text), "")))
-    return tuple(lines)
+    return lines
 
 
 def difference_lines(

@@ -9,8 +9,12 @@ from tui.run_filter import parse_run_filter, run_text
 from tui.widgets.run_table import sort_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rankdeck.run.summary import RunSummary
     from tui.filter_grammar import RowText
+
+_MANY = 500
 
 
 class RunListing:
@@ -24,6 +28,7 @@ class RunListing:
         """Why that is no filter; the one before it still holds."""
         self._filter: Filter[RunSummary] = Filter()
         self._texts: dict[str, tuple[RunSummary, RowText]] = {}
+        self._paired: tuple[tuple[RunSummary, ...], list[tuple[RunSummary, RowText]]] = ((), [])
         self._sorting = ("", False)
 
     @property
@@ -49,8 +54,11 @@ class RunListing:
         """The runs to show."""
         runs = self.runs
         if self._filter.tests:
-            matches = self._filter.matches
-            runs = tuple(run for run in runs if matches(run, now, self._text(run)))
+            pairs = self._pairs()
+            # one test after the other: a call for each run and each test would cost as much again
+            for test in self._filter.tests:
+                pairs = [pair for pair in pairs if test(pair[0], now, pair[1])]
+            runs = tuple(run for run, _ in pairs)
         column, falls = self._sorting
         return sort_runs(runs, column, now, falls=falls) if column or falls else runs
 
@@ -63,8 +71,25 @@ class RunListing:
         )
         return max(older, key=lambda other: other.created, default=None) if run.project else None
 
-    def _text(self, run: RunSummary) -> RowText:
+    @property
+    def unread(self) -> tuple[RunSummary, ...]:
+        """The runs that nobody has made a text for, where they are many."""
+        if len(self.runs) - len(self._texts) < _MANY:
+            return ()
+        return tuple(run for run in self.runs if run.id not in self._texts)
+
+    def take(self, texts: Sequence[tuple[RunSummary, RowText]]) -> None:
+        """Take texts made elsewhere: those of thousands of runs take longer than a key may."""
+        self._texts.update({run.id: (run, text) for run, text in texts})
+
+    def _pairs(self) -> list[tuple[RunSummary, RowText]]:
+        """Every run with its text, as long as they are the same runs."""
+        if self._paired[0] is not self.runs:
+            self._paired = (self.runs, [self._pair(run) for run in self.runs])
+        return self._paired[1]
+
+    def _pair(self, run: RunSummary) -> tuple[RunSummary, RowText]:
         known = self._texts.get(run.id)
         if known is None or known[0] is not run:
             known = self._texts[run.id] = (run, run_text(run))
-        return known[1]
+        return known

@@ -40,13 +40,16 @@ class Rows(RowTable[Row]):
 class Shows(App[None]):
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[Row], *, hidden: bool = False) -> None:
         super().__init__()
         self.given = rows
+        self.hidden = hidden
         self.heard: list[object] = []
 
     def compose(self) -> ComposeResult:
-        yield Rows()
+        rows = Rows()
+        rows.display = not self.hidden
+        yield rows
 
     def on_mount(self) -> None:
         self.table.focus()
@@ -161,6 +164,65 @@ async def test_nothing_is_hidden_by_the_scroll_bar(width: int) -> None:
         assert "SIZE" in app.text()[0]
         row = next(line for line in app.text() if "r07" in line)
         assert row.rstrip(" ▁▂▃▄▅▆▇█▊▉▎").endswith("7") or " 7 " in row
+
+
+async def test_whoever_stands_at_the_top_sees_what_comes_first_in_another_order() -> None:
+    app = Shows(ROWS)
+    async with app.run_test(size=(60, 12)) as pilot:
+        table = app.table
+        await pilot.press("o")
+        table.show(ROWS[::-1], 0.0)
+        assert table.selected == ROWS[-1]
+        table.show(ROWS, 0.0)
+        assert table.selected == ROWS[-1]
+        await pilot.press("o")
+        table.show(ROWS[::-1], 0.0)
+        assert table.selected == ROWS[-1]
+
+
+async def test_a_table_that_was_filled_before_it_was_seen_shows_its_cursor() -> None:
+    app = Shows(ROWS, hidden=True)
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        app.table.cursor = 39
+        app.table.display = True
+        await pilot.pause()
+        assert any("r39" in line for line in app.text())
+
+
+async def test_keys_that_mean_nothing_in_a_table_are_left_to_others() -> None:
+    table = RowTable[Row]((Column("name", "NAME", 6),), lambda row: row.name, _plain, marks=False)
+    for action in ("sort", "turn", "mark", "mark_range", "mark_all"):
+        assert not table.check_action(action, ())
+        assert Rows().check_action(action, ())
+    assert table.check_action("cursor", (1,))
+
+
+def _plain(row: Row, now: float, widths: Mapping[str, int]) -> dict[str, Piece]:
+    return {"name": (row.name, "")}
+
+
+async def test_moving_works_out_only_rows_that_come_into_sight() -> None:
+    app = Shows(ROWS)
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        app.table.drawn = 0
+        await pilot.press("j", "space", "k")
+        await pilot.pause()
+        assert app.table.drawn == 0
+        await pilot.press("G")
+        await pilot.pause()
+        assert app.table.drawn == 11
+
+
+async def test_rows_follow_when_the_scroll_bar_goes() -> None:
+    app = Shows(ROWS)
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        app.table.show(ROWS[:4], 0.0)
+        await pilot.pause()
+        ends = {len(line.rstrip()) for line in app.text()[:5]}
+        assert ends == {59}
 
 
 async def test_only_what_looks_different_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

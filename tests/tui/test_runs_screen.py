@@ -4,16 +4,20 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from rankdeck.config.settings import Settings
 from rankdeck.run.state import Failure, RunPhase
 from rankdeck.run.store import RunStore
+from rankdeck.run.summary import RunSummary
 from tests.tui.fake_run import NOW, write_run
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
 from tui.looks import plain
+from tui.run_filter import run_text
+from tui.screens.runs import RunsScreen
 from tui.widgets.prompt_line import PromptLine
-from tui.widgets.run_table import RunTable
+from tui.widgets.run_table import RunTable, cause, run_cells
 from tui.widgets.text_lines import TextLines
 
 if TYPE_CHECKING:
@@ -45,6 +49,63 @@ async def test_rows_tell_state_in_words(home: Path, size: tuple[int, int]) -> No
         assert ("BACKEND" in text) == (size[0] >= 100)
         assert "1 failed · 1 succeeded" in text
         assert all(len(line) == size[0] for line in text.splitlines())
+
+
+def test_what_does_not_fit_is_told_shorter() -> None:
+    run = RunSummary(
+        id="a", name="a", state=RunPhase.FAILED, backend="ssh", launcher="torchrun", nnodes=1,
+        world_size=8, nproc_per_node=8, created=NOW, step=140_035, total_steps=500_000,
+        failure_rank=2, failure_node="n1",
+        failure_summary="rank 2 on n1 raised torch.OutOfMemoryError: CUDA",
+    )  # fmt: skip
+    steps = {room: run_cells(run, NOW, {"step": room, "loss": 9})["step"][0] for room in (14, 20)}
+    assert steps == {14: "140k/500k  28%", 20: "140035/500000    28%"}
+    assert run_cells(run, NOW, {"step": 30})["step"][0] == "140035/500000    ██░░░░░░  28%"
+    assert cause(run, 60) == run.failure_summary
+    assert cause(run, 30) == "torch.OutOfMemoryError: CUDA"
+    early = msgspec.structs.replace(run, step=9, total_steps=2_000_000)
+    assert run_cells(early, NOW, {"step": 11})["step"][0] == "9/2M     0%"
+
+
+async def test_keys_of_runs_are_offered_where_there_are_runs(home: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL, notifications=True) as pilot:
+        await until_shown(pilot, "There are no runs yet")
+        await until(pilot, lambda: "rerun" not in screen_text(deck))
+        await pilot.press("s", "d", "c", "r", "slash")
+        await pilot.pause()
+        assert isinstance(deck.screen, RunsScreen)
+        assert not deck._notifications
+        assert not deck.screen.query_one(PromptLine).is_open
+        write_run(home, "one")
+        await until_shown(pilot, "rerun")
+
+
+async def test_a_filter_that_nothing_matches_says_the_way_back(home: Path) -> None:
+    write_run(home, "one")
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "one")
+        await pilot.press("slash", *"nobody", "enter")
+        await until_shown(pilot, "No run is like that; esc shows all runs.")
+
+
+async def test_many_runs_have_their_texts_before_a_filter_is_typed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.run_listing._MANY", 3)
+    for number in range(4):
+        write_run(home, f"job{number}", age=100 + number)
+    made: list[str] = []
+    text = run_text
+    monkeypatch.setattr("tui.run_listing.run_text", lambda run: made.append(run.id) or text(run))
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "job3")
+        await until(pilot, lambda: not deck.screen._listing.unread)  # type: ignore[attr-defined]
+        await pilot.press("slash", *"job2")
+        await until_shown(pilot, "1 of 4")
+    assert made == []
 
 
 async def test_new_runs_appear_and_the_cursor_stays_on_its_run(home: Path) -> None:
@@ -192,11 +253,12 @@ async def test_rows_are_sorted_and_the_cursor_stays(home: Path) -> None:
         await until_shown(pilot, "4 ")
         table = deck.screen.query_one(RunTable)
         await until(pilot, lambda: len(table.rows) == 3)
+        await pilot.press("j")
         while table.sorting[0] != "name":
             await pilot.press("o")
         assert [run.name for run in table.rows] == ["a", "b", "c"]
         assert table.selected is not None
-        assert table.selected.name == "b"
+        assert table.selected.name == "c"
         while table.sorting[0] != "ranks":
             await pilot.press("o")
         assert [run.name for run in table.rows] == ["c", "a", "b"]
@@ -282,7 +344,7 @@ async def test_details_tell_what_changed_and_why_it_failed(home: Path) -> None:
     write_run(home, "second", RunPhase.FAILED, age=100, ranks=4, failure=failure)
     _same_project(home)
     deck = make_deck(home)
-    async with deck.run_test(size=(120, 56)) as pilot:
+    async with deck.run_test(size=(120, 70)) as pilot:
         for part in (
             "since the run before",
             "nproc_per_node 2 → 4",

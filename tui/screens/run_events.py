@@ -71,7 +71,7 @@ class _Events(RowTable["Event"]):
 
     def __init__(self) -> None:
         self.relative = False
-        super().__init__(_COLUMNS, lambda event: str(event.seq), self._cells_of)
+        super().__init__(_COLUMNS, lambda event: str(event.seq), self._cells_of, marks=False)
 
     def _cells_of(self, event: Event, now: float, _: Mapping[str, int]) -> Mapping[str, Piece]:
         return event_cells(event, now, relative=self.relative)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from tui.controller import RunsChanged
 from tui.keys import Scope, bindings, keys_of
 from tui.looks import Line, Piece, safe
 from tui.run_batch import BatchKind
-from tui.run_listing import RunListing
-from tui.screens.base import DeckScreen
+from tui.run_filter import run_text
+from tui.screens.runs_details import RunsDetails
 from tui.watch import WatchFailed
 from tui.widgets.bars import KeyBar, TitleBar
 from tui.widgets.prompt_line import PromptLine
@@ -23,33 +24,36 @@ from tui.widgets.run_table import RunTable
 from tui.widgets.text_lines import TextLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from textual import events
     from textual.app import ComposeResult
     from textual.notifications import SeverityLevel
 
     from rankdeck.errors import UserError
-    from rankdeck.job.compare import FieldChange
     from rankdeck.run.summary import RunSummary
+    from tui.filter_grammar import RowText
     from tui.run_batch import BatchResult
-    from tui.run_details import RunDetails
 
 _NOTHING: tuple[Line, ...] = (
     (),
     (("  There are no runs yet.", "title"),),
     (),
-    (("  n", "key"), ("             describes a job and starts it: press it now.", "")),
-    (("  N", "key"), ("             shows the nodes it could run on.", "")),
-    (("  ?", "key"), ("             lists every key.", "")),
+    (("  n", "key"), ("   describes a job and starts it: press it now.", "")),
+    (("  N", "key"), ("   shows the nodes it could run on.", "")),
+    (("  ?", "key"), ("   lists every key.", "")),
     (),
-    (("  rankdeck demo", "key"), (" in a shell trains a small GPT on this machine.", "")),
-    (("  rankdeck init DIR", "key"), (" makes a project folder that trains at once.", "")),
+    (("  In a shell:", "dim"),),
+    (("  rankdeck demo", "key"), ("              trains a small GPT on this machine.", "")),
+    (("  rankdeck demo --simulate", "key"), ("   makes up a cluster of 128 ranks.", "")),
+    (("  rankdeck init DIR", "key"), ("          makes a project folder that trains at once.", "")),
 )
+_OF_RUNS = frozenset(
+    (
+        *("open", "rerun", "stop", "kill", "delete", "filter", "details", "compare"),
+        *("copy_id", "copy_attach", "clear_filter"),
+    )
+)
+"""What means nothing where there are no runs."""
 _HINT = "words  !not  re:loss.*nan  state:failed  node:node03  age:<2d  ranks:>=64  name:llama*"
-_DETAILS_FROM = (120, 30)
-_SIDE_FROM = 180
-_SETTLED = 0.08
 _URGENT_FIRST = (
     RunPhase.RUNNING,
     RunPhase.STARTING,
@@ -63,7 +67,7 @@ _URGENT_FIRST = (
 )
 
 
-class RunsScreen(DeckScreen):
+class RunsScreen(RunsDetails):
     """The first screen."""
 
     BINDINGS = bindings(Scope.RUNS)
@@ -79,10 +83,6 @@ class RunsScreen(DeckScreen):
         super().__init__()
         self._read = False
         self._counts = "reading …"
-        self._listing = RunListing()
-        self._details: RunDetails | None = None
-        self._asked: RunSummary | None = None
-        self._wants_details = True
 
     def compose(self) -> ComposeResult:
         """Title, table and details, prompt, keys."""
@@ -110,9 +110,7 @@ class RunsScreen(DeckScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         """Put the details where there is room for them."""
-        side = event.size.width >= _SIDE_FROM
-        self.query_one("#runs-body").set_class(side, "-side")
-        self.query_one(RunDetailsPane).set_class(side, "-side")
+        self._place_details(event.size.width)
         self._lay_out(event.size.width, event.size.height)
 
     @on(RunsChanged)
@@ -121,9 +119,24 @@ class RunsScreen(DeckScreen):
         self._read = True
         self._listing.runs = message.runs
         self._counts = _counts(message.runs)
+        self._make_texts()
         self._show()
         if first:
             self._lay_out(self.size.width, self.size.height)
+
+    def _make_texts(self) -> None:
+        """Prepare for a filter, in the background where there are many runs."""
+        if not (runs := self._listing.unread):
+            return
+
+        def made(texts: list[tuple[RunSummary, RowText]] | None, error: UserError | None) -> None:
+            if texts is not None:
+                self._listing.take(texts)
+                # the collector would look at thousands of rows again and again while keys wait
+                gc.collect()
+                gc.freeze()
+
+        self.controller.do(lambda: [(run, run_text(run)) for run in runs], made, key="texts")
 
     @on(WatchFailed)
     def _tell(self, message: WatchFailed) -> None:
@@ -138,8 +151,11 @@ class RunsScreen(DeckScreen):
         if not self._read:
             return
         table = self.query_one(RunTable)
+        table.nothing = "No run is like that; esc shows all runs."
         table.show(self._listing.rows(self.now()), self.now())
         there = bool(self._listing.runs)
+        if there == table.has_class("-hidden"):
+            self.refresh_bindings()
         table.set_class(not there, "-hidden")
         self.query_one("#nothing").set_class(there, "-hidden")
         self._show_title()
@@ -155,6 +171,10 @@ class RunsScreen(DeckScreen):
             left.append((f"  {marked} marked", "warning"))
         right = ((self._counts, "dim"),)
         self.query_one(TitleBar).show_parts(tuple(left), right)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer nothing that is about runs where there are none."""
+        return bool(self._listing.runs) or not self._read or action not in _OF_RUNS
 
     # -- filter, order, marks ---------------------------------------------------------------
 
@@ -197,115 +217,7 @@ class RunsScreen(DeckScreen):
     def _marked(self) -> None:
         self._show_title()
 
-    # -- details ----------------------------------------------------------------------------
-
-    def _lay_out(self, width: int, height: int) -> None:
-        room = width >= _DETAILS_FROM[0] and height >= _DETAILS_FROM[1]
-        seen = room and self._wants_details and bool(self._listing.runs)
-        self.query_one(RunDetailsPane).set_class(not seen, "-hidden")
-        if seen:
-            self._ask_details()
-
-    @property
-    def _pane_seen(self) -> bool:
-        return not self.query_one(RunDetailsPane).has_class("-hidden")
-
-    @on(RunTable.Moved)
-    def _moved(self) -> None:
-        # whoever holds a key down passes many runs: only the one where it stops is read
-        self.set_timer(_SETTLED, self._ask_details)
-        self._show_details()
-
-    def _ask_details(self) -> None:
-        run = self._selected
-        if not self._pane_seen or run is None or run is self._asked:
-            self._show_details()
-            return
-        self._asked = run
-        self._read_details(run, self._got_details)
-
-    def _read_details(
-        self, run: RunSummary, done: Callable[[RunDetails | None, UserError | None], None]
-    ) -> None:
-        store, previous = self.controller.store, self._listing.before(run)
-
-        def job() -> RunDetails:
-            from tui.run_details import read_details
-
-            return read_details(store, run.id, previous)
-
-        self.controller.do(job, done, key="details")
-
-    def _got_details(self, details: RunDetails | None, error: UserError | None) -> None:
-        # a run that has just been deleted has none, and its row goes soon
-        self._details = details
-        self._show_details()
-
-    def _show_details(self) -> None:
-        run = self._selected
-        if not self._pane_seen or run is None:
-            return
-        from tui.run_details import about_lines, news_lines
-
-        read = self._details
-        details = read if read is not None and read.run_id == run.id else None
-        pane = self.query_one(RunDetailsPane)
-        pane.show(about_lines(run, details, self.now()), news_lines(run, details))
-
-    def action_details(self) -> None:
-        """Show or hide the details; where there is no room, show them over the list."""
-        run = self._selected
-        if self.size.width >= _DETAILS_FROM[0] and self.size.height >= _DETAILS_FROM[1]:
-            self._wants_details = not self._wants_details
-            self._lay_out(self.size.width, self.size.height)
-        elif run is not None:
-            self._open_details(run)
-
-    def _open_details(self, run: RunSummary) -> None:
-        from tui.run_details import about_lines, news_lines
-        from tui.screens.page import PageScreen
-
-        page = PageScreen("details")
-
-        def done(details: RunDetails | None, error: UserError | None) -> None:
-            if error is not None:
-                self.deck.tell(error)
-            elif details is not None:
-                about = about_lines(run, details, self.now())
-                page.show((*about, (), *news_lines(run, details)))
-
-        self.deck.push_screen(page)
-        self._read_details(run, done)
-
-    def action_compare(self) -> None:
-        """Show what differs between the jobs of two marked runs."""
-        from tui.run_details import compare_runs, difference_lines
-        from tui.screens.page import PageScreen
-
-        marked = sorted(self.query_one(RunTable).marked, key=lambda run: run.created)
-        run = self._selected
-        if len(marked) == 1 and run is not None and run is not marked[0]:
-            marked = sorted((marked[0], run), key=lambda run: run.created)
-        if len(marked) != 2:
-            self.notify("mark two runs to compare (space)", severity="warning", markup=False)
-            return
-        old, new = marked
-        page = PageScreen("what differs")
-
-        def done(changes: tuple[FieldChange, ...] | None, error: UserError | None) -> None:
-            if error is not None:
-                self.deck.tell(error)
-            elif changes is not None:
-                page.show(difference_lines(old, new, changes))
-
-        self.deck.push_screen(page)
-        self.controller.do(lambda: compare_runs(self.controller.store, old.id, new.id), done)
-
     # -- runs -------------------------------------------------------------------------------
-
-    @property
-    def _selected(self) -> RunSummary | None:
-        return self.query_one(RunTable).selected
 
     def action_new_job(self) -> None:
         """Open the form."""

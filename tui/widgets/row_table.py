@@ -87,6 +87,7 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         cells: Callable[[_T, float, Mapping[str, int]], Mapping[str, Piece]],
         *,
         id: str | None = None,  # noqa: A002 - the library's own name for it
+        marks: bool = True,
     ) -> None:
         """An empty table.
 
@@ -96,8 +97,14 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
             cells: A record at a time (seconds since the epoch), as a styled piece for each
                 column; gets the columns' widths. Text from outside must have passed `safe`.
             id: The widget's id.
+            marks: Whether anything can be done to several rows; else the keys for that are free.
         """
         super().__init__(id=id)
+        self.nothing = ""
+        """What to say where there are no rows."""
+        self._can_mark = marks
+        self._sorts = any(column.sort for column in columns)
+        self._reordered = False
         self._columns = tuple(columns)
         self._key = key
         self._cells = cells
@@ -108,6 +115,10 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         self._mark_from = 0
         self._places: dict[str, int] = {}
         self._sorting: tuple[str, bool] = ("", False)
+        self._right = frozenset(column.name for column in columns if column.right)
+        self._lines: dict[str, Line] = {}
+        """Rows as they read at this moment and width, by key."""
+        self._widths: tuple[int, dict[str, int]] = (-1, {})
 
     # -- what it shows ----------------------------------------------------------------------
 
@@ -124,9 +135,8 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     @property
     def marked(self) -> tuple[_T, ...]:
         """The marked records that are in the table, from the top."""
-        if not self._marks:
-            return ()
-        return tuple(row for row in self._rows if self._key(row) in self._marks)
+        places = sorted(self._places[key] for key in self._marks if key in self._places)
+        return tuple(self._rows[place] for place in places)
 
     @property
     def chosen(self) -> tuple[_T, ...]:
@@ -145,17 +155,26 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     def show(self, rows: Sequence[_T], now: float) -> None:
         """Show these records; the cursor stays on its record, or where that was."""
         selected = self.selected
-        self._rows = tuple(rows)
+        self._rows, self._now = tuple(rows), now
+        self._lines.clear()
         self._places = {self._key(row): index for index, row in enumerate(self._rows)}
         self.virtual_size = Size(self._room, len(self._rows) + 1)
-        if selected is not None:
+        # whoever stands at the top and asks for another order wants to see what is first in it
+        stays = not (self._reordered and self.cursor == 0)
+        self._reordered = False
+        if selected is not None and stays:
             self.cursor = self._places.get(self._key(selected), self.cursor)
         self.cursor = self.validate_cursor(self.cursor)
-        self.tick(now)
+        self._redraw()
 
     def tick(self, now: float) -> None:
         """Let the clocks in the table go on; only rows that look different are drawn."""
         self._now = now
+        self._lines.clear()
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self.widths()
         for y in range(self.size.height):
             if self._state(y) != self._drawn.get(y):
                 self.refresh(Region(0, y, self.size.width, 1))
@@ -170,16 +189,22 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     def sort(self, column: str, *, falls: bool) -> None:
         """Say in the head that the rows are sorted by this column; empty: by none."""
         self._sorting = (column, falls)
-        self.tick(self._now)
+        self._redraw()
 
     def mark(self, keys: frozenset[str]) -> None:
         """Mark exactly these."""
         if keys != self._marks:
             self._marks = keys
-            self.tick(self._now)
+            self._redraw()
             self.post_message(self.Marked())
 
     # -- keys -------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave keys that mean nothing here to the screen."""
+        if action in ("sort", "turn"):
+            return self._sorts
+        return self._can_mark or action not in ("mark", "mark_range", "mark_all")
 
     def validate_cursor(self, cursor: int) -> int:
         """Keep the cursor on a row."""
@@ -187,13 +212,16 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
 
     def watch_cursor(self) -> None:
         """Keep the cursor's row in sight."""
+        self._reveal()
+        self._redraw()
+        self.post_message(self.Moved())
+
+    def _reveal(self) -> None:
         top, page = self.scroll_offset.y, max(1, self.size.height - 1)
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False)
         elif self.cursor >= top + page:
             self.scroll_to(y=self.cursor - page + 1, animate=False)
-        self.tick(self._now)
-        self.post_message(self.Moved())
 
     def action_cursor(self, step: int) -> None:
         """Move the cursor by `step` rows."""
@@ -242,7 +270,8 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         self._reorder()
 
     def _reorder(self) -> None:
-        self.tick(self._now)
+        self._reordered = True
+        self._redraw()
         self.post_message(self.Sorted())
 
     def action_open(self) -> None:
@@ -279,9 +308,11 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     # -- drawing ----------------------------------------------------------------------------
 
     def on_resize(self) -> None:
-        """Draw everything anew."""
+        """Draw everything anew; one that is seen for the first time may stand at its end."""
         self.virtual_size = Size(self._room, len(self._rows) + 1)
+        self._lines.clear()
         self._drawn.clear()
+        self._reveal()
         self.refresh()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -293,6 +324,7 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One row of the screen."""
         width = self._room
+        self.widths()
         state = self._state(y)
         self._drawn[y] = state
         under_cursor, marked, line = state
@@ -312,6 +344,12 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     def widths(self) -> dict[str, int]:
         """Cells of each column that is shown at this width, in order."""
         room = self._room
+        if self._widths[0] != room:
+            self._widths = (room, self._share(room))
+            self._lines.clear()
+        return self._widths[1]
+
+    def _share(self, room: int) -> dict[str, int]:
         columns = [column for column in self._columns if room >= column.from_width]
         left = room - 1 - sum(column.width + 1 for column in columns)
         shares = sum(column.share for column in columns)
@@ -331,10 +369,14 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
             return False, False, self._line({c.name: (self._title(c), "") for c in self._columns})
         index = y - 1 + self.scroll_offset.y
         if index >= len(self._rows):
-            return False, False, ()
+            says = y == 2 and self.nothing and not self._rows
+            return False, False, ((f" {self.nothing}", "dim"),) if says else ()
         row = self._rows[index]
-        line = self._line(self._cells(row, self._now, self.widths()))
-        return index == self.cursor, self._key(row) in self._marks, line
+        key = self._key(row)
+        line = self._lines.get(key)
+        if line is None:
+            line = self._lines[key] = self._line(self._cells(row, self._now, self.widths()))
+        return index == self.cursor, key in self._marks, line
 
     def _title(self, column: Column) -> str:
         name, falls = self._sorting
@@ -345,9 +387,8 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         return f"{arrow}{column.title}" if column.right else f"{column.title} {arrow}"
 
     def _line(self, cells: Mapping[str, Piece]) -> Line:
-        right = {column.name for column in self._columns if column.right}
         pieces: list[Piece] = [(" ", "")]
         for name, room in self.widths().items():
             text, style = cells.get(name, ("", ""))
-            pieces += [(fit(text, room, right=name in right), style), (" ", "")]
+            pieces += [(fit(text, room, right=name in self._right), style), (" ", "")]
         return tuple(pieces)

@@ -25,7 +25,7 @@ class RunDetailsPane(Container):
     RunDetailsPane.-side {
         width: 64; height: 1fr; layout: vertical; border-top: none; border-left: solid $panel;
     }
-    RunDetailsPane.-side > #about-run { height: auto; max-height: 60%; margin-bottom: 1; }
+    RunDetailsPane.-side > #news-of-run { display: none; }
     """
 
     def compose(self) -> ComposeResult:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from rankdeck.text import age, duration, state_text
 from tui.looks import Piece, bar, fit, safe, sparkline, state_piece
 from tui.widgets.row_table import Column, RowTable
@@ -15,17 +17,21 @@ if TYPE_CHECKING:
 
 _BAR = 8
 _BAR_FROM = 24
+_PERCENT = 4
+_LOSS = 6
 _REASON_FROM = 24
+_LONG_COUNT = 10_000
+"""Steps from here on may be told in thousands."""
 _FIRST_SECONDS = 3.0
 """By then a new run has its supervisor."""
 _COLUMNS = (
     Column("state", "STATE", 11, sort=True),
-    Column("name", "NAME", 10, share=2, most=40, sort=True),
+    Column("name", "NAME", 10, share=3, most=40, sort=True),
     Column("backend", "BACKEND", 8, from_width=100, sort=True),
     Column("nodes", "NODES", 6, right=True, from_width=100, sort=True, falls=True),
     Column("ranks", "RANKS", 6, right=True, sort=True, falls=True),
     Column("step", "STEP", 14, share=1, most=29, sort=True, falls=True),
-    Column("loss", "LOSS", 9, share=3, sort=True),
+    Column("loss", "LOSS, WHY", 9, share=3, sort=True),
     Column("elapsed", "ELAPSED", 8, right=True, sort=True, falls=True),
     Column("age", "AGE", 5, right=True, sort=True),
 )
@@ -84,19 +90,39 @@ def _step(run: RunSummary, room: int) -> str:
     if not run.total_steps:
         return str(run.step)
     part = run.step / run.total_steps
-    count, percent = f"{run.step}/{run.total_steps}", f"{int(100 * part):3}%"
-    if room < max(_BAR_FROM, len(count) + len(percent) + _BAR + 2):
-        return f"{count} {percent}"
-    return f"{fit(count, room - len(percent) - _BAR - 2)} {bar(part, _BAR)} {percent}"
+    end = f" {int(100 * part):{_PERCENT - 1}}%"
+    if room >= _BAR_FROM:
+        end = f" {bar(part, _BAR)}{end}"
+    left, count = room - len(end), f"{run.step}/{run.total_steps}"
+    if len(count) > left:
+        count = f"{_short(run.step)}/{_short(run.total_steps)}"
+    return f"{fit(count, left)}{end}"
+
+
+def _short(count: int) -> str:
+    """`140k`: a number of steps in few cells."""
+    if count < _LONG_COUNT:
+        return str(count)
+    thousands = count / 1000
+    return f"{thousands:.3g}k" if thousands < 1000 else f"{thousands / 1000:.3g}M"
+
+
+def cause(run: RunSummary, room: int) -> str:
+    """Why it failed, in so many cells: what happened comes before who it happened to."""
+    told = safe(run.failure_summary)
+    if cell_len(told) <= room:
+        return told
+    who = f"rank {run.failure_rank} on {safe(run.failure_node or '')} "
+    return told.removeprefix(who).removeprefix("raised ")
 
 
 def _loss(run: RunSummary, now: float, room: int) -> Piece:
-    loss = "" if run.loss is None else f"{run.loss:.4g}"
+    loss = "" if run.loss is None else f"{run.loss:<{_LOSS}.4g}"
     if stale := stale_text(run, now):
         # where there is little room, that it is stale says more than why
         return (stale if room >= _REASON_FROM else stale.partition(",")[0], "warning")
     if run.failure_summary:
-        return (safe(run.failure_summary), "error")
+        return (cause(run, room), "error")
     if not run.state.final and run.reason:
         return (state_text(run, now), "dim")
     if run.loss is None:
@@ -119,10 +145,11 @@ def sort_runs(
     if not column:
         return tuple(reversed(runs)) if falls else tuple(runs)
     value = _ORDERS[column]
-    keyed = [(value(run, now), run) for run in runs]
-    known = [pair for pair in keyed if pair[0] is not None]
-    known.sort(key=lambda pair: pair[0], reverse=falls)  # type: ignore[arg-type, return-value]
-    return (*(run for _, run in known), *(run for found, run in keyed if found is None))
+    values = [value(run, now) for run in runs]
+    order = [place for place, found in enumerate(values) if found is not None]
+    order.sort(key=values.__getitem__, reverse=falls)  # type: ignore[arg-type]
+    order += [place for place, found in enumerate(values) if found is None]
+    return tuple(runs[place] for place in order)
 
 
 _URGENCY = (

@@ -11,6 +11,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.keys import Scope, bindings
 from tui.looks import Line, segments, wrap
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ class TextLines(ScrollView, can_focus=True):
     """Lines made of safe text; shows them from the top, or follows their end."""
 
     DEFAULT_CSS = """
-    TextLines { height: 1fr; overflow-x: hidden; scrollbar-size-horizontal: 0; }
+    TextLines {
+        height: 1fr; overflow-x: hidden; scrollbar-size: 1 1; scrollbar-size-horizontal: 0;
+    }
     """
+    BINDINGS = bindings(Scope.TEXT)
 
     def __init__(self, *, follow: bool = False, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
