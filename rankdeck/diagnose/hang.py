@@ -31,8 +31,8 @@ _CLOCKS_APART = 2.0
 """The same for two nodes: their clocks may differ."""
 _ALIKE = 3.0
 """A rank whose usual interval is longer than the median's by this factor prints seldom."""
-_IDLE, _BUSY = 10.0, 50.0
-"""Percent of a core."""
+IDLE, BUSY = 10.0, 50.0
+"""Percent of a core, or of a GPU's time."""
 _MANY_GONE = 0.5
 
 
@@ -60,8 +60,10 @@ class Basis(str, Enum):
     """They are at a lower step than the others."""
     LAST_LINE = "last-line"
     """They printed their last line before the others did."""
+    GPU_LOAD = "gpu-load"
+    """Their GPUs are idle while the others' are busy, or the other way round."""
     LOAD = "load"
-    """They are idle while the others are busy, or the other way round."""
+    """They use no core while the others do, or the other way round."""
 
 
 class HangRank(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +76,8 @@ class HangRank(msgspec.Struct, frozen=True, kw_only=True):
     step: int | None = None
     cpu_percent: float | None = None
     """Of one core; null when the run has ended, or where it is not known."""
+    gpu_percent: float | None = None
+    """Of the time that something computed on its GPU; null like `cpu_percent`."""
 
 
 class Hang(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,7 +201,10 @@ def suspects_of(scene: Scene, live: Sequence[Sight]) -> tuple[Basis, tuple[Sight
         return Basis.STEP, behind
     if silent := _first_silent(alike):
         return Basis.LAST_LINE, silent
-    if odd := _odd_load(live):
+    # who waits for the others in NCCL keeps its GPU busy
+    if odd := _odd_load(live, [sight.gpu_percent for sight in live]):
+        return Basis.GPU_LOAD, odd
+    if odd := _odd_load(live, [sight.cpu_percent for sight in live]):
         return Basis.LOAD, odd
     return Basis.NONE, ()
 
@@ -232,11 +239,11 @@ def _first_silent(alike: Sequence[Sight]) -> tuple[Sight, ...]:
     return ()
 
 
-def _odd_load(live: Sequence[Sight]) -> tuple[Sight, ...]:
+def _odd_load(live: Sequence[Sight], loads: Sequence[float | None]) -> tuple[Sight, ...]:
     """The few that do nothing among many that work, or that work among many that do nothing."""
-    known = [(sight, sight.cpu_percent) for sight in live if sight.cpu_percent is not None]
-    idle = tuple(sight for sight, percent in known if percent < _IDLE)
-    busy = tuple(sight for sight, percent in known if percent >= _BUSY)
+    known = [(one, load) for one, load in zip(live, loads, strict=True) if load is not None]
+    idle = tuple(sight for sight, percent in known if percent < IDLE)
+    busy = tuple(sight for sight, percent in known if percent >= BUSY)
     few, many = sorted((idle, busy), key=len)
     if len(known) < 3 or len(few) + len(many) < len(known) or 3 * len(few) > len(many):
         return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rankdeck.diagnose.hang import Basis, Hang, HangRank, HangState
+from rankdeck.diagnose.hang import BUSY, IDLE, Basis, Hang, HangRank, HangState
 from rankdeck.text import age, clock, figure, ranges
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def told_hang(scene: Scene, finding: Finding) -> Hang:
                 since=sight.spoke,
                 step=sight.step,
                 cpu_percent=sight.cpu_percent,
+                gpu_percent=sight.gpu_percent,
             )
             for sight in finding.suspects[:_MOST_SUSPECTS]
         ),
@@ -109,8 +110,11 @@ def _culprit(scene: Scene, finding: Finding) -> str:
         return f"; {who(suspects)} {be} behind, at step {suspects[0].step}"
     if finding.basis is Basis.LAST_LINE:
         return f"; {who(suspects)} fell silent first"
-    busy = (suspects[0].cpu_percent or 0.0) >= 50.0
-    return f"; {who(suspects)} alone {be} {'busy' if busy else 'idle'}"
+    by_gpu = finding.basis is Basis.GPU_LOAD
+    load = suspects[0].gpu_percent if by_gpu else suspects[0].cpu_percent
+    busy = load is not None and load >= BUSY
+    where = " on the GPU" if by_gpu else ""
+    return f"; {who(suspects)} alone {be} {'busy' if busy else 'idle'}{where}"
 
 
 def facts_of(scene: Scene, finding: Finding) -> tuple[str, ...]:
@@ -127,8 +131,7 @@ def facts_of(scene: Scene, finding: Finding) -> tuple[str, ...]:
     if steps and suspects and suspects[0].step not in (None, *steps):
         word = f"rank {suspects[0].rank} {be}" if len(suspects) == 1 else "they are"
         facts.append(f"{word} at step {suspects[0].step}, the others at {_span(steps)}")
-    if load := _load(suspects, others):
-        facts.append(load)
+    facts += _loads(suspects, others)
     spoken = sorted(sight.spoke for sight in others if sight.spoke is not None)
     if spoken and finding.state is not HangState.LAGGING:
         facts.append(_silent_others(scene, spoken, others, bool(suspects)))
@@ -157,19 +160,42 @@ def _span(numbers: Sequence[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _load(suspects: Sequence[Sight], others: Sequence[Sight]) -> str:
-    mine = [sight.cpu_percent for sight in suspects if sight.cpu_percent is not None]
-    theirs = [sight.cpu_percent for sight in others if sight.cpu_percent is not None]
+def _loads(suspects: Sequence[Sight], others: Sequence[Sight]) -> list[str]:
+    told = (
+        _load(
+            [sight.gpu_percent for sight in suspects],
+            [sight.gpu_percent for sight in others],
+            suspects,
+            "of their GPUs' time",
+        ),
+        _load(
+            [sight.cpu_percent for sight in suspects],
+            [sight.cpu_percent for sight in others],
+            suspects,
+            "of a core",
+        ),
+    )
+    return [one for one in told if one]
+
+
+def _load(
+    suspects: Sequence[float | None],
+    others: Sequence[float | None],
+    sights: Sequence[Sight],
+    of_what: str,
+) -> str:
+    mine = [percent for percent in suspects if percent is not None]
+    theirs = [percent for percent in others if percent is not None]
     if not theirs:
         return ""
-    them = f"{_span([round(min(theirs)), round(max(theirs))])} %"
-    doing = "they compute, or wait busily" if min(theirs) >= 50 else ""
-    doing = "they sleep, or wait for something" if max(theirs) < 10 else doing
+    them = f"{_span([round(min(theirs)), round(max(theirs))])} % {of_what}"
+    doing = "they compute, or wait busily" if min(theirs) >= BUSY else ""
+    doing = "they sleep, or wait for something" if max(theirs) < IDLE else doing
     ending = f": {doing}" if doing else ""
     if not mine:
-        return f"the ranks use {them} of a core{ending}"
-    word = f"rank {suspects[0].rank} uses" if len(mine) == 1 else "they use up to"
-    return f"{word} {max(mine):.0f} % of a core, the others {them}{ending}"
+        return f"the ranks use {them}{ending}"
+    word = f"rank {sights[0].rank} uses" if len(mine) == 1 else "they use up to"
+    return f"{word} {max(mine):.0f} %, the others {them}{ending}"
 
 
 def _silent_others(

@@ -125,6 +125,7 @@ def _sight(rank: RankView, beats: Sequence[float], moment: float, over: bool) ->
         step=rank.step,
         total_steps=rank.total_steps,
         cpu_percent=None if over else rank.cpu_percent,
+        gpu_percent=None if over or rank.gpu is None else rank.gpu.util,
     )
 
 

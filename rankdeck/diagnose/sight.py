@@ -26,6 +26,8 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     total_steps: int | None = None
     cpu_percent: float | None = None
     """Of one core; None when it is over, or not known."""
+    gpu_percent: float | None = None
+    """Of the time that something computed on its GPU; None when it is over, or not known."""
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):

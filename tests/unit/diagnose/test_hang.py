@@ -163,7 +163,7 @@ def test_who_is_a_step_behind_is_likely() -> None:
     )
     assert told.facts[0].endswith(", 41 s before all others")
     assert "rank 3 is at step 50, the others at 51" in told.facts
-    assert "rank 3 uses 0 % of a core, the others 100 %: they compute, or wait busily" in told.facts
+    assert "rank 3 uses 0 %, the others 100 % of a core: they compute, or wait busily" in told.facts
     assert "most likely they wait for it" in told.facts[-1]
     assert any("--rank 3" in hint and "signal" in hint for hint in told.hints)
     assert any("py-spy dump --pid 77" in hint and "node1" in hint for hint in told.hints)
@@ -209,6 +209,19 @@ def test_the_only_one_that_is_idle_or_busy_is_likely(few: float, many: float) ->
     assert f"rank 3 on node1 alone is {word}" in told_hang(scene(*ranks), finding).summary
     mixed = [sight(0, cpu_percent=many), sight(1, cpu_percent=30.0), sight(2, cpu_percent=many)]
     assert found(scene(*mixed, sight(3, cpu_percent=few))).basis is Basis.NONE
+
+
+def test_the_only_gpu_that_is_idle_says_more_than_the_cores() -> None:
+    ranks = [sight(rank, cpu_percent=99.0, gpu_percent=100.0) for rank in range(3)]
+    one = scene(*ranks, sight(3, cpu_percent=98.0, gpu_percent=0.0))
+    finding = found(one)
+    assert (finding.basis, ranks_of(finding)) == (Basis.GPU_LOAD, [3])
+    told = told_hang(one, finding)
+    assert told.summary.endswith("rank 3 on node1 alone is idle on the GPU")
+    assert (
+        "rank 3 uses 0 %, the others 100 % of their GPUs' time: they compute, or wait busily"
+        in told.facts
+    )
 
 
 def test_lines_without_steps_are_a_stall_after_five_minutes() -> None:
