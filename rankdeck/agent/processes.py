@@ -83,10 +83,14 @@ def send(pid: int, stat: Stat, number: int) -> None:
 
 
 def send_group(pid: int, number: int) -> None:
-    """Signal a process group that we started; nothing happens when it is gone."""
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
+    """Signal a process and the group it leads, if it leads one; nothing happens when it is gone."""
+    for target in (os.killpg, os.kill):
+        try:
+            target(pid, number)
+        except ProcessLookupError:
+            continue  # deepspeed's ranks are in its own group, which may have to end by itself
+        except PermissionError:
+            pass
         return
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from rankdeck.agent.node import Node
 
 _ENDING = {signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
-_TORCHRUN_TOLD = b"death signal, shutting down workers"
+# torchrun and deepspeed; the latter says so a moment after a rank has failed, too
+_TOLD = re.compile(rb"death signal, shutting down workers|\] Killing subprocess \d+")
 _REPORTED = re.compile(rb"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: (-?\d+) \(pid: (\d+)\)")
 _IN_USE = re.compile(rb"EADDRINUSE|address already in use", re.IGNORECASE)
 
@@ -45,8 +46,8 @@ def final_state(how: Exit, stopping: bool, torn_down: bool) -> str:
 
 
 def launcher_was_told(log_tail: bytes) -> bool:
-    """Whether torchrun says that it was signalled and ends its ranks therefore."""
-    return _TORCHRUN_TOLD in log_tail
+    """Whether a launcher says that it was signalled and ends its ranks therefore."""
+    return _TOLD.search(log_tail) is not None
 
 
 def reported_exits(log_tail: bytes) -> dict[int, tuple[int, Exit]]:

@@ -35,6 +35,12 @@ _LONGEST_NAME = 4096
     flag_value="drop",
     help="Leave values that look like secrets out.",
 )
+@click.option(
+    "--torchrun",
+    "as_torchrun",
+    is_flag=True,
+    help="Make a torchrun job of an accelerate or deepspeed line.",
+)
 @json_option
 def import_command(
     source: str,
@@ -43,6 +49,7 @@ def import_command(
     description: str,
     force: bool,
     secrets: str | None,
+    as_torchrun: bool,
     as_json: bool,
 ) -> None:
     """Print the job that a command line describes; nothing of it is executed.
@@ -56,7 +63,7 @@ def import_command(
     from rankdeck.job.fields import FIELDS
     from rankdeck.library.secrets import without_secrets
 
-    found = read_command(_text(source), Path.cwd())
+    found = read_command(_text(source), Path.cwd(), as_torchrun=as_torchrun)
     for note in found.notes:
         click.echo(f"rankdeck: note: {shown(note)}", err=True)
     if as_json:

@@ -35,12 +35,14 @@ class ImportedJob(msgspec.Struct, frozen=True, kw_only=True):
     """What was left out or read in another way, one sentence each."""
 
 
-def read_command(text: str, cwd: Path) -> ImportedJob:
+def read_command(text: str, cwd: Path, *, as_torchrun: bool = False) -> ImportedJob:
     """The job that a command line, or a batch script, describes.
 
     Args:
         text: What was pasted: one command, or a script with one.
         cwd: Where it would be run; files that it names are looked at from there, never run.
+        as_torchrun: Whether lines of accelerate and deepspeed become jobs of torchrun, as far as
+            that is the same.
 
     Raises:
         UserError: A word is not understood, or says what a job cannot; names line and word.
@@ -50,6 +52,7 @@ def read_command(text: str, cwd: Path) -> ImportedJob:
     if "\0" in text:
         raise UserError("the text holds a NUL character, which no command can hold")
     job = Growing(os.path.abspath(cwd))
+    job.as_torchrun = as_torchrun
     context = Context(job)
     _read_text(_without_prompt(text), job, context)
     if not context.found:

@@ -50,6 +50,9 @@ class Growing:
         self.said_by: dict[str, str] = {}
         self.options: dict[str, Any] = {}
         self.env: dict[str, str] = {}
+        self.launcher_args: list[str] = []
+        self.as_torchrun = False
+        """Whether torchrun is wanted in place of accelerate and deepspeed."""
         self.setup: list[str] = []
         self.notes: list[str] = []
         self.tasks: int | None = None
@@ -115,7 +118,7 @@ class Opt(msgspec.Struct, frozen=True):
     """One option of a launcher."""
 
     names: tuple[str, ...]
-    """As it may be spelled, with `-` for `_`."""
+    """As it may be spelled, with `-` for `_`; `--fsdp-*` is every option that begins so."""
     do: Callable[[Growing, Arg], None]
     takes: int = 1
     """Words that follow; -1: a value only behind `=`."""
@@ -186,6 +189,16 @@ def as_env(names: str, variable: str, value: str | None = None, takes: int = 1) 
     return opt(names, do, takes)
 
 
+def kept(names: str, takes: int = 1) -> Opt:
+    """An option that is passed on to the launcher."""
+
+    def do(job: Growing, arg: Arg) -> None:
+        words = (arg.option, job.known(arg, "write it out").text) if takes else (arg.option,)
+        job.launcher_args += words
+
+    return opt(names, do, takes)
+
+
 def shown(arg: Arg) -> str:
     """The option with its value, for a note."""
     return f"{arg.option} {arg.text}".strip() if arg.text != arg.option else arg.option
@@ -235,6 +248,18 @@ def read_options(
     return rest
 
 
+def for_torchrun(
+    job: Growing, args: Sequence[Arg], known: Table, *, abbreviated: bool = False
+) -> bool:
+    """Whether a line becomes a job without its own launcher: it was asked for, or must be.
+
+    The launchers start Python files: modules and other programs are started otherwise.
+    """
+    probe = Growing(job.cwd)
+    read_options(probe, args, known, program="", abbreviated=abbreviated)
+    return job.as_torchrun or bool(probe.form)
+
+
 def _apply(
     job: Growing, found: Opt, name: str, word: Arg, given: Arg | None, rest: list[Arg]
 ) -> None:
@@ -257,6 +282,9 @@ def _apply(
 def _find(name: str, known: Table, *, abbreviated: bool) -> Opt | None:
     spelled = name.replace("_", "-") if name.startswith("--") else name
     if found := known.get(spelled) or known.get(name):
+        return found
+    families = (known[key] for key in known if key.endswith("*") and spelled.startswith(key[:-1]))
+    if found := next(families, None):
         return found
     if abbreviated and spelled.startswith("--"):
         near = {id(known[other]): known[other] for other in known if other.startswith(spelled)}

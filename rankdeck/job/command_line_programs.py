@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rankdeck.errors import UserError
-from rankdeck.job.command_line_kin import read_accelerate, read_deepspeed, read_msrun
+from rankdeck.job.command_line_accelerate import read_accelerate
+from rankdeck.job.command_line_kin import read_deepspeed, read_msrun
 from rankdeck.job.command_line_mpi import MPIRUN
 from rankdeck.job.command_line_parts import Arg, Growing, read_options
 from rankdeck.job.command_line_shell import refusal

@@ -26,6 +26,8 @@ def finish(job: Growing) -> JobDraft:
     fields.setdefault("project", job.cwd)
     if fields.get("nnodes") == 1 and fields.get("backend", "local") == "local":
         del fields["nnodes"]
+    if job.launcher_args:
+        fields["launcher_args"] = tuple(job.launcher_args)
     if job.env:
         fields["env"] = job.env
     if job.setup:

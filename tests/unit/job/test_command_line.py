@@ -61,8 +61,9 @@ REFUSED: list[tuple[str, str, str]] = [
     ("python -m", "'-m' names no module", ""),
     ("colossalai check -i", "'check' is not 'colossalai run'", ""),
     ("accelerate test", "only 'accelerate launch' is read", ""),
-    ("accelerate launch --config_file c.yaml a.py", "'--config_file' names settings", "line"),
-    ("accelerate launch --use_fsdp a.py", "'--use_fsdp' sets up FSDP", "train.sh"),
+    ("accelerate launch --tpu a.py", "'--tpu' is not offered", "accelerate itself"),
+    ("accelerate launch --mixed_precision $P a.py", "depends on $P", "write it out"),
+    ("accelerate launch --use_fsdp -m a", "'--use_fsdp' sets up what", "a Python file"),
     (
         "accelerate launch --num_processes 3 --num_machines 2 a.py",
         "--num_processes are 3",

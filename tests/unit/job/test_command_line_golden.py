@@ -274,29 +274,30 @@ torchrun --nproc_per_node 2 train.py""",
         {
             "entry": "train.py",
             "args": ("--deepspeed_config", "ds.json"),
-            "launcher": "torchrun",
+            "launcher": "deepspeed",
             "nproc_per_node": 8,
             "master_port": 29600,
         },
-        1,
+        0,
     ),
     (
         "deepspeed --include worker-0:0,1@worker-1:2 --hostfile=hosts train.py",
         {
             "entry": "train.py",
-            "launcher": "torchrun",
+            "launcher": "deepspeed",
             "backend": "ssh",
             "nproc_per_node": "gpu",
             "hostfile": "/w/hosts",
             "include": "worker-0:0,1@worker-1:2",
         },
-        2,
+        1,
     ),
     (
         "deepspeed --launcher slurm --num_nodes 2 --num_gpus 8 --no_local_rank train.py",
         {
             "entry": "train.py",
-            "launcher": "torchrun",
+            "launcher": "deepspeed",
+            "launcher_args": ("--no_local_rank",),
             "backend": "slurm",
             "nnodes": 2,
             "nproc_per_node": 8,
@@ -320,47 +321,57 @@ torchrun --nproc_per_node 2 train.py""",
         "accelerate launch --num_processes 8 --num_machines 2 --machine_rank 0 --main_process_ip 10.0.0.1 --main_process_port 29500 --mixed_precision bf16 train.py",
         {
             "entry": "train.py",
-            "launcher": "torchrun",
+            "launcher": "accelerate",
+            "launcher_args": ("--mixed_precision", "bf16"),
             "backend": "ssh",
             "nnodes": 2,
             "nproc_per_node": 4,
             "master_addr": "10.0.0.1",
             "master_port": 29500,
-            "env": {"ACCELERATE_MIXED_PRECISION": "bf16"},
-        },
-        2,
-    ),
-    (
-        "accelerate launch --multi_gpu --gpu_ids 0,1 --gradient_accumulation_steps 4 train.py",
-        {
-            "entry": "train.py",
-            "launcher": "torchrun",
-            "nproc_per_node": "gpu",
-            "env": {"CUDA_VISIBLE_DEVICES": "0,1", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4"},
         },
         1,
     ),
     (
-        "accelerate launch --use_deepspeed --deepspeed_config_file ds.json --num_processes 4 train.py",
+        "accelerate launch --multi_gpu --gpu_ids 0,1 --gradient_accumulation_steps=4 --cpu train.py",
         {
             "entry": "train.py",
-            "launcher": "torchrun",
+            "launcher": "accelerate",
+            "launcher_args": ("--gradient_accumulation_steps", "4", "--cpu"),
+            "nproc_per_node": "gpu",
+            "env": {"CUDA_VISIBLE_DEVICES": "0,1"},
+        },
+        0,
+    ),
+    (
+        "accelerate launch --config_file c.yaml --use_fsdp --fsdp_version 2 --num_processes 4 train.py --x",
+        {
+            "entry": "train.py",
+            "args": ("--x",),
+            "launcher": "accelerate",
+            "launcher_args": ("--config_file", "c.yaml", "--use_fsdp", "--fsdp_version", "2"),
             "nproc_per_node": 4,
-            "env": {
-                "ACCELERATE_USE_DEEPSPEED": "true",
-                "ACCELERATE_DEEPSPEED_CONFIG_FILE": "ds.json",
-            },
+        },
+        1,
+    ),
+    (
+        "python -m accelerate.commands.launch --num_processes 4 train.py",
+        {"entry": "train.py", "launcher": "accelerate", "nproc_per_node": 4},
+        0,
+    ),
+    (
+        "accelerate launch --mixed_precision fp16 --num_processes 2 -m my.train",
+        {
+            "entry": "python",
+            "args": ("-u", "-m", "my.train"),
+            "launcher": "direct",
+            "nproc_per_node": 2,
+            "env": {"ACCELERATE_MIXED_PRECISION": "fp16"},
         },
         2,
     ),
     (
-        "python -m accelerate.commands.launch --num_processes 4 train.py",
-        {"entry": "train.py", "launcher": "torchrun", "nproc_per_node": 4},
-        0,
-    ),
-    (
         "accelerate launch train.py",
-        {"entry": "train.py", "launcher": "torchrun"},
+        {"entry": "train.py", "launcher": "accelerate"},
         1,
     ),
     (
@@ -381,10 +392,11 @@ torchrun --nproc_per_node 2 train.py""",
             "entry": "train.py",
             "args": ("--c", "d.yaml"),
             "launcher": "msrun",
+            "launcher_args": ("--bind_core", "True"),
             "nproc_per_node": 4,
             "env": {"MS_TOPO_TIMEOUT": "600"},
         },
-        2,
+        1,
     ),
     (
         "msrun net.py",
@@ -754,9 +766,95 @@ torchrun --nproc_per_node 2 train.py""",
 ]
 
 
-def told(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+AS_TORCHRUN: list[tuple[str, dict[str, Any], int]] = [
+    (
+        "deepspeed --num_gpus 8 --master_port 29600 train.py --deepspeed_config ds.json",
+        {
+            "entry": "train.py",
+            "args": ("--deepspeed_config", "ds.json"),
+            "launcher": "torchrun",
+            "nproc_per_node": 8,
+            "master_port": 29600,
+        },
+        1,
+    ),
+    (
+        "deepspeed --include worker-0:0,1@worker-1:2 --hostfile=hosts train.py",
+        {
+            "entry": "train.py",
+            "launcher": "torchrun",
+            "backend": "ssh",
+            "nproc_per_node": "gpu",
+            "hostfile": "/w/hosts",
+            "include": "worker-0:0,1@worker-1:2",
+        },
+        2,
+    ),
+    (
+        "deepspeed --launcher slurm --num_nodes 2 --num_gpus 8 --no_local_rank train.py",
+        {
+            "entry": "train.py",
+            "launcher": "torchrun",
+            "backend": "slurm",
+            "nnodes": 2,
+            "nproc_per_node": 8,
+        },
+        0,
+    ),
+    (
+        "accelerate launch --num_processes 8 --num_machines 2 --machine_rank 0 --main_process_ip 10.0.0.1 --main_process_port 29500 --mixed_precision bf16 train.py",
+        {
+            "entry": "train.py",
+            "launcher": "torchrun",
+            "backend": "ssh",
+            "nnodes": 2,
+            "nproc_per_node": 4,
+            "master_addr": "10.0.0.1",
+            "master_port": 29500,
+            "env": {"ACCELERATE_MIXED_PRECISION": "bf16"},
+        },
+        2,
+    ),
+    (
+        "accelerate launch --multi_gpu --gpu_ids 0,1 --gradient_accumulation_steps 4 train.py",
+        {
+            "entry": "train.py",
+            "launcher": "torchrun",
+            "nproc_per_node": "gpu",
+            "env": {"CUDA_VISIBLE_DEVICES": "0,1", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4"},
+        },
+        1,
+    ),
+    (
+        "accelerate launch --use_deepspeed --deepspeed_config_file ds.json --num_processes 4 train.py",
+        {
+            "entry": "train.py",
+            "launcher": "torchrun",
+            "nproc_per_node": 4,
+            "env": {
+                "ACCELERATE_USE_DEEPSPEED": "true",
+                "ACCELERATE_DEEPSPEED_CONFIG_FILE": "ds.json",
+            },
+        },
+        2,
+    ),
+    (
+        "python -m accelerate.commands.launch --num_processes 4 train.py",
+        {"entry": "train.py", "launcher": "torchrun", "nproc_per_node": 4},
+        0,
+    ),
+    (
+        "accelerate launch train.py",
+        {"entry": "train.py", "launcher": "torchrun"},
+        1,
+    ),
+]
+"""What becomes of lines of other launchers when torchrun is asked for."""
+
+
+def told(text: str, *, as_torchrun: bool = False) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The fields a text sets, and its notes."""
-    found = read_command(text, Path("/w"))
+    found = read_command(text, Path("/w"), as_torchrun=as_torchrun)
     draft = found.draft
     fields = {name: getattr(draft, name) for name in draft.__struct_fields__ if name != "sources"}
     return {name: value for name, value in fields.items() if value is not None}, found.notes
@@ -769,6 +867,31 @@ def test_lines_and_scripts_are_read_as_jobs(
     fields, said = told(text)
     assert fields == {"project": "/w", **expected}
     assert len(said) == notes, said
+
+
+@pytest.mark.parametrize(("text", "expected", "notes"), AS_TORCHRUN)
+def test_lines_of_other_launchers_become_torchrun_jobs_where_that_is_asked_for(
+    text: str, expected: dict[str, Any], notes: int
+) -> None:
+    fields, said = told(text, as_torchrun=True)
+    assert fields == {"project": "/w", **expected}
+    assert len(said) == notes, said
+
+
+def test_a_configuration_file_says_how_many_ranks_and_nodes(tmp_path: Path) -> None:
+    line = "accelerate launch --config_file fsdp.yaml {}train.py"
+    (tmp_path / "fsdp.yaml").write_text(
+        "distributed_type: FSDP\nnum_processes: 8\nnum_machines: 2\nmain_process_ip: h1\n"
+    )
+    draft = read_command(line.format(""), tmp_path).draft
+    assert (draft.nnodes, draft.nproc_per_node, draft.master_addr) == (2, 4, "h1")
+    assert draft.launcher_args == ("--config_file", "fsdp.yaml")
+    draft = read_command(line.format("--num_machines 1 --num_processes 2 "), tmp_path).draft
+    assert (draft.nnodes, draft.nproc_per_node) == (None, 2)
+    for text in ("[1]", "a: [", "num_processes: \0"):
+        (tmp_path / "fsdp.yaml").write_text(text)
+        found = read_command(line.format(""), tmp_path)
+        assert "fsdp.yaml could not be read" in found.notes[0]
 
 
 @pytest.mark.parametrize("text", [text for text, _, _ in GOLDEN])
