@@ -14,6 +14,7 @@ from textual.events import DescendantFocus, Key, Paste
 from textual.widgets import Input
 
 from rankdeck.config.settings import Settings
+from rankdeck.errors import UserError
 from tui.key_order import Fence, KeyOrder
 from tui.looks import safe
 from tui.terminal.output import CellOutput
@@ -21,14 +22,16 @@ from tui.themes import DEFAULT, MONOCHROME, Colourless, apply_theme, register_th
 from tui.valid_keys import refused_row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from textual import events
     from textual.actions import ActionParseResult
     from textual.dom import DOMNode
 
-    from rankdeck.errors import Problem, UserError
+    from rankdeck.config.settings import LoadedSettings
+    from rankdeck.errors import Problem
     from tui.controller import Controller
+    from tui.keys.keymap import Keymap
 
 
 class Frame(CellOutput):
@@ -147,17 +150,30 @@ class Frame(CellOutput):
         self.use_theme(name)
         self.save_settings({"theme": "" if name == DEFAULT else name})
 
-    def read_settings(self) -> None:
-        """Take what the user's files say now; keys hold from the next start on."""
+    def read_settings(self, done: Callable[[], None]) -> None:
+        """Take what the user's files say now, keys and all; `done` is called when it holds."""
         from rankdeck.config.folder import config_folder
         from rankdeck.config.settings import load_settings
         from tui.keys.keymap import FILE, read_keymap
+        from tui.keys.live import change_keys
 
-        loaded = load_settings(config_folder(), os.environ)
-        self.settings = loaded.settings
-        self.problems = (*loaded.problems, *read_keymap(config_folder() / FILE).problems)
-        self.refuse_writes(self.settings.read_only)
-        self.use_theme(self.settings.theme)
+        folder = config_folder()
+
+        def taken(found: tuple[LoadedSettings, Keymap] | None, error: UserError | None) -> None:
+            if found is None:
+                self.tell(error or UserError("your files cannot be read"))
+                return
+            loaded, keymap = found
+            self.settings = loaded.settings
+            self.problems = (*loaded.problems, *keymap.problems)
+            change_keys(self, keymap.keys)
+            self.refuse_writes(self.settings.read_only)
+            self.use_theme(self.settings.theme)
+            done()
+
+        self.controller.do(
+            lambda: (load_settings(folder, os.environ), read_keymap(folder / FILE)), taken
+        )
 
     def refuse_writes(self, refuse: bool) -> None:
         """Be read-only from now on, or no more; one that was started so stays so."""

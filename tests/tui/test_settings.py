@@ -204,9 +204,15 @@ async def test_files_changed_elsewhere_are_read_with_a_key_and_built_in_keys_com
             await until_shown(pilot, "your settings and keys hold now")
             await until_shown(pilot, "b back")
             # a keymap is checked against the built-in keys, not against those of the last one
-            (config / "keymap.yaml").write_text("settings.copy: escape\nsettings.back: y\n")
+            (config / "keymap.yaml").write_text("settings.copy: b\ntable.cursor-back: J\n")
             await pilot.press("R")
-            await until_shown(pilot, "y back")
+            await until_shown(pilot, "b copy the path")
+            assert deck.problems == ()
+            table = deck.screen.query_one(RowTable)
+            await pilot.press("up")
+            assert table.selected.title == "keys"
+            await pilot.press("J")
+            await until(pilot, lambda: table.selected.title == "log patterns")
             (config / "keymap.yaml").unlink()
             await pilot.press("R")
             await until_shown(pilot, "esc back")

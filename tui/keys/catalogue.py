@@ -62,7 +62,7 @@ _own: dict[str, str] = {}
 
 
 def use_keymap(keys: Mapping[str, str]) -> None:
-    """Give rows other keys, by id. Must come before any screen or widget is imported."""
+    """Give rows other keys, by id; classes that are there keep theirs (`live.change_keys`)."""
     _own.clear()
     _own.update(keys)
     _of.cache_clear()
@@ -70,8 +70,12 @@ def use_keymap(keys: Mapping[str, str]) -> None:
 
 @cache
 def _of(scope: Scope) -> tuple[Key, ...]:
+    return tuple(_owned(key) for key in _builtin(scope))
+
+
+def _builtin(scope: Scope) -> tuple[Key, ...]:
     table: tuple[Key, ...] = import_module(f"tui.keys.{_MODULES[scope]}").KEYS
-    return tuple(_owned(key) for key in table if key.scope is scope)
+    return tuple(key for key in table if key.scope is scope)
 
 
 def _owned(key: Key) -> Key:
@@ -108,6 +112,11 @@ def keys_of(*scopes: Scope) -> tuple[Key, ...]:
 def all_keys() -> tuple[Key, ...]:
     """The whole table."""
     return keys_of(*Scope)
+
+
+def builtin_keys() -> tuple[Key, ...]:
+    """The whole table as it is without a keymap."""
+    return tuple(key for scope in Scope for key in _builtin(scope))
 
 
 def bindings(scope: Scope) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rankdeck.config.document import nearest, read_document
 from rankdeck.errors import Problem
-from tui.keys.catalogue import all_keys, together
+from tui.keys.catalogue import builtin_keys, together
 from tui.keys.naming import normal_keys, unknown_key
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def check_keymap(document: Document, table: tuple[Key, ...] | None = None) -> Ke
     """
     if not document.entries:
         return Keymap({}, document.problems)
-    rows = {key.id: key for key in (all_keys() if table is None else table)}
+    rows = {key.id: key for key in (builtin_keys() if table is None else table)}
     problems = list(document.problems)
     wanted: dict[str, str] = {}
     lines: dict[str, int] = {}

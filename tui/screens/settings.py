@@ -55,7 +55,13 @@ _ROWS = (
         "log patterns",
         "Regular expressions with named groups, for numbers in logs; blanks between them.",
     ),
-    Row("", "keys", "Your own keys; `rankdeck config keys` lists their names.", _KEYMAP),
+    Row(
+        "",
+        "keys",
+        "Your own keys; `rankdeck config keys` lists their names. They hold as soon as the file "
+        "is closed, or with R.",
+        _KEYMAP,
+    ),
 )
 _COLUMNS = (
     Column("title", "SETTING", 16),
@@ -212,8 +218,21 @@ class SettingsScreen(DeckScreen):
         except UserError as error:
             self.deck.tell(error)
             return
-        self.deck.read_settings()
-        self._show()
+        self.action_reload()
+
+    def action_reload(self) -> None:
+        """Take what the files say now."""
+
+        def done() -> None:
+            if self.is_there:
+                self._show()
+            if wrong := len(self.deck.problems):
+                told = f"{wrong} line{'s' if wrong > 1 else ''} of your files without effect"
+                self.notify(f"{told}: see the settings", severity="warning", markup=False)
+            else:
+                self.notify("your settings and keys hold now", timeout=3, markup=False)
+
+        self.deck.read_settings(done)
 
     def action_copy(self) -> None:
         """Copy the path of the row's file."""
