@@ -26,15 +26,20 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 # what torchrun does, without its second of `import torch`: ranks in sessions of their own,
-# interpreter from PYTHON_EXEC, one look every 0.1 s, TERM to the others when one fails
+# interpreter from PYTHON_EXEC, one look every 0.1 s, TERM to the others when one fails. Ranks of
+# DeepSpeed's launcher are in its own session.
 STAND_IN = """
 import os, signal, subprocess, sys, time
 python = os.environ.get("PYTHON_EXEC", sys.executable)
 nproc = int(os.environ["STAND_IN_NPROC"])
 restarts = int(os.environ.get("STAND_IN_RESTARTS", "0"))
+like_deepspeed = "STAND_IN_DEEPSPEED" in os.environ
 
 def end(number, frame):
-    print(f"Received {number} death signal, shutting down workers", flush=True)
+    if like_deepspeed:
+        print(f"[launch.py:335:sigkill_handler] Killing subprocess {ranks[0].pid}", flush=True)
+    else:
+        print(f"Received {number} death signal, shutting down workers", flush=True)
     for rank in ranks:
         rank.send_signal(signal.SIGTERM)
     for rank in ranks:
@@ -48,7 +53,7 @@ for count in range(restarts + 1):
         env = dict(os.environ, RANK=str(local), LOCAL_RANK=str(local), WORLD_SIZE=str(nproc))
         env.update(TORCHELASTIC_RESTART_COUNT=str(count), TORCHELASTIC_MAX_RESTARTS=str(restarts))
         ranks.append(subprocess.Popen([python, "-u", *sys.argv[1:]], env=env,
-                                      start_new_session=True))
+                                      start_new_session=not like_deepspeed))
     failed = False
     while True:
         time.sleep(0.1)

@@ -64,6 +64,14 @@ def test_the_environment_is_as_without(agent: AgentRun, how: str, path: str) -> 
     assert agent.log().decode().splitlines() == [str(expected), "[] True", "False"]
 
 
+def test_variables_of_the_job_reach_ranks_under_any_name(agent: AgentRun) -> None:
+    own = {name: f"my {name}" for name in ("rank", "local", "count", "most", "python", "word")}
+    text = f"import os\nprint({{name: os.environ[name] for name in {tuple(own)}}}, flush=True)\n"
+    agent.launched(text, nproc=1, extra_env=own)
+    agent.done()
+    assert agent.log().decode().strip() == str(own)
+
+
 def test_the_projects_own_sitecustomize_is_loaded(agent: AgentRun) -> None:
     agent.script("import sys\nsys.own_customisation = 'mine'\n", "sitecustomize.py")
     agent.launched(

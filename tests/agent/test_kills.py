@@ -104,8 +104,20 @@ def test_the_launcher_is_killed(agent: AgentRun) -> None:
         assert (rank.state, rank.exit_source) == (RankState.KILLED, "kernel")
 
 
-def test_the_launcher_is_told_to_end_by_somebody_else(agent: AgentRun) -> None:
-    agent.launched(FOREVER, nproc=2)
+def test_ranks_in_the_group_of_a_launcher_that_is_killed_are_told_to_end(agent: AgentRun) -> None:
+    agent.launched(FOREVER, nproc=2, extra_env={"STAND_IN_DEEPSPEED": "1"})
+    state = agent.until_ranks("output")
+    assert state.launcher is not None
+    os.kill(state.launcher.pid, signal.SIGKILL)
+    state = agent.done()
+    assert {(rank.state, rank.signal) for rank in state.ranks} == {(RankState.KILLED, 15)}
+
+
+@pytest.mark.parametrize("like", [{}, {"STAND_IN_DEEPSPEED": "1"}])
+def test_the_launcher_is_told_to_end_by_somebody_else(
+    agent: AgentRun, like: dict[str, str]
+) -> None:
+    agent.launched(FOREVER, nproc=2, extra_env=like)
     state = agent.until_ranks("output")
     assert state.launcher is not None
     os.kill(state.launcher.pid, signal.SIGTERM)
