@@ -254,8 +254,9 @@ def _lagging(scene: Scene, live: Sequence[Sight]) -> Finding | None:
     """Ranks that stopped printing and stepping while the others of their kind go on."""
     alike = _comparable(live)
     stuck = tuple(sight for sight in alike if _is_stuck(scene, sight))
-    ahead = [s.step for s in alike if s.step is not None and s not in stuck]
-    low = tuple(s for s in stuck if s.step is not None and ahead and s.step < min(ahead))
+    names = frozenset(sight.rank for sight in stuck)
+    least = min((s.step for s in alike if s.step is not None and s.rank not in names), default=0)
+    low = tuple(sight for sight in stuck if sight.step is not None and sight.step < least)
     if not low or 2 * len(low) > len(alike):
         return None
     since = min(sight.spoke for sight in low if sight.spoke is not None)

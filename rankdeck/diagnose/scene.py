@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rankdeck.run.view import RankView
 
 _PAIR = struct.Struct("<dQ")
-_FEW = 256
+_FEW = 66
 _MANY = 65_536
 """Notes read of the rank that prints most: a checkpoint an hour ago must be among them."""
 _SETTLED = 3

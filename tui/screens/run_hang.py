@@ -5,6 +5,7 @@ What holds a run up is read from its directory, so never on the interface's own 
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from rankdeck.run.layout import RunDir
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _LOOK_EVERY = 5
 """Seconds between looks whether anything has been printed lately."""
 _LOOK_CLOSER_EVERY = 30
+_SHARE = 30
+"""Looking may take one part in so many of the time: thousands of ranks are looked at seldom."""
 _ALARMS = ("stalled", "lagging")
 _NAMED = 3
 
@@ -34,6 +37,7 @@ class RunHang(DeckScreen):
     """What holds the run up, or held it up when it was ended; None: nothing that is known."""
     _hang_of: object = None
     _hang_ticks = 0
+    _hang_due = 0.0
 
     def hang_changed(self) -> None:
         """Show what is known of it now."""
@@ -50,7 +54,7 @@ class RunHang(DeckScreen):
                 self._hang_of = snapshot.run
                 self._ask_hang(snapshot, thorough=True)
             return
-        if self._hang_ticks % _LOOK_EVERY == 0:
+        if self._hang_ticks % _LOOK_EVERY == 0 and time.monotonic() >= self._hang_due:
             self._ask_hang(snapshot, thorough=self._hang_ticks % _LOOK_CLOSER_EVERY == 0)
         self._hang_ticks += 1
 
@@ -63,7 +67,11 @@ class RunHang(DeckScreen):
         def look() -> Hang | None:
             from rankdeck.diagnose.hang_report import find_hang
 
-            return find_hang(snapshot, run, now, thorough=thorough)
+            began = time.monotonic()
+            found = find_hang(snapshot, run, now, thorough=thorough)
+            ended = time.monotonic()
+            self._hang_due = ended + _SHARE * (ended - began)
+            return found
 
         def heard(hang: Hang | None, error: UserError | None) -> None:
             # what cannot be read is told by the panes that show it
