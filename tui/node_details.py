@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rankdeck.nodes.notes import note_text
 from rankdeck.text import age, size
-from tui.looks import Line, Piece, safe, state_piece
+from tui.looks import Line, Piece, safe, state_piece, wrap
 from tui.node_rows import STATES
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tui.node_survey import NodeSurvey
 
 _RUNS = 8
+_TOLD_AT_MOST = 4
+"""Lines of what keeps nodes from being listed."""
 
 
 def node_lines(row: NodeRow, now: float) -> tuple[Line, ...]:
@@ -49,31 +51,41 @@ def node_lines(row: NodeRow, now: float) -> tuple[Line, ...]:
 
 
 def remark_line(row: NodeRow, now: float) -> Line:
-    """What is wrong with a node, what to do about it, and what is noted, in one line."""
+    """What is wrong with a node, what is noted, and what can be done, in one line."""
     pieces: list[Piece] = []
     if row.trouble:
         pieces.append((f" {safe(row.trouble)}", "error" if row.bad else "warning"))
-    if row.trouble and row.hint:
-        pieces.append((f"  try: {safe(row.hint)}", "dim"))
     if row.note is not None:
         pieces.append((f"  note: {safe(note_text(row.note, now))}", "warning"))
+    if row.trouble and row.hint:
+        pieces.append((f"  try: {safe(row.hint)}", "dim"))
     return tuple(pieces)
 
 
-def source_lines(survey: NodeSurvey) -> tuple[Line, ...]:
-    """Where the nodes are named, and what keeps them from being shown or asked."""
+def source_lines(survey: NodeSurvey, width: int) -> tuple[Line, ...]:
+    """Where the nodes are named, and what keeps them from being shown or asked; as wide as that."""
+    told = wrap(_source_line(survey), width)
+    trouble = survey.trouble
+    if trouble is None:
+        return tuple(told)
+    if trouble.hint and "--" not in trouble.hint:
+        # an option of the command line is none here
+        told += wrap(((" ", ""), (safe(trouble.hint), "dim")), width)
+    elsewhere = " looks elsewhere: local, ssh hostfile=/path, host=a,b[1-4], slurm"
+    return (*told[:_TOLD_AT_MOST], ((" b", "key"), (elsewhere, "")))
+
+
+def _source_line(survey: NodeSurvey) -> Line:
     census, trouble = survey.census, survey.trouble
     if trouble is not None:
-        lines = [*trouble.message.splitlines(), *trouble.hint.splitlines()]
-        told: list[Line] = [((" ", ""), (safe(line), "error")) for line in lines[:4]]
-        return (*told, ((" b", "key"), (" looks elsewhere: a backend, a hostfile", "dim")))
+        return ((" ", ""), (safe(trouble.message), "error"))
     if census is None:
-        return (((" looking for nodes …", "dim"),),)
+        return ((" looking for nodes …", "dim"),)
     source = safe(census.source) or "this machine"
     pieces: list[Piece] = [(f" {safe(census.backend)}", "bold"), (f" · {source}", "dim")]
     if survey.remark:
         pieces.append((f" · {safe(survey.remark)}", "warning"))
-    return (tuple(pieces),)
+    return tuple(pieces)
 
 
 def expression_line(survey: NodeSurvey, choice: NodeChoice) -> Line:

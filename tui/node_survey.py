@@ -157,7 +157,7 @@ class NodeSurvey:
             self.changed = True
             told = error or refused
             if told is not None:
-                self.remark = told.message if bidden else f"p asks again: {told.message}"
+                self.remark = told.message if bidden else f"{told.message} · p asks again"
                 if bidden:
                     self._tell(told)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from rankdeck.text import MARKS, age
@@ -162,6 +163,17 @@ def search(found: Iterable[Choice], text: str) -> tuple[Choice, ...]:
             scored.append((score, choice.rank, choice))
     scored.sort(key=lambda entry: entry[:2])
     return tuple(choice for _, _, choice in scored)
+
+
+def shared_command(found: Sequence[Choice], text: str) -> str:
+    """What all commands that go on from the typed one have in common; empty: no more than that."""
+    if not text.startswith(":"):
+        return ""
+    typed = text[1:].lstrip().lower()
+    longer = [choice.command for choice in found if choice.command.lower().startswith(typed)]
+    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*longer, strict=False))
+    shared = "".join(letters[0] for letters in alike)
+    return f":{shared}" if len(longer) > 1 and len(shared) > len(typed) else ""
 
 
 def _score(choice: Choice, words: list[str]) -> int | None:

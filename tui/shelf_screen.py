@@ -84,6 +84,7 @@ class ShelfScreen(DeckScreen):
 
     SCOPE: ClassVar[Scope]
     DEFAULT_CSS = """
+    ShelfScreen ToastRack { margin-bottom: 2; }
     ShelfScreen #shelf-body { height: 1fr; layout: vertical; }
     ShelfScreen #shelf-body.-side { layout: horizontal; }
     ShelfScreen #shelf-list { width: 1fr; height: 1fr; }

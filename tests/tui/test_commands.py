@@ -59,6 +59,21 @@ async def test_what_was_executed_is_shown_newest_last(logged: Path) -> None:
         assert "over the connection · on node02" in text
 
 
+async def test_enter_shows_that_it_went_to_the_whole_command(logged: Path) -> None:
+    deck = make_deck(logged)
+    async with deck.run_test(size=(140, 30)) as pilot:
+        await until_shown(pilot, "llama")
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: len(_rows(deck)) == 3)
+        assert "3 commands" in screen_text(deck)
+        full = deck.screen.query_one("#full")
+        before = full.styles.background
+        await pilot.press("enter")
+        await until(pilot, lambda: full.has_focus and full.styles.background != before)
+        await pilot.press("escape")
+        await until(pilot, lambda: full.styles.background == before)
+
+
 async def test_it_is_filtered_and_shown_again(logged: Path) -> None:
     deck = make_deck(logged)
     async with deck.run_test(size=(120, 30)) as pilot:

@@ -28,6 +28,7 @@ from tui.widgets.curves_pane import CurvesPane
 from tui.widgets.form_plan import PlanView
 from tui.widgets.log_pane import LogPane
 from tui.widgets.node_load import NodeLoad
+from tui.widgets.prompt_line import PromptLine
 from tui.widgets.rank_grid import RankGrid
 from tui.widgets.row_table import RowTable
 from tui.widgets.text_lines import TextLines
@@ -53,6 +54,7 @@ OWNERS: dict[Scope, type] = {
     Scope.COMMANDS: CommandsScreen,
     Scope.CONFIRM: ConfirmScreen,
     Scope.SECRET: SecretScreen,
+    Scope.PROMPT: PromptLine,
     Scope.MENU: PaletteScreen,
     Scope.HELP: HelpScreen,
 }
@@ -92,6 +94,14 @@ async def test_help_lists_exactly_the_keys_of_the_screen(home: Path, screen: typ
         assert [line[1][0] for line in rows] == [key.help for key in keys_of(*screen.SCOPES)]
         await pilot.press("escape")
         assert isinstance(deck.screen, screen)
+
+
+async def test_help_says_how_it_is_searched_and_closed(home: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "no runs")
+        await pilot.press("question_mark")
+        await until_shown(pilot, "/ finds a key · esc closes")
 
 
 def test_actions_exist() -> None:

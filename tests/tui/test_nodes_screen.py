@@ -19,6 +19,7 @@ from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_sh
 from tests.tui.test_hostile_screens import assert_plain
 from tui.screens.nodes import NodesScreen
 from tui.screens.page import PageScreen
+from tui.widgets.bars import LineBar
 from tui.widgets.node_table import NodeTable
 from tui.widgets.prompt_line import PromptLine
 
@@ -216,6 +217,53 @@ async def test_the_expression_is_edited_and_the_marks_follow(
         assert "node01 has no slot 9" in screen_text(deck)
 
 
+async def test_a_mistake_in_a_line_is_told_in_full_and_the_keys_are_those_of_the_line(
+    home: Path, draft: JobDraft, reaching: type[ReachingBackend]
+) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, deck, draft)
+        await pilot.press("e")
+        await until_shown(pilot, "enter ok  esc cancel")
+        assert "enter details" not in screen_text(deck)
+        line = deck.screen.query_one(PromptLine)
+        line.query_one(Input).value = "--include node[01-04],node99"
+        note = line.query_one("#prompt-note")
+        await until(pilot, lambda: note.region.height > 1)
+        await until_shown(pilot, "(did you mean node09?)")
+        await pilot.press("escape")
+        await until_shown(pilot, "enter details")
+
+
+async def test_a_notice_covers_neither_the_expression_nor_the_keys(
+    home: Path, draft: JobDraft, reaching: type[ReachingBackend]
+) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, deck, draft)
+        await pilot.press("x", "u")
+        await until_shown(pilot, "every chosen node is usable")
+        text = screen_text(deck)
+        assert "--exclude node01" in text
+        assert "? help" in text
+
+
+async def test_what_is_noted_is_seen_where_the_node_is_bad(
+    home: Path, draft: JobDraft, reaching: type[ReachingBackend]
+) -> None:
+    reaching.down = {"node01": "no route to it " * 6}
+    deck = make_deck(home)
+    NodeNotes(home).write("node01", "bad NVLink", avoid=True)
+    async with deck.run_test(size=WIDE) as pilot:
+        await opened(pilot, deck, draft)
+        await until_shown(pilot, "✖ unreachable")
+        row = next(r for r in screen_text(deck).splitlines() if "✖ unreachable" in r)
+        assert "bad NVLink" in row
+        about = deck.screen.query_one("#about-node", LineBar)
+        told = "".join(text for line in about.lines for text, _ in line)
+        assert told.index("no route") < told.index("note: ")
+
+
 async def test_bad_nodes_are_left_out_and_found(
     home: Path, draft: JobDraft, reaching: type[ReachingBackend]
 ) -> None:
@@ -230,7 +278,7 @@ async def test_bad_nodes_are_left_out_and_found(
         await until(pilot, lambda: [r.name for r in table.rows] == ["node07", "node08", "gpu2"])
         assert "3 of 18 shown" in screen_text(deck)
         await pilot.press("u")
-        await until_shown(pilot, "left out: node07, node08, gpu2")
+        await until_shown(pilot, "left out: node[07-08],gpu2")
         assert "--exclude 'gpu2,node[07-08]'" in expression(deck)
         await pilot.press("escape")
         assert len(table.rows) == 18
@@ -313,7 +361,7 @@ async def test_nodes_are_not_asked_questions_unbidden(
     deck = make_deck(home)
     async with deck.run_test(size=WIDE) as pilot:
         await opened(pilot, deck, draft)
-        await until_shown(pilot, "p asks again: Trust [/node01]?")
+        await until_shown(pilot, "Trust [/node01]? (nobody can be asked here) · p asks")
         assert "● ready" in screen_text(deck)
         await pilot.press("p")
         await until_shown(pilot, "its key")
@@ -329,6 +377,7 @@ async def test_what_keeps_nodes_from_being_listed_is_told(home: Path, tmp_path: 
     async with deck.run_test(size=WIDE) as pilot:
         deck.push_screen(NodesScreen(JobDraft(backend="ssh", hostfile=str(bad))))
         await until_shown(pilot, "backward")
+        await until_shown(pilot, "b looks elsewhere: local")
         for key in ("plus", "minus", "enter", "space", "u", "tilde", "y", "p", "i"):
             await pilot.press(key)
         await typed(pilot, "b", "local")

@@ -169,6 +169,21 @@ def test_behind_a_colon_only_commands_count_and_the_exact_one_is_first() -> None
     assert [choice.command for choice in search(found, ":nord-l")] == ["theme nord-light"]
 
 
+async def test_tab_types_what_fits_have_in_common_and_nothing_is_said_to_fit(home: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "no runs")
+        await pilot.press("colon", *"th", "tab")
+        field = deck.screen.query_one(Input)
+        assert field.value == ":theme "
+        await pilot.press(*"textual-d", "tab")
+        assert field.value == ":theme textual-dark"
+        await pilot.press(*"xyz")
+        await until_shown(pilot, "nothing is called that")
+        await pilot.press("ctrl+u")
+        await until(pilot, lambda: "nothing is called that" not in screen_text(deck))
+
+
 def test_any_text_can_be_searched_for() -> None:
     for raw in CORPUS:
         text = raw.decode(errors="replace")

@@ -70,6 +70,23 @@ async def test_a_new_one_is_made_in_the_editor(
         await until_shown(pilot, "new: which nodes, for what")
 
 
+async def test_a_new_one_that_is_left_as_it_was_is_not_made_and_that_is_said(
+    home: Path, store: WorkspaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDITOR", "true")
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setattr("tui.shelf_edit.run_outside", lambda app, command: None)
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        deck.go("workspaces")
+        await until_shown(pilot, "night")
+        await pilot.press("a", *"new", "enter")
+        await until_shown(pilot, "new: nothing was changed: not made")
+        await pilot.press("E")
+        await until_shown(pilot, ": nothing was changed")
+    assert not store.path("new").exists()
+
+
 async def test_deleting_the_current_one_leaves_none(home: Path, store: WorkspaceStore) -> None:
     store.use("lab")
     deck = make_deck(home)

@@ -11,7 +11,7 @@ from rankdeck.command_log import Logged, read_logs
 from rankdeck.run.layout import RunDir
 from rankdeck.text import duration
 from tui.keys import Scope, bindings, keys_of
-from tui.looks import Line, Piece, safe
+from tui.looks import Line, Piece, counted, safe
 from tui.screens.base import DeckScreen
 from tui.widgets.bars import KeyBar, TitleBar
 from tui.widgets.prompt_line import PromptLine
@@ -46,6 +46,7 @@ class CommandsScreen(DeckScreen):
     CommandsScreen #full {
         height: auto; max-height: 30%; padding: 0 1; background: $surface;
     }
+    CommandsScreen #full:focus { max-height: 80%; background: $primary-muted; }
     """
 
     def __init__(self) -> None:
@@ -105,7 +106,7 @@ class CommandsScreen(DeckScreen):
         shown, every = len(self._table.rows), len(self._logged or ())
         if shown != every:
             left = (*left, (f"  {shown} of {every} shown", "warning"))
-        told = "reading …" if self._logged is None else f"{every} commands"
+        told = "reading …" if self._logged is None else counted(every, "command")
         self.query_one(TitleBar).show_parts(left, ((told, "dim"),))
 
     @on(RowTable.Moved)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
@@ -53,6 +54,9 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Show the table."""
+        keys = {key.action: key.shown.split()[0] for key in keys_of(Scope.HELP)}
+        said = f"{keys['filter']} finds a key · {keys['close']} closes"
+        self.query_one(Vertical).border_subtitle = Content(said)
         self._show()
         self.query_one(TextLines).focus()
 

@@ -15,6 +15,7 @@ _HIGH = 45
 """From this height on, where there is room, all parts are seen at once."""
 
 CSS = """
+NewJobScreen ToastRack { margin-bottom: 4; }
 NewJobScreen #parts, NewJobScreen #offer { background: $boost; }
 NewJobScreen #offer { display: none; }
 NewJobScreen.-offer #offer { display: block; }

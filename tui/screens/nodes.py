@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from textual import on
 
 from rankdeck.job.draft import JobDraft
+from rankdeck.nodes.names import fold_names
 from rankdeck.nodes.notes import note_text, read_note
+from rankdeck.text import shown
 from tui.controller import RunsChanged
 from tui.filter_grammar import Filter
 from tui.keys import Scope, bindings, keys_of
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
     from rankdeck.nodes.expressions import NodeExpression
 
 _REFRESH = 0.15
-_TOLD_AT_MOST = 5
-"""Lines of what keeps nodes from being listed."""
+_NAMED = 120
+"""Cells for the names of nodes in a notice."""
 
 
 class NodesScreen(DeckScreen):
@@ -40,6 +42,7 @@ class NodesScreen(DeckScreen):
     BINDINGS = bindings(Scope.NODES)
     SCOPES = (Scope.NODES, Scope.TABLE, Scope.EVERYWHERE)
     DEFAULT_CSS = """
+    NodesScreen ToastRack { margin-bottom: 5; }
     NodesScreen #source { background: $boost; }
     NodesScreen #expression { background: $boost; }
     """
@@ -150,8 +153,7 @@ class NodesScreen(DeckScreen):
             left.append((f"  {marked} marked", "warning"))
         self.query_one(TitleBar).show_parts(tuple(left), ((self._counts(), "dim"),))
         room = max(20, self.size.width - 1)
-        source = [part for line in source_lines(self._survey) for part in wrap(line, room)]
-        self.query_one("#source", LineBar).show(*source[:_TOLD_AT_MOST])
+        self.query_one("#source", LineBar).show(*source_lines(self._survey, room))
         self.query_one("#expression", LineBar).show(expression_line(self._survey, self._choice))
         self._show_about()
 
@@ -220,10 +222,8 @@ class NodesScreen(DeckScreen):
         bad = [row.name for row in self._rows if row.bad and row.chosen is not None]
         self._choice.drop(bad)
         self._chose()
-        told = (
-            f"left out: {', '.join(map(safe, bad[:8]))}" if bad else "every chosen node is usable"
-        )
-        self.notify(told + (" …" if len(bad) > 8 else ""), timeout=4, markup=False)
+        told = f"left out: {fold_names(bad)}" if bad else "every chosen node is usable"
+        self.notify(shown(told, _NAMED), timeout=4, markup=False)
 
     # -- lines that are typed ---------------------------------------------------------------
 

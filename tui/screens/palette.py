@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from textual import on
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from tui.keys import Scope, bindings, keys_of
-from tui.palette import Choice, choices, run_choices, search
+from tui.palette import Choice, choices, run_choices, search, shared_command
 from tui.widgets.bars import KeyBar
 from tui.widgets.row_table import Column, RowTable
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _RUNS = 100
 _COLUMNS = (
-    Column("title", "", 22, share=1),
-    Column("about", "", 10, share=4, from_width=60),
-    Column("keys", "", 18, right=True),
+    Column("title", "", 18, share=1),
+    Column("about", "", 10, share=6, from_width=60),
+    Column("keys", "", 12, share=1, most=24, right=True),
 )
 
 
@@ -47,6 +47,7 @@ class PaletteScreen(ModalScreen["Callable[[], object]"]):
     PaletteScreen Input { height: 1; border: none; padding: 0 1; background: $boost; }
     PaletteScreen Input:focus { border: none; }
     PaletteScreen RowTable { background: $surface; }
+    PaletteScreen Static { height: 1fr; color: $text-muted; }
     """
 
     def __init__(self, below: Screen[Any], text: str = "") -> None:
@@ -62,6 +63,7 @@ class PaletteScreen(ModalScreen["Callable[[], object]"]):
             hint = "an action, a place, a run …"
             yield Input(self._text, placeholder=hint, select_on_focus=False)
             yield RowTable[Choice](_COLUMNS, _key, _cells)
+            yield Static(" nothing is called that: fewer letters find more", classes="-hidden")
             yield KeyBar(keys_of(Scope.MENU))
 
     def on_mount(self) -> None:
@@ -83,8 +85,11 @@ class PaletteScreen(ModalScreen["Callable[[], object]"]):
     @on(Input.Changed)
     def _show(self) -> None:
         table = self._table
-        table.show(search(self._choices, self.query_one(Input).value), 0.0)
+        found = search(self._choices, self.query_one(Input).value)
+        table.show(found, 0.0)
         table.cursor = 0
+        table.set_class(not found, "-hidden")
+        self.query_one(Static).set_class(bool(found), "-hidden")
 
     @property
     def _table(self) -> RowTable[Choice]:
@@ -100,12 +105,13 @@ class PaletteScreen(ModalScreen["Callable[[], object]"]):
         self._table.action_page(step)
 
     def action_complete(self) -> None:
-        """Type the command under the cursor."""
+        """Type what every command that fits begins with; where that is typed, the cursor's."""
         choice = self._table.selected
         if choice is None:
             return
         field = self.query_one(Input)
-        field.value = f":{choice.command}" if choice.command else choice.title
+        shared = shared_command(self._table.rows, field.value)
+        field.value = shared or (f":{choice.command}" if choice.command else choice.title)
         field.cursor_position = len(field.value)
 
     @on(Input.Submitted)

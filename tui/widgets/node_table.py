@@ -82,7 +82,8 @@ def _runs(row: NodeRow) -> str:
 
 def _note(row: NodeRow, now: float) -> Piece:
     if row.bad and row.trouble:
-        return (safe(row.trouble), "error")
+        noted = "" if row.note is None else f"{note_text(row.note, now)} · "
+        return (safe(noted + row.trouble), "error")
     if row.note is not None:
         return (safe(note_text(row.note, now)), "warning" if row.note.avoids(now) else "")
     if row.trouble:

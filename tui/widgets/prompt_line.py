@@ -12,24 +12,27 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from tui.keys import Scope, bindings
 from tui.looks import safe
 
 if TYPE_CHECKING:
-    from textual import events
     from textual.app import ComposeResult
 
 
 class PromptLine(Horizontal):
     """Hidden until it is opened."""
 
+    BINDINGS = bindings(Scope.PROMPT)
     DEFAULT_CSS = """
-    PromptLine { height: 1; background: $boost; display: none; }
+    PromptLine { height: auto; max-height: 4; background: $boost; display: none; }
     PromptLine.-open { display: block; }
     PromptLine > #prompt-label { width: auto; padding: 0 0 0 1; color: $accent; text-style: bold; }
     PromptLine > Input, PromptLine > Input:focus {
         width: 1fr; height: 1; border: none; padding: 0; background: $boost;
     }
-    PromptLine > #prompt-note { width: auto; max-width: 65%; padding: 0 1; color: $text-muted; }
+    PromptLine > #prompt-note {
+        width: auto; max-width: 65%; height: auto; padding: 0 1; color: $text-muted;
+    }
     PromptLine > #prompt-note.-wrong { color: $text-error; text-style: bold; }
     """
 
@@ -95,8 +98,10 @@ class PromptLine(Horizontal):
         event.stop()
         self.post_message(self.Given(event.value))
 
-    def on_key(self, event: events.Key) -> None:
-        """Down goes on to what is below: the text is meant."""
-        if event.key == "down":
-            event.stop()
-            self.post_message(self.Given(self.text))
+    def action_give(self) -> None:
+        """The text is meant."""
+        self.post_message(self.Given(self.text))
+
+    async def action_cancel(self) -> None:
+        """What goes back from it is the screen's matter: it may have a text to take back."""
+        await self.run_action("screen.back")
