@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from backends.demo.gpus import GPUS
 from backends.demo.options import OPTIONS
 from backends.demo.simulator import SILENT
 from rankdeck.backend import AgentLiveness, BackendOption, Capability
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from rankdeck.run.layout import RunDir
 
 _DEFAULT_NODES = 4
-_SLOTS = 8
+_SLOTS = GPUS
 
 
 class DemoBackend:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from backends.demo.gpus import simulated_gpus
 from rankdeck.agent_order import AgentCommand, AgentCommandKind
 from rankdeck.run.files import write_atomic
 from rankdeck.run.node_state import (
@@ -55,7 +56,9 @@ class SimulatedNode:
         self._master = ("", 0)
         self._stop: StopRecord | None = None
         self._ranks = {
-            rank: RankRecord(rank=rank, local_rank=rank - order.first_rank)
+            rank: RankRecord(
+                rank=rank, local_rank=rank - order.first_rank, gpu=rank - order.first_rank
+            )
             for rank in range(order.first_rank, order.first_rank + order.nproc)
         }
         self.silent = False
@@ -271,6 +274,7 @@ class SimulatedNode:
             load1=busy,
             mem_total=1024 * _GIB,
             mem_used=int((410 + busy) * _GIB),
+            gpus=simulated_gpus(self._story, self._ranks.values(), now),
         )
 
     def _outcome(self) -> NodeOutcome:

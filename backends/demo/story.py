@@ -52,13 +52,17 @@ class Story:
         """The last step it has done by then."""
         begin = 0.6 + 0.4 + _JOIN_SECONDS + _WARM_UP_SECONDS
         done = int((seconds - begin - _jitter(rank, 4) * 0.1) / self.step_seconds)
-        if self.scenario == "straggler" and rank // self.nproc == self.culprit // self.nproc:
+        if self.scenario == "straggler" and self.slow(rank):
             done = int(done / _SLOW)
         if self.scenario == "hang":
             done = min(done, self.turn - (rank == self.culprit))
         if self.scenario in ("oom", "segfault") and rank == self.culprit:
             done = min(done, self.turn)
         return max(0, min(done, self.steps))
+
+    def slow(self, rank: int) -> bool:
+        """Whether the rank is on the node that is the slow one where there is one."""
+        return rank // self.nproc == self.culprit // self.nproc
 
     def fails(self, rank: int, step: int) -> bool:
         """Whether the rank dies once it has done this step."""

@@ -26,6 +26,7 @@ from rankdeck.text import (
 )
 
 if TYPE_CHECKING:
+    from rankdeck.run.node_state import GpuDevice, GpuLoad
     from rankdeck.run.view import NodeView, RankView, RunSnapshot
 
 
@@ -105,6 +106,9 @@ def describe(snapshot: RunSnapshot, now: float) -> str:
     ended = run.state.final
     rows = [_node_row(node, now, ended=ended) for node in snapshot.nodes]
     parts.append(table([_NODE_HEAD, *rows]))
+    gpus = [] if ended else [_gpu_row(node) for node in snapshot.nodes if _gpus_of(node)]
+    if gpus:
+        parts.append(table([_GPU_HEAD, *gpus]))
     parts.append(
         table(
             [_RANK_HEAD, *(_rank_row(rank, now, run.state.final) for rank in snapshot.ranks)],
@@ -115,6 +119,7 @@ def describe(snapshot: RunSnapshot, now: float) -> str:
 
 
 _NODE_HEAD = ("NODE", "ADDRESS", "STATE", "CPU", "MEMORY", "LOAD", "SEEN", "")
+_GPU_HEAD = ("NODE", "GPUS", "BUSY", "LEAST", "FULLEST", "HOTTEST", "")
 _RANK_HEAD = ("RANK", "NODE", "STATE", "EXIT", "PID", "STEP", "CPU", "MEMORY", "LAST OUTPUT", "")
 
 
@@ -135,6 +140,34 @@ def _node_row(node: NodeView, now: float, *, ended: bool) -> tuple[str, ...]:
         remark = silence_text(node, now)
     address = shown(node.address) or "–"
     return (shown(node.name), address, node.state, cpu, memory, load1, seen, remark)
+
+
+def _gpus_of(node: NodeView) -> GpuLoad | None:
+    return node.load.gpus if node.load else None
+
+
+def _gpu_row(node: NodeView) -> tuple[str, ...]:
+    from rankdeck.run.gpus import memory_part, summarise
+
+    load = _gpus_of(node)
+    assert load is not None
+    summary = summarise(load)
+    unknown = "?" if load.silent else "–"
+
+    def told(device: GpuDevice | None, value: float | None, unit: str) -> str:
+        return unknown if device is None or value is None else f"{value:.0f}{unit} #{device.index}"
+
+    least, fullest, hottest = summary.least, summary.fullest, summary.hottest
+    part = memory_part(fullest) if fullest else None
+    return (
+        shown(node.name),
+        f"{len(load.devices)} × {shown(load.model) or shown(load.source)}",
+        unknown if summary.mean is None else f"{summary.mean:.0f}%",
+        told(least, least.util if least else None, "%"),
+        told(fullest, None if part is None else 100 * part, "%"),
+        told(hottest, hottest.temp if hottest else None, " °C"),
+        shown("; ".join(fault.text for fault in summary.faults), 100),
+    )
 
 
 def _rank_row(rank: RankView, now: float, ended: bool) -> tuple[str, ...]:

@@ -17,7 +17,16 @@ from rankdeck.run.eventlog import EventLog
 from rankdeck.run.events import Event, EventKind
 from rankdeck.run.launch import submit
 from rankdeck.run.layout import RunDir
-from rankdeck.run.node_state import NodePhase, NodeState, ProcessRef, RankRecord, RankState
+from rankdeck.run.node_state import (
+    GpuDevice,
+    GpuLoad,
+    NodeLoad,
+    NodePhase,
+    NodeState,
+    ProcessRef,
+    RankRecord,
+    RankState,
+)
 from rankdeck.run.state import Failure, Progress, RunNode, RunPhase, RunRank, RunState
 from rankdeck.run.store import RunStore
 
@@ -283,3 +292,90 @@ def write_cluster_run(
     log.append([Event(seq=1, t=created, kind=EventKind.CREATED)])
     log.close()
     return run_id
+
+
+GIB = 1 << 30
+
+
+def gpus_of(node: int, count: int = 8) -> GpuLoad:
+    """The GPUs of a node, by its number.
+
+    One of node 1 is idle, one of node 2 lost, two of node 3 are too hot; node 4's driver hangs.
+    """
+    devices = [
+        GpuDevice(
+            index=index,
+            util=97.0 - (index * 5 + node) % 9,
+            mem_used=(61 + index % 3) * GIB,
+            mem_total=80 * GIB,
+            temp=float(62 + (index + node) % 7),
+            power=float(590 + 7 * index),
+        )
+        for index in range(count)
+    ]
+    if node == 1:
+        devices[3] = msgspec.structs.replace(devices[3], util=0.0, power=92.0)
+    if node == 2:
+        lost = {"util": None, "mem_used": None, "temp": None, "power": None}
+        devices[5] = msgspec.structs.replace(devices[5], **lost, error="GPU is lost", xid=79)
+    if node == 3:
+        hot = {"temp": 91.0, "throttle": "thermal"}
+        devices[:2] = [msgspec.structs.replace(device, **hot) for device in devices[:2]]
+    if node == 4:
+        devices = [GpuDevice(index=index, mem_total=80 * GIB) for index in range(count)]
+    return GpuLoad(
+        source="nvml",
+        model="NVIDIA H100 80GB HBM3",
+        heard=NOW - (40 if node == 4 else 1),
+        silent=node == 4,
+        problem="the driver does not answer at GPU 6" if node == 4 else "",
+        devices=tuple(devices),
+    )
+
+
+def write_loads(home: Path, run_id: str, *, gpus: Callable[[int], GpuLoad | None]) -> None:
+    """Write what the agents of a run say, with the load of their nodes.
+
+    Args:
+        home: The state directory.
+        run_id: A run that is there.
+        gpus: The GPUs of a node by its number.
+    """
+    run = RunDir(home / "runs" / run_id)
+    state = msgspec.json.decode(run.state.read_bytes(), type=RunState)
+    for number, node in enumerate(state.nodes):
+        records = tuple(
+            RankRecord(
+                rank=rank.rank, local_rank=rank.local_rank, state=rank.state, gpu=rank.local_rank
+            )
+            for rank in state.ranks
+            if rank.node == node.name
+        )
+        load = NodeLoad(
+            time=NOW - 1,
+            cpus=96,
+            cpu_percent=31.0 + number,
+            load1=30.5,
+            mem_total=1024 * GIB,
+            mem_used=(400 + 9 * number) * GIB,
+            gpus=gpus(number),
+        )
+        said = NodeState(
+            version=1,
+            run_id=run_id,
+            node=node.name,
+            attempt=state.attempt,
+            phase=NodePhase.RUNNING,
+            agent=ProcessRef(pid=1, starttime=1),
+            python="",
+            time=NOW - 1,
+            seq=1,
+            started=NOW - 100,
+            ranks=records,
+            load=load,
+            disk_free=900 * GIB,
+        )
+        path = run.node(node.name).state
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".new").write_bytes(msgspec.json.encode(said))
+        path.with_suffix(".new").rename(path)

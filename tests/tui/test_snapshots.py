@@ -19,7 +19,7 @@ from rankdeck.config.settings import Settings
 from rankdeck.nodes.notes import NodeNotes
 from rankdeck.run.state import Failure, RunPhase
 from rankdeck.run.store import RunStore
-from tests.tui.fake_run import NOW, write_cluster_run, write_run
+from tests.tui.fake_run import NOW, gpus_of, write_cluster_run, write_loads, write_run
 from tests.tui.pilot import screen_text, until_shown
 from tui.deck import Deck
 
@@ -66,6 +66,8 @@ SCREENS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "log": ("mnist", ("2",), "step 119"),
     "curves": ("mnist", ("3", "z"), "loss"),
     "nodes-of-run": ("llama-sft", ("4", "z"), "node016"),
+    "node-details": ("llama-sft", ("4", "d"), "NVIDIA H100"),
+    "ranks-by-gpu": ("llama-sft", ("1", "z", "v", "v", "v"), "gpu idle"),
     "events": ("mnist", ("5", "z"), "created"),
     "failure": ("mnist", ("2", "6", "z"), "ended because of it"),
     "signals": ("llama-sft", ("S",), "TERM"),
@@ -83,6 +85,8 @@ SCREENS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "help": ("llama-sft", ("question_mark",), "The rank grid."),
 }
 """By name: which run is opened, what is pressed, and what is on the screen then."""
+WITH_LOAD = ("nodes-of-run", "node-details", "ranks-by-gpu")
+"""On these screens the agents have spoken."""
 
 
 @pytest.fixture
@@ -187,6 +191,8 @@ def test_screen(
 ) -> None:
     run, keys, shown = SCREENS[name]
     runs = furnish(place, monkeypatch)
+    if name in WITH_LOAD:
+        write_loads(place / "state", runs[run], gpus=gpus_of)
     store = RunStore(place / "state")
     deck = Deck(store, runs[run] if run else None, settings=Settings(), clock=lambda: NOW)
     # the ranks, or the card of the failure, which opens by itself

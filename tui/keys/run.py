@@ -103,6 +103,15 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         _S.NODE_LOAD,
+        "d",
+        "details",
+        "d",
+        "details",
+        "The node's load, with a line for each GPU.",
+        bar=True,
+    ),
+    Key(
+        _S.NODE_LOAD,
         "exclamation_mark",
         "shell",
         "!",

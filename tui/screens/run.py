@@ -131,6 +131,7 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
             if run.state.final:
                 self.look_for_hang()
         self._show_all()
+        self._tell_details()
         self.logs.refresh(facts.snapshot)
         if self.logs.shown(self.logs.active) is None:
             self._follow_cursor()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rankdeck.errors import UserError
     from rankdeck.run.view import NodeView, RunSnapshot
     from tui.feed import RunFacts
+    from tui.screens.page import PageScreen
     from tui.screens.run_logs import RunLogs
     from tui.screens.run_panes import RunPrompt
     from tui.widgets.rank_grid import RankGrid
@@ -34,6 +35,8 @@ class RunDoing(DeckScreen):
     grid: RankGrid
     events_pane: EventsPane
     prompt: RunPrompt
+    _details: tuple[PageScreen, str] | None = None
+    """The page of a node that was opened last, and the node's name."""
 
     def action_pane(self, name: str) -> None:
         """Show a pane and give it the keys."""
@@ -142,11 +145,40 @@ class RunDoing(DeckScreen):
         if message.what == "ranks":
             self.grid.select_node(node.name)
             self.action_pane("ranks")
+        elif message.what == "details":
+            self._open_details(node)
         elif message.what == "shell":
             self._open_shell(node)
         else:
             self.logs.show_node(self.logs.active, node, message.what.removesuffix("-log"))
             self.action_pane("log")
+
+    def _open_details(self, node: NodeView) -> None:
+        """Show what is known of a node; it is kept up to date as long as it is seen."""
+        from tui.screens.page import PageScreen
+
+        page = PageScreen("node")
+        self._details = (page, node.name)
+        self._tell_details()
+
+        def closed(_: None) -> None:
+            self._details = None
+
+        self.app.push_screen(page, closed)
+
+    def _tell_details(self) -> None:
+        """Show in the details what is known of their node now."""
+        from tui.node_gpus import node_lines
+
+        if self._details is None or self.facts is None:
+            return
+        page, name = self._details
+        snapshot = self.facts.snapshot
+        node = next((node for node in snapshot.nodes if node.name == name), None)
+        if node is not None:
+            ranks = [rank for rank in snapshot.ranks if rank.node == name]
+            lines = node_lines(node, ranks, self.now(), ended=snapshot.run.state.final)
+            page.show(tuple(lines))
 
     def _open_shell(self, node: NodeView) -> None:
         """Work out how to get there in the background, then lend the terminal to it."""

@@ -19,6 +19,7 @@ from rankdeck.text import (
     state_text,
 )
 from tui.looks import Line, Piece, bar, safe, sparkline, state_piece
+from tui.node_gpus import gpu_piece
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,6 +133,8 @@ def rank_line(
         pieces.append((f" · step {rank.step}", ""))
     if not ended and rank.cpu_percent is not None:
         pieces.append((f" · cpu {rank.cpu_percent:.0f}% · {size(rank.rss_bytes)}", ""))
+    if not ended and rank.gpu is not None:
+        pieces += [(" · ", ""), gpu_piece(rank.gpu)]
     if rank.last_output is not None:
         when = f"at {clock(rank.last_output)}" if ended else f"{age(now - rank.last_output)} ago"
         pieces.append((f" · last line {when}", "dim"))

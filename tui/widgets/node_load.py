@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
+from rankdeck.run.gpus import in_order, summarise
 from rankdeck.text import age, size
 from tui.keys import Scope, bindings
 from tui.looks import Piece, safe
+from tui.node_gpus import gpu_cells
 from tui.widgets.row_table import Column, RowTable
 
 if TYPE_CHECKING:
@@ -26,9 +28,13 @@ _COLUMNS = (
     Column("state", "STATE", 9, share=1, most=14),
     Column("cpu", "CPU", 4, right=True),
     Column("mem", "MEM", 4, right=True),
-    Column("gpu", "GPU", 4, right=True, from_width=84),
-    Column("memory", "USED/TOTAL", 19, right=True, from_width=116),
-    Column("disk", "DISK FREE", 10, right=True, from_width=96),
+    Column("gpu", "GPU", 4, right=True, from_width=60),
+    Column("low", "LEAST", 5, right=True, from_width=90),
+    Column("gpus", "GPUS", 8, from_width=72),
+    Column("vram", "VRAM", 4, right=True, from_width=100),
+    Column("hot", "HOT", 4, right=True, from_width=100),
+    Column("memory", "USED/TOTAL", 19, right=True, from_width=140),
+    Column("disk", "DISK FREE", 10, right=True, from_width=116),
     Column("clock", "CLOCK", 8, right=True, from_width=110),
     Column("heard", "HEARD", 5, right=True, from_width=35),
     Column("what", "", 4, share=8, from_width=56),
@@ -52,14 +58,25 @@ def node_rows(snapshot: RunSnapshot) -> tuple[NodeRow, ...]:
         NodeRow(view, node.clock_ahead, ended)
         for view, node in zip(snapshot.nodes, snapshot.run.nodes, strict=True)
     ]
-    return tuple(sorted(rows, key=lambda row: (calm(row.view), row.view.node_rank)))
+    return tuple(sorted(rows, key=lambda row: (calm(row), row.view.node_rank)))
 
 
-def calm(node: NodeView) -> int:
-    """0 for a node in trouble, 1 for one that is silent, 2 for all others."""
+def calm(row: NodeRow) -> int:
+    """0: a node in trouble, 1: one that is silent, 2: with a bad GPU, 3: all others."""
+    node = row.view
     if node.problem is not None or node.state == "lost":
         return 0
-    return 1 if node.silent_since is not None else 2
+    if node.silent_since is not None:
+        return 1
+    return 2 if bad_gpu(row) else 3
+
+
+def bad_gpu(row: NodeRow) -> str:
+    """The gravest that is wrong with the node's GPUs; empty: nothing, or the run is over."""
+    load = None if row.ended or row.view.load is None else row.view.load.gpus
+    if load is None or in_order(load):
+        return ""
+    return next((safe(fault.text) for fault in summarise(load).faults if fault.grave), "")
 
 
 def node_cells(row: NodeRow, now: float) -> dict[str, Piece]:
@@ -76,8 +93,7 @@ def node_cells(row: NodeRow, now: float) -> dict[str, Piece]:
         "state": (state, style),
         "cpu": ("–", "dim"),
         "mem": ("–", "dim"),
-        # agents do not look at GPUs: what is not known is told as that
-        "gpu": ("–", "dim"),
+        **gpu_cells(None if load is None else load.gpus),
         "memory": ("–", "dim"),
         "disk": (size(node.disk_free), "dim" if node.disk_free is None else ""),
         "clock": ("", ""),
@@ -115,7 +131,13 @@ def _what(row: NodeRow, now: float) -> Piece:
         return (safe(node.problem.message).removeprefix(f"{safe(node.name)}: "), "error")
     if node.silent_since is not None and not row.ended:
         return (f"not heard for {age(now - node.silent_since)}: {safe(node.silence)}", "warning")
-    return ("", "")
+    if row.ended or node.load is None or node.load.gpus is None:
+        return ("", "")
+    faults = summarise(node.load.gpus).faults
+    more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+    return next(
+        ((safe(f.text) + more, "error" if f.grave else "warning") for f in faults), ("", "")
+    )
 
 
 def nodes_title(rows: Sequence[NodeRow], now: float) -> tuple[Piece, ...]:
@@ -126,16 +148,30 @@ def nodes_title(rows: Sequence[NodeRow], now: float) -> tuple[Piece, ...]:
     if rows[0].view.placeholder:
         return ((count, ""), (", not chosen yet", "dim"))
     worst = rows[0].view
-    if not rows[0].ended or calm(worst) == 0:
-        told = Counter(calm(row.view) for row in rows)
+    if not rows[0].ended or calm(rows[0]) == 0:
+        told = Counter(map(calm, rows))
         if told[0]:
             return ((f"{count} · ", ""), (f"✖ {told[0]} bad: {safe(worst.name)}", "error"))
         if told[1]:
             return ((f"{count} · ", ""), (f"! {told[1]} silent: {safe(worst.name)}", "warning"))
+        if told[2]:
+            text = f"✖ {told[2]} with a bad GPU: {safe(worst.name)}, {bad_gpu(rows[0])}"
+            return ((f"{count} · ", ""), (text, "error"))
+    return ((count, ""), ("" if rows[0].ended else _load_text(rows), "dim"))
+
+
+def _load_text(rows: Sequence[NodeRow]) -> str:
+    """What all nodes do on average."""
     loads = [row.view.load for row in rows if row.view.load is not None]
     cpus = [load.cpu_percent for load in loads if load.cpu_percent is not None]
-    load_text = f" · cpu {sum(cpus) / len(cpus):.0f}%" if cpus and not rows[0].ended else ""
-    return ((count, ""), (load_text, "dim"))
+    gpus = [
+        device.util
+        for load in loads
+        for device in (load.gpus.devices if load.gpus is not None else ())
+        if device.util is not None
+    ]
+    named = (("cpu", cpus), ("gpu", gpus))
+    return "".join(f" · {name} {sum(all_) / len(all_):.0f}%" for name, all_ in named if all_)
 
 
 class NodeLoad(RowTable[NodeRow]):
@@ -149,7 +185,7 @@ class NodeLoad(RowTable[NodeRow]):
         def __init__(self, what: str, node: NodeView) -> None:
             super().__init__()
             self.what = what
-            """`launcher-log`, `agent-log`, `ranks` or `shell`."""
+            """`launcher-log`, `agent-log`, `ranks`, `details` or `shell`."""
             self.node = node
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
@@ -175,6 +211,10 @@ class NodeLoad(RowTable[NodeRow]):
     def action_ranks(self) -> None:
         """Go to the node's ranks."""
         self._ask("ranks")
+
+    def action_details(self) -> None:
+        """Show what is known of the node, GPU by GPU."""
+        self._ask("details")
 
     def action_shell(self) -> None:
         """Open a shell on the node."""

@@ -12,7 +12,9 @@ from enum import Enum
 from statistics import median
 from typing import TYPE_CHECKING
 
+from rankdeck.run.gpus import answers
 from rankdeck.run.node_state import RankState
+from tui.node_gpus import BARS, bar_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,22 +92,31 @@ _SILENCE_SCALE = (
     Level("!", "failed", "5m and more", 5),
     Level("·", "pending", "nothing printed", 4),
     _ENDED,
+    Level("▼", "failed", "silent before the others", 6),
 )
-_BARS = "▁▂▃▄▅▆▇█"
-_LOAD_SCALE = (
-    Level("·", "pending", "not known", 0),
-    *(
-        Level(glyph, "lost" if index == 0 else "stepping", f"cpu {word}", 10 - index)
-        for index, (glyph, word) in enumerate(
-            zip(
-                _BARS,
-                ("idle", "12%", "25%", "37%", "50%", "62%", "75%", "100% of a core"),
-                strict=True,
-            )
-        )
-    ),
-    _ENDED,
+_STILL = 10.0
+"""Seconds after which ranks that print nothing are not just between two lines."""
+_BEFORE = 5.0
+"""Seconds by which the one that was silent first is told from those that wait for it."""
+_PERCENT = ("12%", "25%", "37%", "50%", "62%", "75%")
+
+
+def _bars(what: str, most: str) -> tuple[Level, ...]:
+    words = ("idle", *_PERCENT, most)
+    return tuple(
+        Level(glyph, "lost" if index == 0 else "stepping", f"{what} {word}", 10 - index)
+        for index, (glyph, word) in enumerate(zip(BARS, words, strict=True))
+    )
+
+
+_UNKNOWN = Level("·", "pending", "not known", 0)
+_CPU_SCALE = (_UNKNOWN, *_bars("cpu", "100% of a core"), _ENDED)
+_GPU_SCALE = (
+    *(_UNKNOWN, *_bars("gpu", "100%"), _ENDED),
+    Level("?", "lost", "gpu does not answer", 11),
+    Level("✖", "failed", "gpu broken", 12),
 )
+_GPU_SILENT, _GPU_BROKEN = len(_GPU_SCALE) - 2, len(_GPU_SCALE) - 1
 
 
 def read_ranks(mode: Mode, ranks: Sequence[RankView], now: float) -> Reading:
@@ -113,10 +124,12 @@ def read_ranks(mode: Mode, ranks: Sequence[RankView], now: float) -> Reading:
     if mode is Mode.STATE:
         return Reading(_STATE_SCALE, tuple(_STATE_INDEX[rank.state] for rank in ranks))
     if mode is Mode.LAG:
-        return _read_lag(ranks)
+        return _read_lag(ranks, now)
     if mode is Mode.SILENCE:
-        return Reading(_SILENCE_SCALE, tuple(_silence(rank, now) for rank in ranks))
-    return Reading(_LOAD_SCALE, tuple(_load(rank) for rank in ranks))
+        return _read_silence(ranks, now)
+    if any(rank.gpu is not None for rank in ranks):
+        return Reading(_GPU_SCALE, tuple(map(_gpu_load, ranks)))
+    return Reading(_CPU_SCALE, tuple(map(_cpu_load, ranks)))
 
 
 def median_step(ranks: Sequence[RankView]) -> int | None:
@@ -125,18 +138,31 @@ def median_step(ranks: Sequence[RankView]) -> int | None:
     return int(median(steps)) if steps else None
 
 
-def _read_lag(ranks: Sequence[RankView]) -> Reading:
+def _last_lines(ranks: Sequence[RankView]) -> list[float]:
+    """When those that live printed last."""
+    return [r.last_output for r in ranks if r.last_output is not None and not r.state.final]
+
+
+def _still(lines: Sequence[float], now: float) -> bool:
+    """Whether none of them has printed anything for a while."""
+    return bool(lines) and now - max(lines) >= _STILL
+
+
+def _read_lag(ranks: Sequence[RankView], now: float) -> Reading:
     steps = sorted(rank.step for rank in ranks if rank.step is not None)
     middle = int(median(steps)) if steps else 0
     # ranks are heard at different moments: what most of them differ by is no lag
     spread = steps[len(steps) * 3 // 4] - steps[len(steps) // 4] if steps else 0
     near = max(1, 2 * spread)
+    if _still(_last_lines(ranks), now):
+        # nothing moves: who is a single step behind may be the one that all others wait for
+        near = 0
     far = 4 * near
     scale = (
-        Level("■", "stepping", f"within {near} of step {middle}", 1),
-        Level("▲", "output", f"more than {near} ahead", 2),
+        Level("■", "stepping", f"within {near} of step {middle}" if near else f"at {middle}", 1),
+        Level("▲", "output", f"more than {near} ahead" if near else "ahead", 2),
         Level("▽", "lost", f"{near + 1}-{far} behind", 3),
-        Level("▼", "failed", f"over {far} behind", 5),
+        Level("▼", "failed", f"over {far} behind" if near else "behind", 5),
         Level("·", "pending", "no steps", 4 if steps else 0),
         _ENDED,
     )
@@ -156,6 +182,20 @@ def _read_lag(ranks: Sequence[RankView]) -> Reading:
     return Reading(scale, tuple(level(rank) for rank in ranks))
 
 
+def _read_silence(ranks: Sequence[RankView], now: float) -> Reading:
+    levels = tuple(_silence(rank, now) for rank in ranks)
+    lines = _last_lines(ranks)
+    if not _still(lines, now):
+        return Reading(_SILENCE_SCALE, levels)
+    # where all are silent, it matters who was so first
+    before, first = median(lines) - _BEFORE, len(_SILENCE_SCALE) - 1
+    told = (
+        first if not rank.state.final and (rank.last_output or now) < before else level
+        for rank, level in zip(ranks, levels, strict=True)
+    )
+    return Reading(_SILENCE_SCALE, tuple(told))
+
+
 def _silence(rank: RankView, now: float) -> int:
     if rank.state.final:
         return 5
@@ -165,24 +205,36 @@ def _silence(rank: RankView, now: float) -> int:
     return sum(silent >= limit for limit in _AGES)
 
 
-def _load(rank: RankView) -> int:
+def _cpu_load(rank: RankView) -> int:
     if rank.state.final:
-        return len(_LOAD_SCALE) - 1
-    if rank.cpu_percent is None:
+        return _CPU_SCALE.index(_ENDED)
+    return 0 if rank.cpu_percent is None else 1 + bar_of(rank.cpu_percent)
+
+
+def _gpu_load(rank: RankView) -> int:
+    """A rank that may be without a GPU is not known: its CPU is another scale."""
+    gpu = rank.gpu
+    if rank.state.final:
+        return _GPU_SCALE.index(_ENDED)
+    if gpu is None:
         return 0
-    percent = rank.cpu_percent
-    return 1 + (0 if percent < 3 else min(7, 1 + int(percent / 12.5)))
+    if gpu.error:
+        return _GPU_BROKEN
+    if gpu.util is not None:
+        return 1 + bar_of(gpu.util)
+    return 0 if answers(gpu) else _GPU_SILENT
 
 
 _TROUBLE = (RankState.FAILED, RankState.LOST)
 
 
-def in_trouble(reading: Reading, index: int, rank: RankView, silent: bool) -> bool:
+def in_trouble(reading: Reading, index: int, rank: RankView, suspected: bool) -> bool:
     """Whether somebody looking for trouble should stop at this rank.
 
-    Failed and lost ones always, those of silent nodes, and those that stand out in the mode.
+    Failed and lost ones always, those of silent nodes or that others may wait for (`suspected`),
+    and those that stand out in the mode.
     """
-    if rank.state in _TROUBLE or (silent and not rank.state.final):
+    if rank.state in _TROUBLE or (suspected and not rank.state.final):
         return True
     level = reading.scale[reading.levels[index]]
     return level.look == "failed"
