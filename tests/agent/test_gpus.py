@@ -139,6 +139,7 @@ def test_a_driver_that_hangs_at_the_start_is_as_harmless(agent: AgentRun, nvml: 
     until(samplers)
     state = agent.done()
     assert state.outcome is NodeOutcome.SUCCEEDED
+    assert state.stop is None, "the sampler is nothing that outlived the run"
     assert gpus_of(state) is None, "nothing was known before ten seconds were over"
 
 
@@ -225,6 +226,21 @@ def test_nvidia_smi_takes_over_where_the_library_cannot_be_loaded(
     agent.send("kill")
     agent.done()
     until(lambda: not samplers())
+
+
+def test_the_processes_on_a_gpu_are_told_where_their_pids_mean_something_here(
+    nvml: Figures, tmp_path: Path
+) -> None:
+    nvml.show(gpu(0, pid=4242))
+    words = agent_command(sys.executable, agent_bundle(tmp_path / "cache"), "--gpus")
+    process = subprocess.Popen([*words, "nvml"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    *_, line = (process.stdout.readline() for _ in range(3))
+    process.kill()
+    process.communicate()
+    # in a container the driver's pids are another namespace's
+    ours = os.readlink("/proc/self/ns/pid") == "pid:[4026531836]"
+    assert line.rstrip("\n").split(", ")[12] == ("1 4242" if ours else "")
 
 
 def test_amd_is_read_from_the_files_of_its_driver(tmp_path: Path) -> None:
