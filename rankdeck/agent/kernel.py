@@ -56,6 +56,18 @@ def read_stat(pid: int) -> Stat | None:
         return None
 
 
+def catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal, so that it would not end it."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"SigCgt:"):
+                    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    except OSError:
+        return False
+    return False
+
+
 def read_environ(pid: int) -> bytes:
     """The environment a process was started with; empty when it is gone or not ours."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from rankdeck.agent.kernel import read_stat
+from rankdeck.agent.kernel import catches, read_stat
 from rankdeck.agent.notes import note
 
 TYPE_CHECKING = False
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from rankdeck.agent.node import Node
 
+STACKS = "STACKS"
+_STACKS_SIGNAL = 61
+"""What the recorder in a rank (`hooks/sitecustomize`) writes the stacks on."""
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 # schedulers send these to every process of a job as a warning; they would end a process that has
 # no use for them
@@ -52,8 +55,9 @@ def send_to_ranks(node: Node, name: str, only: list[int]) -> None:
 
     `only`: to these of them; none named: to all.
     """
-    number = getattr(signal, f"SIG{name}", None)
-    if not isinstance(number, signal.Signals):
+    known = _STACKS_SIGNAL if name == STACKS else getattr(signal, f"SIG{name}", None)
+    number: int = known if isinstance(known, int) else 0
+    if name != STACKS and not isinstance(known, signal.Signals):
         note(f"agent: there is no signal {name!r}")
         return
     for rank in node.ranks:
@@ -62,6 +66,9 @@ def send_to_ranks(node: Node, name: str, only: list[int]) -> None:
         stat = read_stat(rank.pid)
         if stat is None or rank.starttime not in (None, stat.start):
             continue  # its pid may be another process's by now
+        if name == STACKS and not catches(rank.pid, _STACKS_SIGNAL):
+            note(f"agent: rank {rank.rank} has no recorder that could tell its stacks")
+            continue  # the signal would end it
         try:
             os.kill(rank.pid, number)
         except (ProcessLookupError, PermissionError) as error:

@@ -35,6 +35,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("rankdeck.cli.run", "Start a training run."),
     "show": ("rankdeck.cli.show", "Show everything known about a run."),
     "signal": ("rankdeck.cli.signal", "Send a signal to the ranks of a run."),
+    "stacks": ("rankdeck.cli.stacks", "Show where the ranks of a run are in their program."),
     "stop": ("rankdeck.cli.stop", "Stop runs: TERM, the grace, KILL."),
     "sweep": ("rankdeck.cli.sweep", "Find and end what ended runs have left behind."),
     "template": ("rankdeck.cli.template", "Keep jobs under a name, and start them again."),

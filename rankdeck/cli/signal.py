@@ -42,7 +42,7 @@ def signal_command(ref: str, signal: str, ranks: tuple[int, ...], nodes: tuple[s
     snapshot = RunReader(run).snapshot()
     if snapshot.run.state.final:
         raise UserError(f"{run.id} has already ended: {snapshot.run.state.value}")
-    chosen = _chosen(snapshot, ranks, nodes)
+    chosen = choose_ranks(snapshot, ranks, nodes)
     after = snapshot.run.last_seq
     asked = time.time()
     command = RunCommand(
@@ -50,22 +50,18 @@ def signal_command(ref: str, signal: str, ranks: tuple[int, ...], nodes: tuple[s
     )
     send_command(run, command)
     keep_supervised(run)
-    answer = _answer(run, after, signal)
-    if answer is None:
-        raise UserError(
-            f"{run.id}: nobody has answered for {_ANSWER_SECONDS:.0f} s",
-            f"`rankdeck show {run.id}` tells what came of it",
-            exit_code=ExitCode.UNUSABLE,
-        )
-    if answer.outcome != "accepted":
-        raise UserError(answer.message or "refused", exit_code=ExitCode.UNUSABLE)
+    answer = await_answer(run, after, signal)
     click.echo(answer.message)
 
 
-def _chosen(
+def choose_ranks(
     snapshot: RunSnapshot, ranks: tuple[int, ...], nodes: tuple[str, ...]
 ) -> tuple[int, ...]:
-    """The ranks that are meant; none: all of them."""
+    """The ranks that are meant; none: all of them.
+
+    Raises:
+        UserError: The run has no such rank or node.
+    """
     known = {node.name for node in snapshot.nodes}
     for node in nodes:
         if node not in known:
@@ -76,6 +72,24 @@ def _chosen(
             raise UserError(f"{snapshot.run.id} has no rank {rank}: they are 0 to {world - 1}")
     of_nodes = (rank.rank for rank in snapshot.ranks if rank.node in nodes)
     return tuple(sorted({*ranks, *of_nodes}))
+
+
+def await_answer(run: RunDir, after: int, signal: str) -> Event:
+    """What the supervisor has done with the signal.
+
+    Raises:
+        UserError: It was refused, or nobody has answered.
+    """
+    answer = _answer(run, after, signal)
+    if answer is None:
+        raise UserError(
+            f"{run.id}: nobody has answered for {_ANSWER_SECONDS:.0f} s",
+            f"`rankdeck show {run.id}` tells what came of it",
+            exit_code=ExitCode.UNUSABLE,
+        )
+    if answer.outcome != "accepted":
+        raise UserError(answer.message or "refused", exit_code=ExitCode.UNUSABLE)
+    return answer
 
 
 def _answer(run: RunDir, after: int, signal: str) -> Event | None:

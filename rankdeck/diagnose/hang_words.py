@@ -219,6 +219,7 @@ def _hints(scene: Scene, finding: Finding) -> tuple[str, ...]:
     hints = [f"`rankdeck logs {run}{of_them} -n 50` shows what came last"]
     if scene.over:
         return tuple(hints)
+    hints.insert(0, f"`rankdeck stacks {run}` shows where every rank is in its program")
     if suspects:
         one = suspects[0]
         hints.append(
@@ -226,7 +227,8 @@ def _hints(scene: Scene, finding: Finding) -> tuple[str, ...]:
         )
         if one.pid is not None:
             hints.append(
-                f"on {one.node} (`!` in the deck) `py-spy dump --pid {one.pid}` shows its stack"
+                f"on {one.node} (`!` in the deck) `py-spy dump --native --pid {one.pid}` shows "
+                "native calls as well"
             )
     hints.append(f"`rankdeck stop {run}` gives up")
     return tuple(hints)

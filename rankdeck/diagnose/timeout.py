@@ -163,5 +163,5 @@ def _hint(run: RunState, missing: _Missing, *, alive: bool) -> str:
     chosen = ",".join(map(str, missing.ranks[:_MOST_IN_FACTS]))
     hint = f"`rankdeck logs {run.id} --rank {chosen} -n 50` shows what it did last"
     if alive:
-        hint += "; it was still running: ask for its stack when it hangs again"
+        hint += "; it was still running: `rankdeck stacks` tells where, when it hangs again"
     return hint

@@ -22,6 +22,8 @@ SIGNALS = (
     *("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGSTOP", "SIGCONT"),
 )
 """What ranks can be sent."""
+STACKS = "SIGSTACKS"
+"""No signal of the kernel's: ranks that can are asked to write down their stacks."""
 _MAX_COMMAND_BYTES = 64 * 1024
 _MAX_GRACE = 86_400.0
 
@@ -123,7 +125,7 @@ def _read_item(run: RunDir, name: str) -> InboxItem:
         return InboxItem(name, None, error.strerror or str(error))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return InboxItem(name, None, f"not a command: {error}")
-    if command.command is RunCommandKind.SIGNAL and command.signal not in SIGNALS:
+    if command.command is RunCommandKind.SIGNAL and command.signal not in (*SIGNALS, STACKS):
         return InboxItem(name, None, f"{command.signal!r} is none of {', '.join(SIGNALS)}")
     if command.grace is not None and not 0 <= command.grace <= _MAX_GRACE:
         return InboxItem(name, None, f"a grace of {command.grace:g} s is not possible")

@@ -146,6 +146,10 @@ class AttemptDir(msgspec.Struct, frozen=True):
         """Stdout and stderr of a rank, in order, bytes as written."""
         return self.path / f"rank-{rank}.log"
 
+    def stacks(self, rank: int) -> Path:
+        """Where a Python rank writes its stacks when it is asked for them."""
+        return self.path / f"rank-{rank}.stacks"
+
     def times(self, rank: int) -> Path:
         """Sparse (time, offset) pairs: little-endian `<dQ`, 16 bytes each."""
         return self.path / f"rank-{rank}.times"

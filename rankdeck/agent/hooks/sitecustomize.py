@@ -1,4 +1,6 @@
-"""Loaded by Python ranks: records an uncaught exception, and otherwise stays out of the way.
+"""Loaded by Python ranks: records an uncaught exception, writes down the stacks when asked.
+
+Otherwise it stays out of the way.
 
 Whatever happens here, the rank's program runs as it would without: the environment is restored,
 the `sitecustomize` that would have been loaded is loaded, the exception is shown as always.
@@ -55,11 +57,38 @@ def _record(path: str, value: BaseException) -> None:
         os.rename(temporary, target)
 
 
+# rankdeck.agent.signals sends it, to processes that catch it; kept out of glibc's and of what
+# programs choose, which begin at the other end
+_STACKS_SIGNAL = 61
+# programs that close all they do not know get the low numbers for their own files afterwards
+_STACKS_FD = 240
+
+
+def _listen(path: str) -> None:
+    """Have every thread's stack appended to a file on a signal, also while the GIL is held."""
+    try:
+        import faulthandler
+
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.fstat(_STACKS_FD)
+        except OSError:
+            os.dup2(fd, _STACKS_FD, inheritable=False)
+            os.close(fd)
+            fd = _STACKS_FD
+        faulthandler.register(_STACKS_SIGNAL, file=fd, all_threads=True)
+    except (ImportError, OSError, RuntimeError, ValueError, AttributeError):
+        # no room, or no such module in this interpreter: whoever asks hears that nobody answers
+        return
+
+
 def _install() -> None:
     path = os.environ.pop("RANKDECK_ERROR_FILE", None)
     pid = os.environ.pop("RANKDECK_RANK_PID", None)
     if path is None or pid != str(os.getpid()):
         return
+    if path.endswith(".error.json"):
+        _listen(path[: -len(".error.json")] + ".stacks")
     previous = sys.excepthook
 
     def hook(kind, value, trace):  # type: ignore[no-untyped-def]

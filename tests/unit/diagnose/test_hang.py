@@ -165,8 +165,9 @@ def test_who_is_a_step_behind_is_likely() -> None:
     assert "rank 3 is at step 50, the others at 51" in told.facts
     assert "rank 3 uses 0 %, the others 100 % of a core: they compute, or wait busily" in told.facts
     assert "most likely they wait for it" in told.facts[-1]
+    assert told.hints[0] == "`rankdeck stacks r` shows where every rank is in its program"
     assert any("--rank 3" in hint and "signal" in hint for hint in told.hints)
-    assert any("py-spy dump --pid 77" in hint and "node1" in hint for hint in told.hints)
+    assert any("py-spy dump --native --pid 77" in hint and "node1" in hint for hint in told.hints)
 
 
 def test_who_fell_silent_first_is_likely() -> None:
