@@ -134,7 +134,7 @@ FIELDS: tuple[Field, ...] = (
     ),
     _field(
         "launcher_args",
-        "Launcher options",
+        "Launch options",
         _K.WORDS,
         _P,
         "Options of the launcher itself, as `--mixed_precision bf16` of accelerate.",

@@ -83,6 +83,14 @@ def equal_nodes(node: NodeContext, launcher: str) -> None:
     raise InvalidJobError((Problem(message, key="nproc_per_node", field="nproc_per_node"),))
 
 
+def offers_options(name: str) -> bool:
+    """Whether a form should ask for the options of the launcher of that name.
+
+    torchrun's are seldom needed; script and direct have none.
+    """
+    return name not in ("torchrun", "script", "direct")
+
+
 def load_launcher(name: str) -> Launcher:
     """The launcher of that name.
 

@@ -42,6 +42,23 @@ async def _type(pilot: Pilot[None], deck: Deck, key: str, text: str) -> None:
     await pilot.press(text[-1])
 
 
+async def test_options_are_asked_for_where_a_launcher_has_any(home: Path, tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project")
+    deck = make_deck(home, clock=None)
+    async with deck.run_test(size=WIDE) as pilot:
+        await pilot.press("n")
+        await pilot.pause()
+        await _type(pilot, deck, "project", str(project))
+        await until(pilot, lambda: not _field(deck, "launcher_args").display)
+        await _type(pilot, deck, "launcher", "accelerate")
+        await until(pilot, lambda: _field(deck, "launcher_args").display)
+        await _type(pilot, deck, "launcher_args", "--mixed_precision bf16 --num_machines 2")
+        await until(pilot, lambda: bool(_field(deck, "launcher_args").problem))
+        assert "--num_machines cannot be used" in _field(deck, "launcher_args").problem
+        await _type(pilot, deck, "launcher_args", "--mixed_precision bf16")
+        await until_shown(pilot, "--mixed_precision bf16 --num_processes=")
+
+
 async def test_from_the_form_to_the_run(home: Path, tmp_path: Path) -> None:
     project = write_project(tmp_path / "project")
     (project / "HyperParameters.json").write_text(json.dumps(DECLARED))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rankdeck.job.fields import FieldKind, check_field, field_named
 from rankdeck.job.validate import NODE_FIELDS
+from rankdeck.launchers.base import offers_options
 from rankdeck.probe.preflight import Level
 from tui.backend_form import PREFIX, about, check_option, choices_of, default_of
 from tui.form.paths import here
@@ -245,10 +246,13 @@ class JobFields:
             field.text = write_assignments(left)
 
     def _hide_unused(self) -> None:
-        """Hide what the backend has no use for; a field that something is wrong with stays."""
+        """Hide what backend and launcher have no use for; what something is wrong with stays."""
         for name in NODE_FIELDS:
             field = self._fields[name]
             field.display = self._multi_node or bool(field.problem)
+        launcher, options = self._fields["launcher"], self._fields["launcher_args"]
+        wanted = offers_options(launcher.text or launcher.default or "torchrun")
+        options.display = wanted or bool(options.text) or bool(options.problem)
         raw = self._fields["backend_options"]
         raw.display = self._backend is None or bool(raw.text) or bool(raw.problem)
 
