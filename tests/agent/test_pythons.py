@@ -70,7 +70,7 @@ def test_the_bundle_needs_nothing_beside_it(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (
         1,
-        "usage: agent.pyz ORDER.json | agent.pyz --(sweep|serve|pick|shim|courier) ...\n",
+        "usage: agent.pyz ORDER.json | agent.pyz --(sweep|serve|pick|shim|courier|gpus) ...\n",
     )
 
 
