@@ -40,10 +40,10 @@ _SIDE_FROM = 120
 _UNDER_FROM = 30
 _SETTLED = 0.05
 _MOST_NAMED = 8
-_OF_THE_LIST = frozenset(
-    ("open", "start", "create", "edit", "copy_as", "delete", "filter", "details", "use",
-     "copy_command", "workspaces")
-)  # fmt: skip
+_OF_A_FILE = frozenset(
+    ("open", "start", "edit", "copy_as", "delete", "details", "use", "copy_command", "filter")
+)
+_OF_THE_LIST = _OF_A_FILE | {"create", "workspaces"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,7 @@ class ShelfScreen(DeckScreen):
         self._wants_file = True
         self._wanted = ""
         self._last: tuple[tuple[Kept, ...], str] | None = None
+        self._useless = _OF_A_FILE
         self._made = ""
         """A name that shall be under the cursor as soon as it is in the list."""
 
@@ -167,6 +168,11 @@ class ShelfScreen(DeckScreen):
         self.deck.tell(message.error)
 
     @property
+    def useless(self) -> frozenset[str]:
+        """Where there is no file, nothing can be done with one."""
+        return frozenset() if self.is_mounted and self.selected is not None else _OF_A_FILE
+
+    @property
     def table(self) -> ShelfTable:
         """The list."""
         return self.query_one(ShelfTable)
@@ -184,6 +190,9 @@ class ShelfScreen(DeckScreen):
             self._made = ""
         there = bool(kept) or self._kept is None
         self.table.set_class(not there, "-hidden")
+        if self.useless != self._useless:
+            self._useless = self.useless
+            self.refresh_bindings()
         self.query_one("#nothing").set_class(there, "-hidden")
         self._show_title()
         self._lay_out()

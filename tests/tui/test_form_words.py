@@ -152,7 +152,7 @@ async def test_a_line_to_type_offers_nothing_to_complete(home: Path, project: Pa
 
 def test_a_sample_says_where_it_will_be_made(home: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for folder, told in ((tmp_path / "empty", "new project here: "), (tmp_path, "new project in ")):
+    for folder, told in ((tmp_path / "empty", "made here: "), (tmp_path, "made in ./")):
         starts = find_starts(RunStore(home), 0.0, "", folder)
         (ddp,) = (start for start in starts if start.key == "sample:ddp")
         assert ddp.detail.startswith(told)
@@ -169,3 +169,21 @@ async def test_the_check_counts_what_it_has_found(home: Path, project: Path) -> 
         form.checkup.findings = (Finding(level=Level.WARNING, field="python", text="old"),)
         form.checkup._tell()
         await until_shown(pilot, "checked: 1 warning · f6 shows it")
+
+
+async def test_what_can_be_put_back_is_offered_only_where_there_is_something(
+    home: Path, project: Path
+) -> None:
+    write_run(home, "before", ranks=2)
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "before")
+        await pilot.press("n")
+        await until_shown(pilot, "ready")
+        await pilot.press("f5", "tab")
+        await until(pilot, lambda: "ctrl+r" not in screen_text(deck))
+        await pilot.press("7")
+        await until_shown(pilot, "was not set")
+        await until_shown(pilot, "ctrl+r as before")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "ctrl+r" not in screen_text(deck))

@@ -296,6 +296,21 @@ async def test_the_workspace_it_would_begin_from_is_told(home: Path, store: Temp
         assert any("ranks:      2 on 1 node" in line[0][0] for line in _lines(deck))
 
 
+async def test_without_templates_it_says_how_one_is_made_and_offers_no_more(
+    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RANKDECK_CONFIG", str(tmp_path / "none"))
+    deck = make_deck(home)
+    async with deck.run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "no runs")
+        await pilot.press("t")
+        await until_shown(pilot, "ctrl+t in the form of a job keeps what it says")
+        keys = screen_text(deck).splitlines()[-1]
+        assert "a add" in keys
+        assert "delete" not in keys
+        assert "open in form" not in keys
+
+
 async def test_keys_of_the_list_do_nothing_while_a_line_is_typed(
     home: Path, store: TemplateStore
 ) -> None:

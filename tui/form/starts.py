@@ -143,7 +143,7 @@ def _make_sample(name: str, cwd: Path) -> Start:
 def _sample_text(name: str, cwd: Path) -> str:
     folder = _sample_folder(name, cwd)
     where = "here" if folder == cwd else f"in ./{folder.name}"
-    return f"new project {where}: {template_title(name)}"
+    return f"made {where}: {template_title(name)}"
 
 
 def _sample_folder(name: str, cwd: Path) -> Path:

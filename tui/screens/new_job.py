@@ -246,6 +246,12 @@ class NewJobScreen(DeckScreen):
         self.query_one("#options-of", Static).update(title)
         return True
 
+    @property
+    def useless(self) -> frozenset[str]:
+        """There is nothing to put back where nothing differs from the run before."""
+        field = self.field
+        return frozenset(("old_value",) if field is None or field.was is None else ())
+
     # -- parts and fields -------------------------------------------------------------------
 
     @property

@@ -26,10 +26,14 @@ class FormHead:
     def __init__(self, form: NewJobScreen) -> None:
         """Belong to `form`."""
         self._form = form
+        self._useless: frozenset[str] = frozenset()
 
     def show_about(self, field: FormField | None) -> None:
         """Say in full what the field is for, and what can be pressed."""
         form = self._form
+        if form.useless != self._useless:
+            self._useless = form.useless
+            form.refresh_bindings()
         told: list[Line] = []
         if field is not None:
             room = max(20, form.size.width - 2)

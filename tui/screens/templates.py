@@ -82,7 +82,7 @@ class TemplatesScreen(ShelfScreen):
         if kept is None or not kept.problems:
             return kept
         self.notify(
-            safe(f"{kept.problems[0]}\nE opens it in your editor"),
+            f"{safe(str(kept.problems[0]))}\nE opens it in your editor",
             severity="error",
             markup=False,
         )

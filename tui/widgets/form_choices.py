@@ -9,7 +9,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.looks import Line, Piece, fit, safe, segments
+from tui.looks import Line, Piece, fit, line_width, safe, segments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +91,10 @@ class ChoiceList(ScrollView, can_focus=False):
         label = safe(choice.label)
         if choice.detail:
             room = min(self._columns[1], max(10, (width - self._columns[0]) * 2 // 5))
-            pieces += [(fit(label, room), "bold"), ("  ", ""), (safe(choice.detail), "dim")]
+            detail = safe(choice.detail)
+            left = width - line_width(tuple(pieces)) - room - 2
+            detail = fit(detail, max(1, left)) if cell_len(detail) > left else detail
+            pieces += [(fit(label, room), "bold"), ("  ", ""), (detail, "dim")]
         else:
             pieces.append((label, "bold"))
         return tuple(pieces)
