@@ -34,6 +34,12 @@ class Times(str, Enum):
         return every[(every.index(self) + 1) % len(every)]
 
     @property
+    def told(self) -> str:
+        """What it says, for people."""
+        told = {Times.DELTA: "since the line before", Times.SINCE: "since the run's start"}
+        return told.get(self, self.value)
+
+    @property
     def width(self) -> int:
         """Cells of the column, with the space behind it."""
         return {Times.OFF: 0, Times.CLOCK: 9, Times.DELTA: 9, Times.SINCE: 10}[self]
@@ -135,6 +141,8 @@ class Page:
     follow: bool = True
     searching: int | None = None
     """Percent of the log in which lines have been looked for; None: no more are wanted."""
+    part: int | None = None
+    """Percent of the log above the lower edge; None: following, or all of it is seen."""
     thumb: tuple[int, int] = (0, 0)
     """The rows of the scroll bar that stand for what is on the screen."""
     exists: bool = False

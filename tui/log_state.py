@@ -310,6 +310,7 @@ class LogState:
             wrap=viewport.wrap,
             follow=viewport.follow,
             searching=int(viewport.searched * 100) if viewport.searching else None,
+            part=self._part(),
             thumb=self._thumb(rows),
             exists=source.exists,
             size=source.size,
@@ -322,6 +323,14 @@ class LogState:
             view=view.name,
             problem=self.problem,
         )
+
+    def _part(self) -> int | None:
+        viewport = self.viewport
+        if viewport is None or viewport.follow or not viewport.rows or not viewport.source.size:
+            return None
+        if viewport.at_end:
+            return None if viewport.at_begin else 100
+        return min(99, viewport.rows[-1].line.end * 100 // viewport.source.size)
 
     def _thumb(self, height: int) -> tuple[int, int]:
         viewport = self.viewport

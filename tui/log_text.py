@@ -83,6 +83,11 @@ def filter_text(several: Sequence[Filter]) -> str:
     return _AND.join(one.text for one in several)
 
 
+def went_round(*, backward: bool) -> str:
+    """What to say where looking for something has gone on at the other side."""
+    return f"went round the {'beginning' if backward else 'end'}"
+
+
 # -- places ---------------------------------------------------------------------------------
 
 

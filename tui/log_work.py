@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tui.keys import shown_key_of
 from tui.log_page import Selection
 from tui.log_save import Copied, Outside, OutsideFile, gather
 from tui.log_state import NO_TIMES, LogState
-from tui.log_text import clock_near
+from tui.log_text import clock_near, went_round
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from tui.log_text import Place
     from tui.log_views import View
 
-ROUND = "went round the end"
 _BUDGET = 8 << 20
 """Bytes counted at once where a line's number is asked for."""
 
@@ -38,6 +38,11 @@ class LogWork(LogState):
         """Go some pages up or down."""
         if self.viewport is not None:
             self.viewport.move(pages * max(1, self.viewport.height - 1))
+
+    def half_by(self, pages: int) -> None:
+        """Go some half pages up or down."""
+        if self.viewport is not None:
+            self.viewport.move(pages * max(1, self.viewport.height // 2))
 
     def begin(self) -> None:
         """Go to the first line."""
@@ -171,6 +176,11 @@ class LogWork(LogState):
         if self.viewport is not None:
             self.select_move(pages * max(1, self.viewport.height - 1))
 
+    def select_half(self, pages: int) -> None:
+        """Extend the selection by half pages."""
+        if self.viewport is not None:
+            self.select_move(pages * max(1, self.viewport.height // 2))
+
     def select_edge(self, last: bool) -> None:
         """Extend the selection to the begin or the end."""
         viewport = self.viewport
@@ -241,7 +251,7 @@ class LogWork(LogState):
             return
         marks = self._bookmarks(view)
         if not marks:
-            self.tell("no bookmarks here yet: b sets one")
+            self.tell(f"no bookmarks here yet: {shown_key_of('log.bookmark')} sets one")
             return
         origin = view.source.origin(self.current())
         here = marks[0] if origin is None else _place(view, origin.path, origin.rank, origin.offset)
@@ -255,7 +265,7 @@ class LogWork(LogState):
             return
         self._show_near(position)
         if not onward and marks != [here]:
-            self.tell(ROUND)
+            self.tell(went_round(backward=direction < 0))
 
     def _bookmarks(self, view: View) -> list[Marked]:
         """All that are set in the view, in its order."""

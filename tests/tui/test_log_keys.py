@@ -100,7 +100,7 @@ async def test_matches_are_counted_and_numbered(desk: Desk) -> None:
     assert "match 2 of 100" in desk.pane.status
     await desk.press("N", "N")
     assert desk.found.startswith("line 997")
-    assert "went round the end" in desk.pane.status
+    assert "went round the beginning" in desk.pane.status
 
 
 async def test_what_was_typed_before_comes_again(desk: Desk) -> None:

@@ -245,7 +245,7 @@ async def test_a_bookmark_is_seen_in_the_log_and_among_all_ranks(
             "line 20 of rank 2",
         ]
         await _press(pilot, pane, "[")
-        assert "went round the end" in pane.status
+        assert "went round the beginning" in pane.status
         await _press(pilot, pane, "b")
         assert not LogMarks(run).of(logs[1].path)
         await _press(pilot, pane, "]", "m")

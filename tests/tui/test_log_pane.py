@@ -45,7 +45,7 @@ async def test_it_follows_pauses_counts_what_is_new_and_resumes(desk: Desk) -> N
     desk.write(numbered(103, 110))
     await desk.tick()
     assert desk.texts[-1] == "line 101"
-    assert desk.pane.status == "paused · +8 lines · 110 lines"
+    assert desk.pane.status == "paused · +8 lines · 110 lines · 90%"
     await desk.press("down", "down", "down")
     assert desk.texts[-1] == "line 104"
     assert not desk.pane.following
@@ -120,7 +120,7 @@ async def test_truncation_and_replacement_are_followed(desk: Desk) -> None:
     os.replace(other, desk.path)
     await desk.tick()
     assert desk.texts[0] == "line 500"
-    assert desk.pane.status == "paused · the log was replaced · 101 lines"
+    assert desk.pane.status == "paused · the log was replaced · 101 lines · 10%"
     os.truncate(desk.path, 0)
     await desk.tick()
     assert not any(desk.texts[1:])

@@ -43,7 +43,7 @@ async def test_search_goes_to_matches_and_round_the_end(desk: Desk) -> None:
     assert "went round the end" in desk.pane.status
     await desk.press("N")
     assert desk.found.startswith("line 167 ")
-    assert "went round the end" in desk.pane.status
+    assert "went round the beginning" in desk.pane.status
     assert not desk.pane.following
     await desk.look_for("NEEDLE")
     assert "no match for NEEDLE" in desk.pane.status

@@ -94,6 +94,12 @@ def key_of(key_id: str) -> Key | None:
     return next((key for key in _of(Scope[name]) if key.id == key_id), None)
 
 
+def shown_key_of(key_id: str) -> str:
+    """The first key of that row, as it is written for people."""
+    row = key_of(key_id)
+    return row.shown.split()[0] if row is not None else ""
+
+
 def together(one: Scope, other: Scope) -> bool:
     """Whether keys of both scopes can be valid at the same time."""
     if one is other:

@@ -9,19 +9,39 @@ _S = Scope
 _MOVING = (
     Key(_S.LOG, "up,k", "line(-1)", "↑ k", "line up", "One line up; stops following."),
     Key(_S.LOG, "down,j", "line(1)", "↓ j", "line down", "Line down."),
-    Key(_S.LOG, "pageup", "page(-1)", "pgup", "page up", "One page up; stops following."),
-    Key(_S.LOG, "pagedown,space", "page(1)", "pgdn space", "page down", "Page down."),
+    Key(
+        _S.LOG,
+        "pageup,ctrl+b",
+        "page(-1)",
+        "pgup ctrl+b",
+        "page up",
+        "One page up; stops following.",
+    ),
+    Key(
+        _S.LOG,
+        "pagedown,space,ctrl+f",
+        "page(1)",
+        "pgdn space ctrl+f",
+        "page down",
+        "Page down.",
+    ),
+    Key(_S.LOG, "ctrl+u", "half(-1)", "ctrl+u", "half up", "Half a page up; stops following."),
+    Key(_S.LOG, "ctrl+d", "half(1)", "ctrl+d", "half down", "Half a page down."),
     Key(_S.LOG, "home,g", "begin", "home g", "begin", "To the first line; stops following."),
     Key(_S.LOG, "end,G", "end", "end G", "end and follow", "To the end of the log, and follow it."),
     Key(_S.LOG, "left,h", "shift(-8)", "← h", "left", "Left."),
     Key(_S.LOG, "right,l", "shift(8)", "→ l", "right", "Right."),
+    Key(_S.LOG, "shift+left", "side(-1)", "shift+←", "far left", "Left by half the screen."),
+    Key(_S.LOG, "shift+right", "side(1)", "shift+→", "far right", "Right by half the screen."),
+    Key(_S.LOG, "0,^", "edge(False)", "0 ^", "line's begin", "Back to where lines begin."),
+    Key(_S.LOG, "$", "edge(True)", "$", "line's end", "To where the longest line here ends."),
 )
 _FINDING = (
     Key(
         _S.LOG,
-        "f",
+        "f,F",
         "follow",
-        "f",
+        "f F",
         "follow",
         "Follow the end of the log, or stay where it is.",
         bar=True,
@@ -35,7 +55,14 @@ _FINDING = (
         "Find a text; upper case makes case count, re: begins an expression.",
         bar=True,
     ),
-    Key(_S.LOG, "n", "match(False)", "n", "next match", "Next match."),
+    Key(
+        _S.LOG,
+        "n",
+        "match(False)",
+        "n",
+        "next match",
+        "Next match; goes round the end, and says so.",
+    ),
     Key(_S.LOG, "N", "match(True)", "N", "match before", "The match before this one."),
     Key(
         _S.LOG,
@@ -58,9 +85,9 @@ _FINDING = (
     Key(_S.LOG, "E", "error(True)", "E", "error before", "The error before this place."),
     Key(
         _S.LOG,
-        "ctrl+g",
+        "ctrl+g,%",
         "jump",
-        "ctrl+g",
+        "ctrl+g %",
         "go to",
         "Go to a line number, 50%, a time like 12:01:07, or +5m and -1h from here.",
     ),
@@ -147,7 +174,8 @@ _TAKING = (
         "leave",
         "esc",
         "end",
-        "End the selection, the search or the saving; else back.",
+        "End the selection, the search, the saving; take the marks away, then the filter; else "
+        "back.",
     ),
 )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical
 from textual.message import Message
 
+from tui.keys import shown_key_of
 from tui.log_choices import Choices
 from tui.log_page import Look, Page, Target
 from tui.log_reader import Intent, LogReader
@@ -255,8 +256,11 @@ class LogBase(Vertical):
         told: list[Piece] = []
         if page.selection is not None:
             lines = "lines" if page.selected < 0 else f"{page.selected:,} line{_s(page.selected)}"
-            told.append((f"{lines} selected: y copies, esc ends", "accent"))
+            copies, ends = shown_key_of("log.copy"), shown_key_of("log.leave")
+            told.append((f"{lines} selected: {copies} copies, {ends} ends", "accent"))
         told.append((self._length(page), ""))
+        if page.part is not None:
+            told.append((f"{page.part}%", "dim"))
         if page.view:
             told.append((page.view, "accent"))
         if self.look.filters:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from rankdeck.errors import UserError
 from rankdeck.logs.ranks import parse_ranks
+from tui.keys import shown_key_of
 from tui.log_finder import Count, Seek
 from tui.log_gutter import short_ranks
-from tui.log_text import ERRORS, Wanted, filter_text, filters, place, wanted
+from tui.log_text import ERRORS, Wanted, filter_text, filters, place, wanted, went_round
 from tui.widgets.log_moves import LogMoves
 from tui.widgets.log_prompt import Ask
 
@@ -22,6 +23,8 @@ class LogFinds(LogMoves):
     """Finding one's way in a log."""
 
     _text_wanted: Wanted | None = None
+    _marked: Wanted | None = None
+    """What is marked in the text."""
 
     # -- what is typed ----------------------------------------------------------------------
 
@@ -84,7 +87,10 @@ class LogFinds(LogMoves):
     def action_match(self, backward: bool) -> None:
         """Go to the next match, or the one before."""
         if self._text_wanted is None:
-            self._say("nothing to look for yet: press /")
+            if self._marked is ERRORS:
+                self.action_error(backward)
+            else:
+                self._say(f"nothing to look for yet: press {shown_key_of('log.search')}")
             return
         size, count = self._view.page.size, self._count
         known = None
@@ -96,7 +102,7 @@ class LogFinds(LogMoves):
             return
         position, wrapped = known
         self._mark(self._text_wanted)
-        self._go_to_hit(position, wrapped=wrapped)
+        self._go_to_hit(position, went_round(backward=backward) if wrapped else "")
 
     def _from(self) -> int:
         """Where searching goes on: at the match we are at, else before the top of the screen."""
@@ -111,6 +117,7 @@ class LogFinds(LogMoves):
 
     def _mark(self, wanted: Wanted | None) -> None:
         pattern = wanted.query if wanted else None
+        self._marked = wanted
         if pattern != self._view.pattern:
             self._view.pattern = pattern
             self._view.refresh()
@@ -154,18 +161,33 @@ class LogFinds(LogMoves):
         if seek.failure:
             self._say(f"the search failed: {seek.failure}")
         elif seek.hit is None:
-            self._say(f"no match for {seek.wanted.name}")
+            where = " in what the filter shows" if self.look.filters else ""
+            self._say(f"no match for {seek.wanted.name}{where}")
         else:
-            self._go_to_hit(seek.hit, wrapped=seek.wrapped)
+            self._go_to_hit(seek.hit, went_round(backward=seek.backward) if seek.wrapped else "")
             if seek.counts and seek.source is not None and self._reader is not None:
                 reader = self._reader
                 self._count = Count(seek.wanted, lambda task: self._hand(reader, task))
                 self._count.begin(seek.source)
 
-    def _go_to_hit(self, position: int, *, wrapped: bool) -> None:
+    def _go_to_hit(self, position: int, told: str) -> None:
         self._reveal = True
         self._send("place", lambda work: work.show(position))
-        self._say("went round the end" if wrapped else "")
+        self._say(told)
+
+    @property
+    def _shows_less(self) -> bool:
+        """Whether `esc` has something to take away: marks in the text, or a filter."""
+        return self._marked is not None or bool(self.look.filters)
+
+    def _show_more(self) -> None:
+        """Take the marks away; if there are none, the filter."""
+        if self._marked is None:
+            self._change(filters=())
+        self._stop_tasks()
+        self._mark(None)
+        self._notice = ""
+        self._tell()
 
 
 def _begin(work: LogWork, seek: Seek, *, whole: bool) -> None:

@@ -40,6 +40,14 @@ class LogMoves(LogBase):
             self._send("page", lambda work: work.page_by(direction))
         self._moved()
 
+    def action_half(self, direction: int) -> None:
+        """Go half a page up or down."""
+        if self._selecting:
+            self._send("select-page", lambda work: work.select_half(direction))
+        else:
+            self._send("page", lambda work: work.half_by(direction))
+        self._moved()
+
     def action_begin(self) -> None:
         """Go to the first line."""
         if self._selecting:
@@ -66,6 +74,15 @@ class LogMoves(LogBase):
     def action_shift(self, cells: int) -> None:
         """Scroll sideways."""
         self._view.shift(cells)
+        self._tell()
+
+    def action_side(self, direction: int) -> None:
+        """Scroll sideways by half the screen."""
+        self.action_shift(direction * max(1, self._view.text_width // 2))
+
+    def action_edge(self, end: bool) -> None:
+        """Scroll to where lines begin, or to where the longest on the screen ends."""
+        self._view.to_edge(end=end)
         self._tell()
 
     def on_log_view_wheel(self, event: LogView.Wheel) -> None:
@@ -143,7 +160,7 @@ class LogMoves(LogBase):
     def action_times(self) -> None:
         """Show when lines were written, another way each time."""
         self._change(times=self.look.times.following)
-        self._say(f"times: {self.look.times.value}")
+        self._say(f"times: {self.look.times.told}")
 
 
 def _move(work: LogWork, rows: int) -> None:

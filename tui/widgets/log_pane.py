@@ -110,11 +110,12 @@ class LogPane(LogFinds):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """`esc` is the owner's while there is nothing here to end."""
         if action == "leave":
-            return self._selecting or self._seek is not None or self._save is not None
+            tasks = self._seek is not None or self._save is not None
+            return self._selecting or tasks or self._shows_less
         return True
 
     def action_leave(self) -> None:
-        """End the selection, the search or the saving."""
+        """End the selection, the search or the saving; else show more again."""
         if self._selecting:
             self._end_selection()
         elif self._seek is not None:
@@ -123,6 +124,8 @@ class LogPane(LogFinds):
             self._say("search cancelled")
         elif self._save is not None:
             self._save.cancel()
+        else:
+            self._show_more()
 
     # -- views of many ranks ----------------------------------------------------------------
 

@@ -1,12 +1,15 @@
 """LogPrompt: the line in which one types what to look for, to filter by, where to go, how to save.
 
-Each kind of question has its own history, which `up` and `down` go through.
+Each kind of question has its own history, which `up` and `down` go through; all panes of a deck
+share it.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from textual.binding import Binding
 from textual.containers import Horizontal
@@ -15,7 +18,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
+    from textual.app import App, ComposeResult
     from textual.binding import BindingType
 
 _MOST_REMEMBERED = 100
@@ -30,6 +33,11 @@ class Ask(str, Enum):
     RANKS = "ranks:"
     SAVE = "save as:"
 
+
+History = defaultdict[Ask, list[str]]
+"""What was typed, the newest last."""
+_HISTORIES: WeakKeyDictionary[App[Any], History] = WeakKeyDictionary()
+"""What was typed in each app."""
 
 _HINTS = {
     Ask.SEARCH: "text, or re:expression; upper case makes case count",
@@ -90,9 +98,13 @@ class LogPrompt(Horizontal):
         self.kind = Ask.SEARCH
         self._label = Static("", markup=False)
         self._line = _Line(compact=True)
-        self._history: dict[Ask, list[str]] = {kind: [] for kind in Ask}
+        self._history = History(list)
         self._at = 0
         self._draft = ""
+
+    def on_mount(self) -> None:
+        """Share what was typed with the other panes."""
+        self._history = _HISTORIES.setdefault(self.app, self._history)
 
     def compose(self) -> ComposeResult:
         """The question, and the line."""

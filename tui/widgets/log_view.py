@@ -20,6 +20,7 @@ from tui.log_page import Page, PageRow
 
 if TYPE_CHECKING:
     from textual import events
+    from textual.geometry import Size
 
     from rankdeck.logs.search import Expression
 
@@ -158,15 +159,30 @@ class LogView(Widget, can_focus=True):
         """Scroll sideways, no further than the longest line on the screen."""
         if self.page.wrap:
             return
-        widest = max((row.row.cells.width for row in self.page.rows), default=0)
-        column = max(0, min(self.column + cells, widest - self.text_width // 2))
+        self._to_column(min(self.column + cells, self._widest - self.text_width // 2))
+
+    def to_edge(self, *, end: bool) -> None:
+        """Scroll to the first column, or so far that the longest line's end is seen."""
+        if not self.page.wrap:
+            self._to_column(self._widest - self.text_width if end else 0)
+
+    @property
+    def _widest(self) -> int:
+        return max((row.row.cells.width for row in self.page.rows), default=0)
+
+    def _to_column(self, column: int) -> None:
+        column = max(0, column)
         if column != self.column:
             self.column = column
             self.refresh()
 
-    def on_resize(self) -> None:
-        """Have the new size filled."""
-        self.post_message(self.Resized())
+    def _size_updated(
+        self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
+    ) -> bool:
+        # textual sends no event where somebody asked for a region between the change and the layout
+        if size != self._size:
+            self.post_message(self.Resized())
+        return super()._size_updated(size, virtual_size, container_size, layout)
 
     # -- the mouse --------------------------------------------------------------------------
 
