@@ -25,6 +25,7 @@ _SECONDS = float(os.environ.get("RANKDECK_BENCH_SECONDS", "10"))
 _FILES = 64
 _IDLE = 4096
 _LINE = b"x" * 119 + b"\n"
+_PREFIX = b"[ 0] "
 _WRITER = """
 import os, sys, time
 folder, files, rate, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
@@ -86,7 +87,10 @@ def _files(place: Path, count: int, rate: float) -> Iterator[tuple[Path, subproc
 
 
 def _ours(place: Path, rate: float, *, reading: bool) -> float:
-    """Per cent of a core; `reading`: without making lines, to compare with what tail does."""
+    """Per cent of a core, each line with its rank before it, as `rankdeck logs -f` has them.
+
+    `reading`: without looking for lines at all, to compare with what tail does.
+    """
     with _files(place, _FILES, rate) as (folder, writer):
         follower = Follower()
         for number in range(_FILES):
@@ -99,8 +103,7 @@ def _ours(place: Path, rate: float, *, reading: bool) -> float:
             if reading:
                 got += sum(_read_all(each) for each in plain)
             else:
-                follower_lines = follower.poll()
-                got += sum(len(lines) for _, lines in follower_lines) * len(_LINE)
+                got += sum(len(lines.text(_PREFIX)) for _, lines in follower.each())
                 if follower.behind:
                     continue
             if ending:
@@ -113,6 +116,7 @@ def _ours(place: Path, rate: float, *, reading: bool) -> float:
         for each in plain:
             os.close(each)
         assert writer.stdout is not None
+        got -= 0 if reading else got // len(_PREFIX + _LINE) * len(_PREFIX)
         if got != int(writer.stdout.read()):
             raise RuntimeError(f"lost something: {got}")
     return 100 * used / _SECONDS

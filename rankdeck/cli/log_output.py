@@ -15,9 +15,9 @@ from rankdeck.text import shown, width
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from rankdeck.logs.found_lines import FoundLines
     from rankdeck.logs.search import Query
     from rankdeck.logs.style import Colour, StyledText
-    from rankdeck.logs.tail import Batch
     from rankdeck.run.layout import RunDir
     from rankdeck.run.view import RunSnapshot
 
@@ -25,6 +25,10 @@ LAUNCHER = -1
 """Stands for a launcher's own output where a rank is expected; node n is `LAUNCHER - n`."""
 
 _PREFIX_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
+
+_MANY_PIECES = 1024
+_LARGE_PIECE = 16 * 1024
+"""After so many pieces, or one so large, what has been gathered is written."""
 
 
 class LineWriter:
@@ -60,11 +64,17 @@ class LineWriter:
         self._nodes = {rank: shown(name) for rank, name in nodes.items()}
         self._node_width = max(map(width, self._nodes.values()), default=0)
 
-    def write(self, batch: Batch) -> None:
-        """Write what a follower found."""
+    def write(self, batch: Iterable[tuple[int, FoundLines]]) -> None:
+        """Write what a follower found, much at a time."""
         pieces: list[bytes] = []
         for rank, lines in batch:
-            pieces += self._formatted(rank, lines)
+            if len(pieces) >= _MANY_PIECES or (pieces and len(pieces[-1]) >= _LARGE_PIECE):
+                self._put(pieces)
+                pieces = []
+            if self._query is None and not self._terminal:
+                pieces.append(lines.text(self._prefix(rank) if self._prefixed else b""))
+            else:
+                pieces += self._formatted(rank, lines)
         self._put(pieces)
 
     def write_lines(self, rank: int, lines: Iterable[bytes]) -> None:
@@ -217,6 +227,6 @@ class RunFollower:
             self._follower.close()
             return
         while True:
-            writer.write(self._follower.poll())
+            writer.write(self._follower.each())
             if not self._follower.behind:
                 return

@@ -1,7 +1,8 @@
 """Follower: the new lines of many logs, by polling.
 
 One blind read per file and poll: on shared file systems nothing else tells of another node's
-writes, and at these rates nothing is cheaper. Files may appear, be truncated or be replaced.
+writes, and at these rates nothing is cheaper. Of very many files those that have been silent for a
+while are read less often, up to a second late. Files may appear, be truncated or be replaced.
 """
 
 from __future__ import annotations
@@ -13,24 +14,36 @@ import time
 from typing import TYPE_CHECKING
 
 from rankdeck.logs.assemble import LineAssembler
+from rankdeck.logs.found_lines import FoundLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Batch = list[tuple[int, list[bytes]]]
+Batch = list[tuple[int, FoundLines]]
 """What one poll found: (rank, its new lines without their newlines), in the order of adding."""
 
 _READ = 64 * 1024
 _READS_PER_POLL = 16
 _LOOK_GAP = 1.0
+_MANY = 1024
+"""With more open files, silent ones are read and looked at less often."""
 _MISSING_PER_POLL = 256
 
 
 class _Source:
     """One file that is followed."""
 
-    __slots__ = ("assembler", "descriptor", "look_due", "path", "position", "rank")
+    __slots__ = (
+        "assembler",
+        "descriptor",
+        "due",
+        "grown_at",
+        "look_due",
+        "path",
+        "position",
+        "rank",
+    )
 
     def __init__(self, rank: int, path: Path, start: int) -> None:
         self.rank = rank
@@ -38,6 +51,8 @@ class _Source:
         self.position = start
         self.descriptor = -1
         self.look_due = 0.0
+        self.due = 0.0
+        self.grown_at = 0.0
         self.assembler = LineAssembler()
 
     def open(self) -> bool:
@@ -83,7 +98,9 @@ class Follower:
 
     def add(self, rank: int, path: Path, start: int = 0) -> None:
         """Follow one more file, from the byte `start` on; it may not be there yet."""
-        self._missing.append(_Source(rank, path, start))
+        source = _Source(rank, path, start)
+        source.grown_at = self._clock()
+        self._missing.append(source)
 
     def poll(self) -> Batch:
         """What has been written since the last poll, at most about a MiB of each file.
@@ -91,15 +108,39 @@ class Follower:
         Raises:
             OSError: A file is there but cannot be read.
         """
+        return list(self.each())
+
+    def each(self) -> Iterator[tuple[int, FoundLines]]:
+        """As `poll`, file by file; only what has been taken has been read.
+
+        Pass each on before taking the next: then memory is used again while it is in the caches.
+
+        Raises:
+            OSError: A file is there but cannot be read.
+        """
+        return self._each(every=False)
+
+    def _each(self, *, every: bool) -> Iterator[tuple[int, FoundLines]]:
         self._look_for_missing()
         now = self._clock()
         self.behind = False
-        found: Batch = []
+        many = not every and len(self._open) > _MANY
+        read = os.read
         for source in self._open:
-            lines = self._read(source, now)
+            if many and now < source.due:
+                continue
+            data = read(source.descriptor, _READ)
+            if data:
+                source.grown_at, source.due = now, 0.0
+                lines = self._read(source, data, now)
+            else:
+                if many:
+                    source.due = now + _rest_gap(now - source.grown_at)
+                if now < source.look_due and not source.assembler.resting:
+                    continue
+                lines = self._rest(source, now)
             if lines:
-                found.append((source.rank, lines))
-        return found
+                yield source.rank, lines
 
     def finish(self) -> Iterator[Batch]:
         """Everything up to the end of every file, unfinished lines too; then nothing more.
@@ -110,10 +151,14 @@ class Follower:
             OSError: A file is there but cannot be read.
         """
         while True:
-            yield self.poll()
+            yield list(self._each(every=True))
             if not self.behind and not self._appeared():
                 break
-        yield [(source.rank, left) for source in self._open if (left := source.assembler.end())]
+        last: Batch = []
+        for source in self._open:
+            if left := _lines(source.assembler.end()):
+                last.append((source.rank, left))
+        yield last
 
     def close(self) -> None:
         """Let go of all files."""
@@ -122,25 +167,30 @@ class Follower:
         self._open.clear()
         self._missing.clear()
 
-    def _read(self, source: _Source, now: float) -> list[bytes]:
-        lines: list[bytes] = []
-        for _ in range(_READS_PER_POLL):
-            data = os.read(source.descriptor, _READ)
-            if data:
-                source.position += len(data)
-                lines += source.assembler.feed(data, now)
+    def _read(self, source: _Source, data: bytes, now: float) -> FoundLines:
+        """The lines in what was read, and in what follows it."""
+        lines = FoundLines()
+        for left in range(_READS_PER_POLL - 1, -1, -1):
+            source.position += len(data)
+            lines.add(source.assembler.feed_whole(data, now))
             if len(data) < _READ:
-                break
-        else:
-            self.behind = True
-        if lines or data:
-            return lines
+                return lines
+            if left:
+                data = os.read(source.descriptor, _READ)
+                if not data:
+                    return lines
+        self.behind = True
+        return lines
+
+    def _rest(self, source: _Source, now: float) -> FoundLines:
+        """Nothing has come: whether the file is still the same, and what has rested."""
         if now >= source.look_due:
-            source.look_due = now + _LOOK_GAP
+            # a look costs as much as some reads
+            source.look_due = now + _LOOK_GAP * max(1.0, len(self._open) / _MANY)
             if source.restart_if_replaced():
                 self.behind = True
-                return source.assembler.end()
-        return source.assembler.idle(now) if source.assembler.resting else lines
+                return _lines(source.assembler.end())
+        return _lines(source.assembler.idle(now))
 
     def _look_for_missing(self) -> None:
         # many thousand absent files must not cost more than the ones that are there
@@ -156,6 +206,19 @@ class Follower:
 
     def _appeared(self) -> bool:
         return any(os.path.exists(source.path) for source in self._missing)
+
+
+def _rest_gap(silent: float) -> float:
+    """Seconds for which one of many files is left alone that has been silent so long."""
+    if silent < 2.0:
+        return 0.0
+    return 0.4 if silent < 60.0 else 0.9
+
+
+def _lines(lines: list[bytes]) -> FoundLines:
+    found = FoundLines()
+    found.add(lines)
+    return found
 
 
 def _open(path: Path) -> int:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from rankdeck.logs.assemble import LINE_LIMIT, PROGRESS_GAP, REST_DELAY, LineAssembler
+from rankdeck.logs.found_lines import FoundLines
 
 
 def test_lines_are_complete_however_they_arrive() -> None:
@@ -109,3 +112,36 @@ def test_nothing_is_lost_or_invented_in_plain_text() -> None:
         given += assembler.feed(text[at : at + size], 0.0)
         at += size
     assert given + assembler.end() == lines
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_lines_in_one_piece_are_the_same_lines(seed: int) -> None:
+    dice = random.Random(seed)
+    kinds = (b"plain\n", b"\n", b"10%\r20%\r", b"x" * 9000 + b"\n", b"y" * 40_000, b"end")
+    text = b"".join(dice.choices(kinds, (60, 5, 1, 2, 1, 1), k=400))
+    by_line, in_pieces, found = LineAssembler(), LineAssembler(), FoundLines()
+    expected: list[bytes] = []
+    at = now = 0
+    while at < len(text):
+        size = dice.choice([1, 5, 1000, 65_536, 70_000])
+        expected += by_line.feed(text[at : at + size], now)
+        found.add(in_pieces.feed_whole(text[at : at + size], now))
+        at += size
+        now += dice.choice([0, 5])
+        if dice.random() < 0.3:
+            expected += by_line.idle(now)
+            found.add(in_pieces.idle(now))
+    found.add(in_pieces.end())
+    assert found == expected + by_line.end()
+    assert len(found) == len(list(found))
+    assert found.text(b"[3] ") == b"".join(b"[3] " + line + b"\n" for line in found)
+
+
+def test_no_lines_are_false_and_an_empty_one_is_a_line() -> None:
+    found = FoundLines()
+    found.add([])
+    assert not found
+    assert found.text(b"> ") == b""
+    found.add(LineAssembler().feed_whole(b"\n", 0.0))
+    assert found
+    assert (list(found), found[0], found.text(b"> ")) == ([b""], b"", b"> \n")

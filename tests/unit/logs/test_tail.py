@@ -197,3 +197,44 @@ def test_more_files_than_the_soft_limit_allows(
     finally:
         follower.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_of_very_many_files_the_silent_ones_are_read_less_often_and_none_is_forgotten(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rankdeck.logs.tail._MANY", 10)
+    follower = Follower(clock)
+    logs = [tmp_path / f"{rank}" for rank in range(20)]
+    for rank, log in enumerate(logs):
+        log.touch()
+        follower.add(rank, log)
+
+    def polls_until_seen(log: Path) -> int:
+        append(log, b"line\n")
+        for polls in range(1, 20):
+            clock.now += 0.25
+            if follower.poll():
+                return polls
+        raise AssertionError("never seen")
+
+    follower.poll()
+    assert polls_until_seen(logs[3]) == 1
+    for silent, most in ((10.0, 2), (100.0, 4)):
+        clock.now += silent
+        follower.poll()
+        assert 1 < polls_until_seen(logs[5]) <= most
+        assert polls_until_seen(logs[5]) == 1
+    clock.now += 100.0
+    follower.poll()
+    append(logs[7], b"last words")
+    assert finish(follower) == {7: [b"last words"]}
+
+
+def test_what_has_been_taken_has_been_read_and_the_rest_comes_later(
+    tmp_path: Path, follower: Follower
+) -> None:
+    for rank in range(3):
+        append(tmp_path / f"{rank}", b"%d\n" % rank)
+        follower.add(rank, tmp_path / f"{rank}")
+    assert next(follower.each()) == (0, [b"0"])
+    assert follower.poll() == [(1, [b"1"]), (2, [b"2"])]
