@@ -63,6 +63,7 @@ def _checks(interpreter: str | None) -> list[Callable[[], Finding]]:
         checks.file_locks,
         lambda: checks.rank_interpreter(interpreter),
         lambda: checks.torchrun(interpreter),
+        lambda: checks.other_launchers(interpreter),
         checks.shared_memory,
         checks.open_files,
         checks.loopback,

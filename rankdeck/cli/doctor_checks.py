@@ -94,6 +94,24 @@ def torchrun(explicit: str | None) -> Finding:
     return Finding("torchrun", OK, f"torch {version}")
 
 
+def other_launchers(explicit: str | None) -> Finding:
+    """Which packages of other launchers that interpreter has; none is needed."""
+    from rankdeck.launchers.base import launcher_names, load_launcher
+    from rankdeck.project.interpreter import find_interpreter, package_version
+
+    try:
+        path = find_interpreter(explicit, dict(os.environ))
+    except UserError as error:
+        return Finding("other launchers", WARN, f"not looked for: {error.message}")
+    needed = (load_launcher(name).requires_module for name in launcher_names())
+    packages = [name for name in needed if name and "." not in name]
+    found = {name: package_version(path, name) for name in packages}
+    there = [f"{name} {version}" for name, version in found.items() if version]
+    missing = [name for name, version in found.items() if not version]
+    parts = [", ".join(there), f"not installed: {', '.join(missing)}" if missing else ""]
+    return Finding("other launchers", OK, "; ".join(filter(None, parts)))
+
+
 def shared_memory() -> Finding:
     """Size of /dev/shm: data loaders and gloo need it."""
     try:

@@ -331,11 +331,19 @@ def _entry_path(project: str, entry: str, launcher: str | None) -> str:
 
 
 def _suggested_entry(project: str, launcher: str | None) -> str:
-    for name, wanted in _ENTRIES:
+    for name in _entry_files(launcher):
         path = os.path.join(project, name)
-        if launcher in (None, wanted) and os.path.exists(path):
+        if os.path.exists(path):
             return path
     return ""
+
+
+def _entry_files(launcher: str | None) -> list[str]:
+    """What a project's folder may suggest to run; a launcher of another name runs Python files."""
+    if launcher == "direct":
+        return []
+    kind = launcher if launcher in (None, "script") else "torchrun"
+    return [name for name, wanted in _ENTRIES if kind in (None, wanted)]
 
 
 def _nothing_to_run(project: str, launcher: str | None) -> Problem:
@@ -344,7 +352,7 @@ def _nothing_to_run(project: str, launcher: str | None) -> Problem:
         return Problem(f"{project} {what}", key="project", field="project")
     if launcher == "direct":
         return Problem("is missing: say which program to run", key="entry", field="entry")
-    wanted = [name for name, kind in _ENTRIES if launcher in (None, kind)]
+    wanted = _entry_files(launcher)
     looked = ", ".join(([] if launcher else [JOB_FILE]) + wanted)
     return Problem(
         f"nothing to run in {project}: it holds no {looked or 'entry'}",

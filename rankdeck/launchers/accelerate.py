@@ -30,28 +30,22 @@ if TYPE_CHECKING:
     from rankdeck.job.spec import JobSpec
     from rankdeck.launchers.base import NodeContext
 
-_START = """import os, sys
-import torch
+_START = """import os, sys, torch, yaml
+from accelerate.commands.config import default_config_file
 from accelerate.commands.launch import main
-several, config, rest, environ = sys.argv[1], sys.argv[2], sys.argv[3:], os.environ
-if not config:
-    cache = environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    home = environ.get("HF_HOME") or os.path.join(cache, "huggingface")
-    config = os.path.join(home, "accelerate", "default_config.yaml")
-says = {}
+several, config, *rest = sys.argv[1:]
+env, config, says = os.environ, config or default_config_file, {}
 if os.path.isfile(config):
-    import yaml
     with open(config, encoding="utf-8") as file:
         says = yaml.safe_load(file) or {}
-ours = ["--main_process_ip", environ["MASTER_ADDR"],
-        "--main_process_port", environ.get("MASTER_PORT", "29500")]
-if environ.get("PET_LOG_DIR"):
-    ours += ["--log_dir", environ["PET_LOG_DIR"]]
+port, logs = env.get("MASTER_PORT", "29500"), env.get("PET_LOG_DIR")
+ours = ["--main_process_ip", env["MASTER_ADDR"], "--main_process_port", port]
+ours += ["--log_dir", logs] if logs else []
 if several and says.get("distributed_type") in (None, False, "NO", "MULTI_CPU"):
     ours.append("--multi_gpu")
     if says.get("use_cpu") or not getattr(torch, "accelerator", torch.cuda).is_available():
-        environ["ACCELERATE_USE_CPU"] = "true"
-sys.argv = ["accelerate-launch", *ours, *rest]
+        env["ACCELERATE_USE_CPU"] = "true"
+sys.argv[1:] = ours + rest
 main()
 """
 # a single rank is started without torch's launcher, which is what heeds PYTHON_EXEC

@@ -49,6 +49,7 @@ class NodeCheckup:
             "folder": self._node_folder(),
             "output": first.output_dir,
             "paths": self._needed_paths(),
+            "module": self._module,
             "ports": [self.plan.master_port] if self.plan.master_port else [],
         }
         yield from self.backend.run_on_nodes(
@@ -71,13 +72,18 @@ class NodeCheckup:
             [known[node.name] for node in self.nodes if node.name in known],
             Wanted(
                 python=first.python,
-                module=(self.plan.requires_module or "").partition(".")[0] or None,
+                module=self._module,
                 entry=first.entry or "",
                 master=first.name,
             ),
         )
         found = {check.node: check for check in checks}
         return tuple(found.get(node.name) or _silent(node) for node in self.nodes)
+
+    @property
+    def _module(self) -> str | None:
+        """The package that the launcher needs."""
+        return (self.plan.requires_module or "").partition(".")[0] or None
 
     def _node_folder(self) -> str:
         """Where a run's files go on the nodes: the backend's own choice, or the state directory."""

@@ -27,6 +27,7 @@ def main(arguments: dict[str, Any]) -> None:
         "python": sys.executable,
         "version": ".".join(map(str, sys.version_info[:3])),
         "torch": torch_version(),
+        "module": has_module(arguments.get("module")),
         "cpus": len(os.sched_getaffinity(0)),
         "gpus": sum(
             name.startswith("nvidia") and name[6:].isdigit() for name in os.listdir("/dev")
@@ -42,6 +43,11 @@ def main(arguments: dict[str, Any]) -> None:
     }
     facts["clock"] = time.time()
     print(json.dumps(facts), flush=True)
+
+
+def has_module(name: str | None) -> bool | None:
+    """Whether the package that the launcher needs is installed; None: it needs none."""
+    return importlib.util.find_spec(name) is not None if name else None
 
 
 def torch_version() -> str | None:

@@ -45,6 +45,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
     memory_free: int | None = None
     """Bytes that a job could have now."""
     gpu_names: tuple[str, ...] = ()
+    module: bool | None = None
+    """Whether the package is there that the launcher needs; null: it needs none."""
 
 
 class NodeCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +111,8 @@ def _one(answer: NodeAnswer, wanted: Wanted) -> NodeCheck:
         remarks.fail("python", f"the interpreter {wanted.python} is not there")
     elif wanted.module == "torch" and facts.torch is None:
         remarks.fail("python", f"{facts.python} has no torch")
+    elif facts.module is False:
+        remarks.fail("python", f"{facts.python} has no {wanted.module}")
     if answer.node == wanted.master:
         for port in facts.busy_ports:
             remarks.fail("master_port", f"port {port} is taken")

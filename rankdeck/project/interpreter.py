@@ -62,6 +62,14 @@ def torch_version(python: str) -> str | None:
     return match.group(1) if match else "of unknown version"
 
 
+def package_version(python: str, name: str) -> str | None:
+    """The version of a package that this interpreter would import; None when it has none."""
+    for folder in _site_folders(Path(python)):
+        for place in folder.glob(f"{name}-*.dist-info"):
+            return place.name[len(name) + 1 :].removesuffix(".dist-info")
+    return None
+
+
 def _explicit(given: str, environ: Mapping[str, str], cwd: Path) -> str:
     if "/" in given:
         path = os.path.abspath(os.path.join(cwd, os.path.expanduser(given)))

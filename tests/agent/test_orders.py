@@ -97,6 +97,15 @@ def test_an_interpreter_without_torch(agent: AgentRun, bare_python: str) -> None
     assert problem.message == f"{bare_python} on n1 has no torchrun (package torch)"
 
 
+def test_an_interpreter_without_the_launchers_package(agent: AgentRun, bare_python: str) -> None:
+    agent.start(argv=(bare_python, "-c", "pass"), python=bare_python, requires_module="deepspeed")
+    problem = problem_of(agent)
+    assert (problem.category, problem.message) == (
+        "no-module", f"{bare_python} on n1 has no deepspeed",
+    )  # fmt: skip
+    assert problem.hint.startswith("install deepspeed there, or ")
+
+
 def test_a_module_in_an_unusual_place_is_found(agent: AgentRun, bare_python: str) -> None:
     folder = agent.project / "elsewhere" / "odd" / "deep"
     folder.mkdir(parents=True)

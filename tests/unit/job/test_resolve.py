@@ -56,6 +56,25 @@ def test_a_train_sh_comes_before_a_train_py(project: Path, tmp_path: Path) -> No
     assert job(project, tmp_path, entry="train.py").launcher == "torchrun"
 
 
+@pytest.mark.parametrize("launcher", ["torchrun", "accelerate", "deepspeed", "msrun"])
+def test_launchers_of_python_files_pass_a_train_sh_over(
+    project: Path, tmp_path: Path, launcher: str
+) -> None:
+    (project / "train.sh").write_text("")
+    spec = resolve_job(str(project), JobDraft(launcher=launcher), tmp_path, os.environ)
+    assert (spec.entry, spec.launcher) == (str(project / "train.py"), launcher)
+
+
+def test_options_of_one_launcher_are_no_options_of_another(project: Path, tmp_path: Path) -> None:
+    (project / "job.yaml").write_text("launcher: accelerate\nlauncher_args: [--cpu]\n")
+    spec = resolve_job(str(project), JobDraft(), tmp_path, os.environ)
+    assert (spec.launcher, spec.launcher_args) == ("accelerate", ("--cpu",))
+    again = JobDraft(launcher="accelerate")
+    assert resolve_job(str(project), again, tmp_path, os.environ).launcher_args == ("--cpu",)
+    other = JobDraft(launcher="deepspeed")
+    assert resolve_job(str(project), other, tmp_path, os.environ).launcher_args == ()
+
+
 def test_no_target_is_the_current_folder(project: Path, tmp_path: Path) -> None:
     assert job(None, project) == job(project, tmp_path)
     assert job(None, tmp_path, project=str(project)) == job(project, tmp_path)

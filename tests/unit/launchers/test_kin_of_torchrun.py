@@ -62,6 +62,9 @@ def lib(tmp_path: Path) -> Path:
         (tmp_path / name.partition("/")[0] / "__init__.py").touch()
         (tmp_path / name / "__init__.py").touch()
     (tmp_path / "torch.py").write_text(TORCH)
+    (tmp_path / "accelerate" / "commands" / "config.py").write_text(
+        "import os\ndefault_config_file = os.environ.get('DEFAULT_CONFIG', '')\n"
+    )
     launch = STANDIN.replace("print", "def main(): print")
     (tmp_path / "accelerate" / "commands" / "launch.py").write_text(launch)
     (tmp_path / "deepspeed" / "launcher" / "launch.py").write_text(STANDIN)
@@ -115,15 +118,15 @@ def test_accelerate_is_told_that_ranks_use_cpus(lib: Path) -> None:
         ("distributed_type: MULTI_CPU\nuse_cpu: true\n", True), ("", True),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("place", ["my.yaml", ".cache/huggingface/accelerate/default_config.yaml"])
+@pytest.mark.parametrize("place", ["my.yaml", "default_config.yaml"])
 def test_what_accelerates_configuration_says_holds(
     lib: Path, config: str, told: bool, place: str
 ) -> None:
     path = lib / place
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(config)
     options = ("--config_file", "my.yaml") if place == "my.yaml" else ()
-    argv, env = executed(command(job("accelerate", *options)), lib, GPU="1")
+    default = {"DEFAULT_CONFIG": str(lib / "default_config.yaml")}
+    argv, env = executed(command(job("accelerate", *options)), lib, GPU="1", **default)
     assert ("--multi_gpu" in argv) == told
     assert ("ACCELERATE_USE_CPU" in env) == ("use_cpu" in config)
 

@@ -71,6 +71,13 @@ def test_what_keeps_a_node_from_running_the_job(facts: dict[str, object], told: 
     assert (check.result, check.failures) == ("fails", (told,))
 
 
+def test_a_node_without_the_launchers_package_fails() -> None:
+    wanted = Wanted(python="/env/bin/python", module="accelerate")
+    fails, ok = judge([answer("a", module=False), answer("b", module=True)], wanted)
+    assert fails.failures == ("/env/bin/python has no accelerate",)
+    assert ok.result == "ok"
+
+
 def test_without_need_for_torch_none_is_fine() -> None:
     wanted = Wanted(python="python3", module=None)
     checks = judge([answer("a", torch=None), answer("b", torch=None)], wanted)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rankdeck.errors import UserError
-from rankdeck.project.interpreter import find_interpreter, torch_version
+from rankdeck.project.interpreter import find_interpreter, package_version, torch_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +103,15 @@ def test_a_full_path_that_is_not_here_may_be_on_other_machines(tmp_path: Path) -
 def test_torch_is_told_by_its_version_file(tmp_path: Path) -> None:
     assert torch_version(str(environment(tmp_path / "a", "2.9.1+cpu"))) == "2.9.1+cpu"
     assert torch_version(str(environment(tmp_path / "b"))) is None
+
+
+def test_a_package_is_told_by_its_metadata(tmp_path: Path) -> None:
+    python = str(environment(tmp_path / "a", "2.9"))
+    packages = tmp_path / "a" / "lib" / "python3.11" / "site-packages"
+    for name in ("accelerate_fft-0.2", "accelerate-1.15.0"):
+        (packages / f"{name}.dist-info").mkdir()
+    assert package_version(python, "accelerate") == "1.15.0"
+    assert package_version(python, "deepspeed") is None
 
 
 def test_an_environment_may_see_the_packages_of_its_base(tmp_path: Path) -> None:
