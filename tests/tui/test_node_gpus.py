@@ -89,7 +89,7 @@ def test_ranks_by_load_are_ranks_by_gpu_where_there_are_any() -> None:
     assert reading.scale[reading.levels[0]].word == "gpu idle"
     assert len({level.glyph for level in reading.scale}) == len(reading.scale)
     assert all(cell_len(level.glyph) == 1 for level in reading.scale)
-    trouble = [i for i, r in enumerate(ranks) if in_trouble(reading, i, r, silent=False)]
+    trouble = [i for i, r in enumerate(ranks) if in_trouble(reading, i, r, False)]
     assert trouble == [4]
     # one with a lower load counts more where a glyph stands for several
     urgency = [reading.scale[level].urgency for level in reading.levels]
