@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rankdeck.job.draft import JobDraft
+from rankdeck.job.resolve import resolve_job
 from rankdeck.job.spec import JobSpec
+from rankdeck.project.scaffold import scaffold
 from rankdeck.run.launch import submit
 from rankdeck.run.state import RankState, RunPhase
 from tests.supervisor.conftest import Deck, processes_of, wait_for
@@ -103,3 +106,24 @@ def test_a_stop_ends_every_rank_and_leaves_nothing(deck: Deck, launcher: str) ->
     assert {rank.state for rank in end.ranks} == {RankState.KILLED}
     assert {rank.signal for rank in end.ranks} == {15}
     wait_for(lambda: processes_of(run.id) == [], "nothing left")
+
+
+def test_the_sample_for_accelerate_trains(deck: Deck) -> None:
+    project = deck.tmp_path / "sample"
+    scaffold(project, "accelerate")
+    draft = JobDraft(python=sys.executable, hyperparameters={"steps": "40"})
+    spec = resolve_job(str(project), draft, deck.tmp_path, os.environ)
+    run = submit(spec, deck.store, cwd=deck.tmp_path, environ=dict(os.environ))
+    deck.runs.append(run)
+    assert deck.end(run).state is RunPhase.SUCCEEDED
+    losses = [_losses(deck.log(run, rank)) for rank in (0, 1)]
+    assert losses[0] != losses[1], "each rank has its own part of the data"
+    assert losses[0][-1] < losses[0][0]
+    (saved,) = project.glob("output/*/checkpoint/model.pt")
+    assert f"saved {saved}" in deck.log(run, 0)
+    assert "saved" not in deck.log(run, 1)
+
+
+def _losses(log: str) -> list[float]:
+    steps = (line.split() for line in log.splitlines() if line.startswith("step "))
+    return [float(words[3]) for words in steps]
