@@ -20,12 +20,13 @@ CLUSTER = Options(hosts=2, broken_hosts=False)
 F4, F6 = "\x1b[14~", "\x1b[17~"
 CTRL_DOWN, CTRL_L, TAB = "\x1b[1;5B", "\x0c", "\t"
 NUMBER, FILE, HOSTS = "Number of nodes (", "File that lists the nodes", "The nodes, in rank order"
+NONE = "✖ no nodes are known"
 PLACES = {
-    "ssh": ((NUMBER, FILE, HOSTS), "node[1-2]"),
+    "ssh": ((NONE, FILE, HOSTS), "node[1-2]"),
     "slurm": ((NUMBER,), "2"),
-    "mpi": ((NUMBER, FILE, HOSTS), "node1,node2"),
+    "mpi": ((NONE, FILE, HOSTS), "node1,node2"),
 }
-"""By backend: the fields that tabs lead to, by their help, and what is typed into the last."""
+"""By backend: the fields that tabs lead to, by what is said of them, and what the last is given."""
 
 
 @pytest.fixture
