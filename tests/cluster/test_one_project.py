@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cluster.cluster import Options
+from tests.e2e.conftest import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,3 +110,29 @@ def test_a_stop_lets_ranks_write_their_checkpoint(
     assert (state["state"], state["exit_code"]) == ("stopped", 130)
     for rank in (0, 1):
         assert (shared / f"saved-{rank}").exists()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_stacks_tell_where_far_ranks_hang(
+    backend: str, rankdeck: RankdeckAtLogin, programs: Path
+) -> None:
+    (programs / "job.yaml").write_text(JOB)
+    hang = ("--", "--steps", "9", "--lockstep", "--fail-at", "3", "--fail-rank", "1")
+    more = (*hang, "--fail-how", "hang")
+    rankdeck.ok("run", "-d", programs, "--backend", backend, *FAR[backend], *more)
+    for rank in (0, 1):
+        rankdeck.until_line(rank, "step 2/")
+
+    def functions() -> dict[int, list[str]]:
+        told = json.loads(rankdeck.ok("stacks", "last", "--json"))
+        return {
+            rank: [frame["function"] for frame in group["frames"]]
+            for group in told["groups"]
+            for rank in group["ranks"]
+        }
+
+    found = until(lambda: told if "fail" in (told := functions()).get(1, ()) else None)
+    assert "agree" in found[0]
+    assert {rank["state"] for rank in rankdeck.show()["ranks"]} == {"stepping"}
+    rankdeck.ok("kill", "last")
+    rankdeck.until_state("stopped")
