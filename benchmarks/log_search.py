@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.harness import Goal, Report, interleave, ratio
+from rankdeck.logs.filtered import FilteredSource, Filters
 from rankdeck.logs.plain_source import FileSource
 from rankdeck.logs.search import expression, literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rankdeck.logs.search import Query
+    from rankdeck.logs.search import Expression
 
 _MIB = int(os.environ.get("RANKDECK_BENCH_MIB", "1024"))
 _LAST = b"RuntimeError: CUDA out of memory at the Very End\n"
@@ -29,7 +30,7 @@ class _Case(NamedTuple):
     """One thing to look for, and how grep is asked for it."""
 
     name: str
-    query: Query
+    query: Expression
     grep: tuple[str, ...]
 
 
@@ -49,6 +50,16 @@ _CASES = (
         "regex -i, text of every line",
         expression(r"loss\s+nan|grad_norm\s+inf", ignore_case=True),
         ("-iE", r"loss\s+nan|grad_norm\s+inf"),
+    ),
+)
+
+
+_FILTERS = (
+    ("filter that leaves lines out", Filters((), (expression("INFO|grad"),)), ("-vE", "INFO|grad")),
+    (
+        "filter without a fixed part",
+        Filters((expression(r"[a-z]+ [0-9]{9}$"),)),
+        ("-E", "[a-z]+ [0-9]{9}$"),
     ),
 )
 
@@ -83,6 +94,9 @@ def measure(repeats: int) -> Report:
                 contestants[f"grep {locale} {case.name}"] = lambda case=case, locale=locale: _grep(
                     path, case.grep, locale
                 )
+        for name, filters, arguments in _FILTERS:
+            contestants[f"rankdeck {name}"] = lambda filters=filters: _filtered(path, filters)
+            contestants[f"grep C {name}"] = lambda arguments=arguments: _grep(path, arguments, "C")
         samples = interleave(contestants, repeats)
         found = [_first_hit(path) for _ in range(repeats)]
     goals = [
@@ -98,15 +112,31 @@ def measure(repeats: int) -> Report:
         for locale in ("C", "C.UTF-8"):
             ours, theirs = f"rankdeck {case.name}", f"grep {locale} {case.name}"
             goals.append(Goal(f"{case.name} / grep {locale}", ratio(samples, ours, theirs), 2.0))
+    for name, _, _ in _FILTERS:
+        goals.append(
+            Goal(f"{name} / grep", ratio(samples, f"rankdeck {name}", f"grep C {name}"), 4.0)
+        )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return Report("search of a log", samples, "s", goals, (f"largest resident set: {memory} MiB",))
 
 
-def _ours(path: Path, query: Query, *, backward: bool = False) -> float:
+def _ours(path: Path, query: Expression, *, backward: bool = False) -> float:
     source = FileSource(path)
     start = time.perf_counter()
     for _ in source.search(query, 0, source.size, backward=backward):
         pass
+    elapsed = time.perf_counter() - start
+    source.close()
+    return elapsed
+
+
+def _filtered(path: Path, filters: Filters) -> float:
+    source = FilteredSource(FileSource(path), filters)
+    start = time.perf_counter()
+    position, more = 0, True
+    while more:
+        lines = source.after(position, 256)
+        position, more = lines.looked_to, lines.more
     elapsed = time.perf_counter() - start
     source.close()
     return elapsed

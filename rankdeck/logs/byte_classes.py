@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 NOTHING = rb"[^\x00-\xff]"
 """Matches nowhere."""
 
+_CHARACTER = rb"[\xc2-\xf4][\x80-\xbf]{1,3}"
 _LINE_ENDS = frozenset(b"\n\r")
 _CATEGORIES = {
     "DIGIT": frozenset(b"0123456789"),
@@ -38,12 +39,16 @@ def letter(code: int, folded: bool) -> bytes:
     return b"(?:" + b"|".join(_raw(_encoded(form)) for form in forms) + b")"
 
 
-def class_of(items: Sequence[tuple[str, Any]], folded: bool) -> bytes:
+def class_of(items: Sequence[tuple[str, Any]], folded: bool, *, repeated: bool = False) -> bytes:
     """A class in brackets.
 
+    One that has all characters beyond ASCII also has all bytes that belong to none.
+
     Args:
-        items: As Python's parser names them: NEGATE, LITERAL, RANGE, CATEGORY and their values.
+        items: As Python's parser names them: NEGATE, LITERAL, RANGE, CATEGORY and their values;
+            none: any character.
         folded: Whether case does not count.
+        repeated: Whether it may match any number of times; then bytes do for characters.
     """
     ascii_part: set[int] = set()
     high: _Ranges = []
@@ -58,10 +63,10 @@ def class_of(items: Sequence[tuple[str, Any]], folded: bool) -> bytes:
     if folded:
         _fold(ascii_part, high)
     high = _joined(high)
-    if items and items[0][0] == "NEGATE":
+    if not items or items[0][0] == "NEGATE":
         ascii_part = set(_ASCII - ascii_part)
         high = _others(high)
-    return _written(ascii_part - _LINE_ENDS, high)
+    return _written(ascii_part - _LINE_ENDS, high, repeated)
 
 
 def _add_category(name: str, ascii_part: set[int], high: _Ranges) -> None:
@@ -116,9 +121,10 @@ def _others(ranges: _Ranges) -> _Ranges:
     return found
 
 
-def _written(ascii_part: set[int], high: _Ranges) -> bytes:
+def _written(ascii_part: set[int], high: _Ranges, repeated: bool) -> bytes:
     if high == [(_FIRST, _LAST)]:
-        return _ascii_class(ascii_part | set(range(128, 256)))
+        single = _ascii_class(ascii_part | set(range(128, 256)))
+        return single if repeated else b"(?:" + _CHARACTER + b"|" + single + b")"
     forms = [_ascii_class(ascii_part)] if ascii_part or not high else []
     for first, last in high:
         for sequence in _sequences(first, last):

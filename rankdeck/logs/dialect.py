@@ -3,8 +3,9 @@ r"""Expressions in a form that means the same to RE2 and to Python's `re`, on by
 What a user writes is read by Python's own parser and written anew, on bytes: text beyond ASCII as
 UTF-8, letters in both cases where case does not count, and every class without the ends of lines
 and of the states of a line written over (`\n`, `\r`), so that no match goes on over one. `\w`,
-`\d`, `\s` and `\b` know ASCII only; `.` and `[^…]` stand for a byte; `$` is also before the `\r`
-of a line that ends with `\r\n`. What RE2 cannot express is named, and left out of `fast`.
+`\d`, `\s` and `\b` know ASCII only; `.` and `[^…]` stand for a character, or a byte that is not
+UTF-8; `$` is also before the `\r` of a line that ends with `\r\n`. What RE2 cannot express is
+named, and left out of `fast`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ else:
 
 _MOST_REPEATS = 1000
 """Beyond so many, repetitions in one another multiplied, RE2 takes no expression."""
+_TWICE = 2
+_CLASSES = ("ANY", "IN", "NOT_LITERAL")
 _REST = rb"[^\n\r]*"
 _SINGLE = re.compile(rb"[0-9A-Za-z]|\\x..|\[[^\]]+\]")
 
@@ -91,7 +94,7 @@ def _dialect(items: Any, numbered: bool, folded: bool) -> Dialect:
         folded: Whether case does not count.
     """
     exact, fast, loose = _Exact(numbered), _Writer(), _Loose()
-    forms = [b"(?m)" + writer.sequence(items, folded) for writer in (exact, fast, loose)]
+    forms = [b"(?m)" + writer.whole(items, folded) for writer in (exact, fast, loose)]
     head = _head(items, folded)
     return Dialect(forms[0], forms[1], forms[2], fast.slow, folded, required(items, folded), head)
 
@@ -110,12 +113,34 @@ def _head(items: Any, folded: bool) -> bytes:
     return bytes(head).lower() if folded else bytes(head)
 
 
+def _class_items(name: str, value: Any) -> list[tuple[str, Any]]:
+    """A class as `class_of` takes it."""
+    if name == "NOT_LITERAL":
+        return [("NEGATE", None), ("LITERAL", value)]
+    return [(str(kind), what) for kind, what in value] if name == "IN" else []
+
+
 class _Writer:
     """Writes an expression for RE2, leaving out what that does not know."""
 
     def __init__(self) -> None:
         self.slow = ""
         self._repeats = 1
+
+    def whole(self, items: Any, folded: bool) -> bytes:
+        """An expression with nothing before it or behind it.
+
+        There a lookbehind at the begin, or a lookahead at the end, is what a line must hold next
+        to the rest: too much is matched then, but no line too few.
+        """
+        if len(items) == 1 and str(items[0][0]) == "BRANCH":
+            return b"(?:" + b"|".join(self.whole(one, folded) for one in items[0][1][1]) + b")"
+        parts = []
+        for number, (kind, value) in enumerate(items):
+            parts.append(self._part(str(kind), value, folded))
+            if str(kind) == "ASSERT" and number == (0 if value[0] < 0 else len(items) - 1):
+                parts[-1] = self.sequence(value[1], folded)
+        return b"".join(parts)
 
     def sequence(self, items: Iterable[tuple[Any, Any]], folded: bool) -> bytes:
         """One part after another."""
@@ -124,12 +149,8 @@ class _Writer:
     def _part(self, name: str, value: Any, folded: bool) -> bytes:
         if name == "LITERAL":
             return letter(value, folded)
-        if name == "NOT_LITERAL":
-            return class_of([("NEGATE", None), ("LITERAL", value)], folded)
-        if name == "IN":
-            return class_of([(str(kind), what) for kind, what in value], folded)
-        if name == "ANY":
-            return rb"[^\n\r]"
+        if name in _CLASSES:
+            return class_of(_class_items(name, value), folded)
         if name == "AT":
             return self._place(str(value))
         if name == "FAILURE":
@@ -166,11 +187,18 @@ class _Writer:
         if self._repeats > _MOST_REPEATS:
             self._is_slow("a long repetition")
             least, endless, self._repeats = min(int(least), 1), True, before
-        body = self.sequence(items, folded)
+        body = self._repeated(items, folded, endless and least < _TWICE)
         self._repeats = before
         if not _SINGLE.fullmatch(body):
             body = b"(?:" + body + b")"
         return body + self._times(int(least), None if endless else int(most)) + self._mode(name)
+
+    def _repeated(self, items: Any, folded: bool, freely: bool) -> bytes:
+        """What is repeated; `freely`: any number of times."""
+        kind, value = items[0] if len(items) == 1 else ("", None)
+        if freely and str(kind) in _CLASSES:
+            return class_of(_class_items(str(kind), value), folded, repeated=True)
+        return self.sequence(items, folded)
 
     def _times(self, least: int, most: int | None) -> bytes:
         short = {(0, None): b"*", (1, None): b"+", (0, 1): b"?"}.get((least, most))
@@ -219,6 +247,10 @@ class _Exact(_Writer):
         self._behind = False
         self._numbered = numbered
 
+    def whole(self, items: Any, folded: bool) -> bytes:
+        """An expression with nothing before it or behind it."""
+        return self.sequence(items, folded)
+
     def _place(self, name: str) -> bytes:
         # in a lookbehind everything has one width
         return b"$" if self._behind and "END" in name else super()._place(name)
@@ -229,8 +261,9 @@ class _Exact(_Writer):
 
     def _repeat(self, name: str, value: Any, folded: bool) -> bytes:
         least, most, items = value
-        body = b"(?:" + self.sequence(items, folded) + b")"
         end = None if most == sre_parse.MAXREPEAT else int(most)
+        body = self._repeated(items, folded, end is None and least < _TWICE)
+        body = b"(?:" + body + b")"
         mode = {"MIN_REPEAT": b"?", "POSSESSIVE_REPEAT": b"+"}.get(name, b"")
         return body + self._times(int(least), end) + mode
 

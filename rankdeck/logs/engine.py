@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rankdeck.logs.patient import Patient
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rankdeck.logs.dialect import Dialect
 
 Span = tuple[int, int]
+_BEYOND_ASCII = re.compile(rb"\\x[89a-f]")
 _MEMORY = 16 << 20
 """Bytes that one expression's automaton may take."""
 
@@ -49,12 +50,9 @@ class Re2Finder:
             ImportError: RE2 is not there.
             ValueError: RE2 does not take it: it needs too much memory.
         """
-        re2, core = import_module("re2"), import_module("re2._re2")
-        options: Any = re2.Options()
-        options.encoding = re2.Options.Encoding.LATIN1
-        options.never_capture = True
-        options.log_errors = False
-        options.max_mem = _MEMORY
+        core, options, sound = _re2()
+        if not sound and _BEYOND_ASCII.search(pattern):
+            pattern = rb"(?:\b|\B)(?:" + pattern + b")"
         # the module's own `search` takes four times as long as the call that it makes
         compiled = core.RE2(pattern, options)
         if not compiled.ok():
@@ -93,6 +91,27 @@ class ReFinder:
         """Where the match that begins here ends; `begin`: there is none."""
         match = self._match(text, begin, stop)
         return match.end() if match else begin
+
+
+@lru_cache(maxsize=1)
+def _re2() -> tuple[Any, Any, bool]:
+    """RE2, its options, and whether it finds all that it is asked for.
+
+    Its release of 2023, the last for old C libraries, misses alternatives of which the first bytes
+    are the same and not ASCII, unless something stands before them.
+
+    Raises:
+        ImportError: It is not there.
+    """
+    re2: Any = import_module("re2")
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.never_capture = True
+    options.log_errors = False
+    options.max_mem = _MEMORY
+    core = re2._re2
+    trial = core.RE2(rb"\xc3\xa4|\xc3\xb6", options)
+    return core, options, trial.Match(core.RE2.Anchor.UNANCHORED, b"\xc3\xb6", 0, 2)[0] == (0, 2)
 
 
 class Judge(Protocol):
@@ -149,14 +168,16 @@ def text_finder(text: bytes, *, folded: bool) -> Finder:
     return finder(raw) or ReFinder(raw)
 
 
-def run_finder(dialect: Dialect) -> Finder | None:
-    """What finds as many lines as follow each other and all match; None: it cannot be found.
+def run_finder(dialects: Iterable[Dialect]) -> Finder | None:
+    """What finds as many lines as follow each other and all match one of these expressions.
 
-    Lines with states that are written over are not among them, nor one that is not ended.
+    Lines with states that are written over are not among them, nor one that is not ended, nor
+    what only slow expressions match. None: there is nothing to find.
     """
-    if slowness(dialect):
+    bodies = [dialect.fast.removeprefix(b"(?m)") for dialect in dialects if not slowness(dialect)]
+    if not bodies:
         return None
-    body = dialect.fast.removeprefix(b"(?m)")
+    body = b"|".join(bodies)
     return finder(rb"(?m)(?:[^\n\r]*(?:" + body + rb")[^\n\r]*\r*\n)+")
 
 

@@ -23,7 +23,7 @@ FOLDED_PASS = 0.5
 """The same, and case does not count."""
 FULL_PASS = 1.6
 """For each byte that goes through the automaton."""
-FOLDING = 0.6
+FOLDING = 0.4
 """For each byte that is made lower case first, so that texts are looked for exactly."""
 STOP = 2500.0
 """For each time that a search is interrupted for a closer look."""
@@ -117,6 +117,8 @@ def _part(name: str, value: Any, folded: bool) -> Required | None:
         return None if (added | removed) & re.IGNORECASE else required(items, folded)
     if name == "ATOMIC_GROUP":
         return required(value, folded)
+    if name == "ASSERT":
+        return required(value[1], folded)
     if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
         least, _, items = value
         return required(items, folded) if least > 0 else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rankdeck.logs.dialect import Dialect
-    from rankdeck.logs.engine import Span
+    from rankdeck.logs.engine import Finder, Span
     from rankdeck.logs.scan import Scan
 
 
@@ -119,7 +119,7 @@ class Sieve(Query):
     @property
     def useful(self) -> bool:
         """Whether it can tell more than that every line may match."""
-        return bool(self.wanted) or any(run_finder(query.dialect) for query in self.unwanted)
+        return bool(self.wanted) or self._run is not None
 
     def find_all(self, lines: Sequence[bytes]) -> list[Span | None]:
         """Where matching lines begin."""
@@ -127,11 +127,12 @@ class Sieve(Query):
 
     def scan(self, sample: bytes) -> Scan:
         """How to go through a log that looks like this."""
-        runs = (run_finder(query.dialect) for query in self.unwanted)
-        return SieveScan(
-            [cheapest(query.dialect, sample, loose=True) for query in self.wanted],
-            [run for run in runs if run is not None],
-        )
+        wanted = [cheapest(query.dialect, sample, loose=True) for query in self.wanted]
+        return SieveScan(wanted, self._run)
+
+    @property
+    def _run(self) -> Finder | None:
+        return run_finder(query.dialect for query in self.unwanted)
 
 
 def literal(text: str, *, ignore_case: bool = False) -> Expression:

@@ -63,7 +63,7 @@ class Candidates:
 
     def places(self, text: bytes, begin: int, stop: int) -> Iterator[Span]:
         """The first place in each such line."""
-        text = self.prepared(text, stop)
+        text = self.prepared(text)
         nexts = [finder.first(text, begin, stop) for finder in self.finders]
         while True:
             # of two at the same place the one that the expression tries first
@@ -82,9 +82,9 @@ class Candidates:
                 if span is not None and span[0] < begin:
                     nexts[number] = self.finders[number].first(text, begin, stop)
 
-    def prepared(self, text: bytes, stop: int) -> bytes:
-        """The text to look through, at least up to a place."""
-        return text[:stop].lower() if self.folds else text
+    def prepared(self, text: bytes) -> bytes:
+        """The text to look through."""
+        return text.lower() if self.folds else text
 
 
 def cheapest(dialect: Dialect, sample: bytes, *, loose: bool = False) -> Candidates:
@@ -165,20 +165,22 @@ class LineScan:
 class SieveScan:
     """Finds the lines that may match several expressions and none of others."""
 
-    def __init__(self, wanted: Sequence[Candidates], runs: Sequence[Finder]) -> None:
+    def __init__(self, wanted: Sequence[Candidates], run: Finder | None) -> None:
         """Prepare.
 
         Args:
             wanted: What finds the lines that may match, of each expression.
-            runs: What finds lines in a row that match another one.
+            run: What finds lines in a row that match one of the others.
         """
         self._wanted = wanted
-        self._runs = runs
+        self._run = run
 
     @property
     def cost(self) -> float:
         """About how many nanoseconds a byte takes."""
-        return sum(candidates.cost for candidates in self._wanted) + FULL_PASS * len(self._runs)
+        return sum(candidates.cost for candidates in self._wanted) + FULL_PASS * (
+            self._run is not None
+        )
 
     def lines(self, text: bytes, begin: int, stop: int) -> Iterator[Found]:
         """Every line that may match."""
@@ -187,8 +189,8 @@ class SieveScan:
             at = begin
             for seeker in seekers:
                 at = seeker.line_from(at)
-            for run in self._runs if at < stop else ():
-                at = run.end_of(text, at, stop)
+            if self._run is not None and at < stop:
+                at = self._run.end_of(text, at, stop)
             if at > begin:
                 # what passes one may not pass another
                 begin = at
@@ -204,7 +206,7 @@ class _Seeker:
 
     def __init__(self, candidates: Candidates, text: bytes, stop: int) -> None:
         self._finders = candidates.finders
-        self._text = candidates.prepared(text, stop)
+        self._text = candidates.prepared(text)
         self._stop = stop
         self._nexts = [-1] * len(candidates.finders)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from textual.widgets import Input
 
+from rankdeck.logs import engine
+from rankdeck.logs.patient import Patient
 from rankdeck.logs.plain_source import FileSource
 from rankdeck.logs.search import Step
 from tests.tui.log_desk import Deck, Desk, numbered
@@ -63,6 +66,30 @@ async def test_matches_are_marked(desk: Desk) -> None:
     assert [s.text for s in first if s.style and s.style.bgcolor == marked] == ["needle"] * 2
     assert not any(s.style and s.style.reverse for s in second)
     assert [s.text for s in third if s.style and s.style.reverse] == ["needle"]
+
+
+@pytest.fixture
+def no_process_stays() -> Iterator[None]:
+    yield
+    engine.end_processes()
+
+
+@pytest.mark.usefixtures("no_process_stays")
+async def test_no_expression_can_stop_the_interface(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "Patient", partial(Patient, seconds=0.1))
+    desk.write(f"{'a' * 4000}b\nnormal\naaa\n")
+    await desk.open()
+    await desk.press("g")
+    # what takes `re` for ever takes RE2 no time
+    await desk.look_for("re:^(a+)+$")
+    assert desk.found == "aaa"
+    await desk.press("g")
+    await desk.look_for(r"re:^(a+)+\1$")
+    assert "takes too long" in desk.pane.status
+    await desk.look_for(r"re:^(\w)(?!a)")
+    assert desk.found == "normal"
 
 
 async def test_the_search_line_comes_and_goes(desk: Desk) -> None:

@@ -57,6 +57,11 @@ def test_terminal_interface_loads_no_backend_and_no_torch() -> None:
     assert first_offender(modules("tui"), "backends", "paramiko", "torch", "numpy") == ""
 
 
+def test_what_is_slow_to_load_is_loaded_when_it_is_used() -> None:
+    names = [name for name in modules("rankdeck/logs") if name != "rankdeck.logs.patient_child"]
+    assert first_offender([*names, "tui.widgets.log_pane"], "re2") == ""
+
+
 def test_package_itself_loads_nothing_of_weight() -> None:
     heavy = ("click", "msgspec", "yaml", "psutil", "asyncio", "textual", "rich", "paramiko")
     assert first_offender(["rankdeck"], *heavy) == ""
