@@ -251,7 +251,10 @@ class LogWork(LogState):
             return
         marks = self._bookmarks(view)
         if not marks:
-            self.tell(f"no bookmarks here yet: {shown_key_of('log.bookmark')} sets one")
+            told = f" yet: {shown_key_of('log.bookmark')} sets one"
+            if self.marks.marked():
+                told = f", but in other logs: {shown_key_of('log.merged')} shows all ranks"
+            self.tell(f"no bookmarks here{told}")
             return
         origin = view.source.origin(self.current())
         here = marks[0] if origin is None else _place(view, origin.path, origin.rank, origin.offset)

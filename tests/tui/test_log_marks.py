@@ -212,6 +212,17 @@ async def test_a_read_only_deck_says_that_bookmarks_go_with_it(home: Path, run: 
     assert not (home / "log-view.json").exists()
 
 
+async def test_where_there_is_none_it_says_that_others_have_some(
+    home: Path, run: RunDir, logs: tuple[RankLog, ...]
+) -> None:
+    LogMarks(run).toggle(logs[1].path, 0)
+    deck = make_deck(home, run.id)
+    async with deck.run_test(size=(120, 40)) as pilot:
+        pane = await _open_log(deck, pilot)
+        await _press(pilot, pane, "]")
+        assert "no bookmarks here, but in other logs: m shows all ranks" in pane.status
+
+
 async def test_a_bookmark_is_seen_in_the_log_and_among_all_ranks(
     home: Path, run: RunDir, logs: tuple[RankLog, ...]
 ) -> None:

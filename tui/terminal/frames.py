@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _ANSWER_WITHIN = 0.3
 """Seconds after a key in which frames are taken for answers to it."""
-_ANSWERS = 1 / 60
+_ANSWERS = 1 / 120
 """Seconds between two frames then."""
 
 
