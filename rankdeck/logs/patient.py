@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import struct
-import subprocess
 import sys
 import threading
 from array import array
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from rankdeck.errors import UserError
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
 
 _CHILD = Path(__file__).with_name("patient_child.py")
@@ -109,6 +109,8 @@ class Patient:
         return spans
 
     def _start(self) -> subprocess.Popen[bytes]:
+        import subprocess
+
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_CHILD), str(self._seconds), str(self._idle)],
             stdin=subprocess.PIPE,

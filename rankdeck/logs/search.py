@@ -7,7 +7,6 @@ costs, the pieces of a step are gone through side by side: the engine lets other
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -16,6 +15,7 @@ from rankdeck.logs.query import Expression, Query, expression, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import ThreadPoolExecutor
 
     from rankdeck.logs.scan import Found, Scan
 
@@ -252,6 +252,8 @@ def _found(scan: Scan, text: bytes, begin: int, stop: int) -> list[Found]:
 @lru_cache(maxsize=1)
 def _helpers() -> tuple[int, ThreadPoolExecutor]:
     """How many threads may help, and those."""
+    from concurrent.futures import ThreadPoolExecutor
+
     count = min(_MOST_HELPERS, len(os.sched_getaffinity(0)) - 1)
     return count, ThreadPoolExecutor(max(1, count), thread_name_prefix="log-scan")
 
