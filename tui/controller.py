@@ -179,11 +179,6 @@ class Controller:
 
         self.do(job, lambda _, error: done(error), writes=True)
 
-    def delete_run(self, run_id: str, done: Callable[[UserError | None], None]) -> None:
-        """Delete a run that has ended, with everything in its directory."""
-        run = RunDir(self.store.runs_dir / run_id)
-        self.do(lambda: self.store.remove(run), lambda _, error: done(error), writes=True)
-
     def count_living(self, done: Callable[[int | None, UserError | None], None]) -> None:
         """How many runs have not ended, among the newest."""
         self.do(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.actions import ActionParseResult
     from textual.dom import DOMNode
+    from textual.notifications import SeverityLevel
 
     from rankdeck.config.settings import LoadedSettings
     from rankdeck.errors import Problem
@@ -59,6 +60,20 @@ class Frame(CellOutput):
     def read_only(self) -> bool:
         """Whether everything that changes something is refused."""
         return self.controller.read_only
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show a notice, unless it is on the screen already: a key held down fills no screen."""
+        told = [(notice.message, notice.severity) for notice in self._notifications]
+        if (message, severity) not in told:
+            super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def tell(self, error: UserError) -> None:
         """Show an error: what happened, and what to do."""

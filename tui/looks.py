@@ -97,6 +97,29 @@ def line_width(line: Line) -> int:
     return sum(cell_len(text) for text, _ in line)
 
 
+def whole_pieces(line: Line, width: int) -> Line:
+    """The first pieces, as many as fit as a whole."""
+    kept: list[Piece] = []
+    for piece in line:
+        width -= cell_len(piece[0])
+        if width < 0:
+            break
+        kept.append(piece)
+    return tuple(kept)
+
+
+def cut_line(line: Line, width: int) -> Line:
+    """The line in at most `width` cells; what does not fit ends in an ellipsis."""
+    if line_width(line) <= width:
+        return line
+    kept = whole_pieces(line, width)
+    room = width - line_width(kept)
+    text, style = line[len(kept)]
+    if room > 0:
+        return (*kept, (fit(text, room), style))
+    return (*kept[:-1], (fit(f"{kept[-1][0]}…", cell_len(kept[-1][0])), kept[-1][1]))
+
+
 def plain(line: Line) -> str:
     """The line without its styles."""
     return "".join(text for text, _ in line)

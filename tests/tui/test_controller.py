@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from rankdeck.run.layout import RunDir
 from rankdeck.run.state import RunPhase
 from rankdeck.run.store import RunStore
 from tests.tui.fake_run import wait_for, write_run
@@ -89,7 +90,11 @@ def test_what_nobody_foresaw_is_told_and_the_poller_lives_on(
 def test_a_failing_request_is_answered(home: Path) -> None:
     controller, inbox = _controller(home)
     heard: list[UserError | None] = []
-    controller.delete_run("20260101-000000-none-aaaa", heard.append)
+    store = RunStore(home)
+    controller.do(
+        lambda: store.remove(RunDir(store.runs_dir / "20260101-000000-none-aaaa")),
+        lambda _, error: heard.append(error),
+    )
     wait_for(lambda: bool(inbox.messages))
     inbox.messages[0].deliver()  # type: ignore[attr-defined]
     assert heard[0] is not None

@@ -14,7 +14,7 @@ from rankdeck.run.view import RankView
 from tui.widgets.rank_cells import RankCells
 from tui.widgets.rank_grid import RankGrid
 from tui.widgets.rank_head import head_lines
-from tui.widgets.rank_layout import build_folded, choose_layout, shorten
+from tui.widgets.rank_layout import build_folded, choose_layout, rows_wanted, shorten
 from tui.widgets.rank_modes import Mode, find_rank, read_ranks
 
 if TYPE_CHECKING:
@@ -57,6 +57,30 @@ def test_stragglers_stand_out_against_the_median() -> None:
     assert glyphs(Mode.LAG, ranks) == "■■■■■■■▼▽·▲"
     assert words(Mode.LAG, ranks)[7] == "over 8 behind"
     assert words(Mode.LAG, ranks)[0] == "within 2 of step 100"
+
+
+def test_where_nothing_moves_one_step_behind_is_behind() -> None:
+    def at(silent: float) -> tuple[RankView, ...]:
+        return tuple(
+            rank(n, step=99 if n == 5 else 100, last_output=NOW - silent - (20 if n == 5 else 0))
+            for n in range(8)
+        )
+
+    assert set(words(Mode.LAG, at(2.0))) == {"within 1 of step 100"}
+    still = words(Mode.LAG, at(60.0))
+    assert (still[5], set(still[:5] + still[6:])) == ("behind", {"at 100"})
+    quiet = words(Mode.SILENCE, at(60.0))
+    assert (quiet[5], set(quiet[:5] + quiet[6:])) == ("silent before the others", {"under 5m"})
+    assert "silent before the others" not in words(Mode.SILENCE, at(2.0))
+
+
+def test_trouble_is_also_who_the_others_may_wait_for() -> None:
+    cells = RankCells()
+    cells.take(tuple(rank(n) for n in range(8)))
+    cells.read(NOW)
+    assert cells.trouble(0, backward=False) is None
+    cells.suspects = frozenset({6})
+    assert cells.trouble(0, backward=False) == 6
 
 
 def test_what_most_ranks_differ_by_is_no_lag() -> None:
@@ -238,3 +262,10 @@ async def test_wide_and_hostile_names_align() -> None:
             assert "\x1b" not in "".join(rows)
         columns = {cell_len(row[: row.index("■")]) for row in rows if row.count("■ ") == 4}
         assert len(columns) == 1
+
+
+def test_many_nodes_stand_side_by_side_rather_than_fill_the_screen() -> None:
+    nodes = [(f"demo{n:03}", 8) for n in range(64)]
+    assert rows_wanted(nodes, 59, 100) == 64
+    assert rows_wanted(nodes, 59, 40) == 32
+    assert rows_wanted(nodes, 59, 30) == 22

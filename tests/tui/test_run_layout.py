@@ -20,7 +20,17 @@ from tui.screens.run_layout import (
     shown,
 )
 
-SIZES = [(80, 19), (80, 20), (99, 30), (100, 20), (120, 35), (200, 55), (60, 12), (40, 8)]
+SIZES = [
+    (80, 19),
+    (80, 20),
+    (99, 30),
+    (100, 20),
+    (120, 35),
+    (200, 55),
+    (160, 44),
+    (60, 12),
+    (40, 8),
+]
 FEW = Needs(ranks=4, nodes=3)
 MANY = Needs(ranks=520, nodes=514)
 
@@ -37,6 +47,8 @@ def names(width: int, height: int, layout: RunLayout, needs: Needs = FEW) -> set
         ((120, 35), RunLayout(main="curves"), {"ranks", "curves", "nodes", "log"}),
         ((120, 35), RunLayout(split=True), {"ranks", "curves", "nodes", "log", OTHER}),
         ((120, 35), RunLayout(split=True, main="failure"), {"ranks", "curves", "nodes", "failure"}),
+        ((200, 55), RunLayout(main="events"), {"ranks", "curves", "nodes", "events", "log"}),
+        ((200, 55), RunLayout(main="curves"), {"ranks", "curves", "nodes", "log"}),
         ((100, 12), RunLayout(), {"ranks", "nodes", "log"}),
         ((100, 12), RunLayout(main="curves"), {"ranks", "nodes", "curves"}),
         ((80, 19), RunLayout(), {"ranks", "nodes", "log"}),
@@ -95,6 +107,19 @@ def test_nodes_are_never_pushed_out_by_ranks() -> None:
         assert "nodes" in places or size[1] < 10
         if size[0] >= 100:
             assert places["nodes"].height >= 3
+
+
+def test_a_large_screen_is_used() -> None:
+    for needs in (FEW, MANY, Needs(ranks=24, nodes=66)):
+        places = place_panes(200, 57, RunLayout(main="failure"), needs)
+        assert places["failure"].height >= 18
+        assert places["log"].height >= 18
+        assert places["curves"].height >= 16
+    few = place_panes(200, 57, RunLayout(), FEW)
+    assert (few["ranks"].height, few["nodes"].height) == (FEW.ranks, FEW.nodes)
+    assert few["curves"].x == 0
+    many = place_panes(200, 57, RunLayout(), MANY)
+    assert many["curves"].width == many["log"].width
 
 
 def test_two_logs_stand_beside_each_other_where_there_is_room() -> None:

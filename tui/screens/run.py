@@ -21,7 +21,8 @@ from tui.screens.run_hang import RunHang, hang_line
 from tui.screens.run_layout import OTHER, PANES, Needs, RunLayout, moved, shown
 from tui.screens.run_logs import LOGS, RunLogs
 from tui.screens.run_panes import Pane, RunBody, RunPrompt
-from tui.screens.run_text import notices, progress_line, title_line
+from tui.screens.run_text import notices, progress_line, silent_nodes, title_line
+from tui.screens.run_titles import grid_title, pane_title
 from tui.watch import WatchFailed
 from tui.widgets.bars import KeyBar, LineBar, TitleBar
 from tui.widgets.curves_pane import CurvesPane
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _LOG_EVERY = 0.1
 _ALONE_EVERY = 5
+_OF_LIVING = frozenset(("stop", "kill", "signal"))
 _LAST_LAYOUTS: WeakKeyDictionary[App[None], RunLayout] = WeakKeyDictionary()
 """How large the panes were last, for as long as the deck runs."""
 
@@ -136,6 +138,8 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
         if self.logs.shown(self.logs.active) is None:
             self._follow_cursor()
         self.curves.tick(facts, self.now())
+        if old is None or old.snapshot.run.state is not run.state:
+            self.refresh_bindings()
         if run.state.final and run.failure and not self._failure_seen:
             self._show_failure()
 
@@ -167,7 +171,7 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
             return
         snapshot, now = facts.snapshot, self.now()
         self._show_header()
-        silent = {} if snapshot.run.state.final else _silent(facts)
+        silent = {} if snapshot.run.state.final else silent_nodes(snapshot)
         self.grid.show(snapshot.ranks, silent, now)
         self.nodes.show(node_rows(snapshot), now)
         self.events_pane.tick(now)
@@ -192,6 +196,8 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
         if self.facts is not None:
             run = self.facts.snapshot.run
             self.failure.show(failure_lines(run, self.to_blame(), self.hang))
+            suspects = self.hang.suspects if self.hang is not None else ()
+            self.grid.suspect(frozenset(rank.rank for rank in suspects))
             self._show_header()
             self._show_titles()
 
@@ -266,13 +272,12 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
         if self.facts is None:
             return
         snapshot, now = self.facts.snapshot, self.now()
-        folded = ", one a node" if self.grid.folded else ""
         titles: dict[str, Line] = {
-            "ranks": ((f"by {self.grid.mode.value}{folded}", ""),),
-            "curves": (("curves", ""),),
+            "ranks": grid_title(self.grid, snapshot.ranks),
+            "curves": (),
             "nodes": nodes_title(self.nodes.rows, now),
             "events": ((self.events_pane.title, ""),),
-            "failure": (("hang" if self.hang and not snapshot.run.failure else "failure", ""),),
+            "failure": (),
         }
         for name in LOGS:
             titles[name] = self.logs.title(name, snapshot, now)
@@ -283,8 +288,10 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
             number = PANES.index("log" if name == OTHER else name) + 1
             lead = wanted.split and name == self.logs.active
             mark = "▸" if lead else "z" if wanted.zoomed else " "
-            word = f"{name} · " if name == "ranks" else ""
-            title: Line = ((mark, "key"), (f"{number} {word}", "bold"), *line)
+            word = "log" if name == OTHER else name
+            if name == "failure" and self.hang and not snapshot.run.failure:
+                word = "hang"
+            title = pane_title(mark, f"{number} {word}", line)
             self.body.panes[name].show_title(title, tabs if name == wanted.main else ())
 
     def action_pane(self, name: str) -> None:
@@ -347,6 +354,16 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
 
     # -- ranks ------------------------------------------------------------------------------
 
+    @on(EventsPane.Refolded)
+    def _refolded(self) -> None:
+        self._show_titles()
+
+    @property
+    def useless(self) -> frozenset[str]:
+        """What cannot be done to a run that has ended."""
+        ended = self.facts is not None and self.facts.snapshot.run.state.final
+        return _OF_LIVING if ended else frozenset()
+
     @on(RankGrid.Selected)
     def _selected(self) -> None:
         self._follow_cursor()
@@ -381,9 +398,3 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
             # what is being typed keeps the keys
             layout = replace(layout, focus=self.body.wanted.focus)
         self.lay_out(layout)
-
-
-def _silent(facts: RunFacts) -> dict[str, float]:
-    """The nodes that cannot be heard, and since when."""
-    nodes = facts.snapshot.nodes
-    return {node.name: node.silent_since for node in nodes if node.silent_since is not None}

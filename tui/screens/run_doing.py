@@ -38,9 +38,10 @@ class RunDoing(DeckScreen):
     _details: tuple[PageScreen, str] | None = None
     """The page of a node that was opened last, and the node's name."""
 
-    def action_pane(self, name: str) -> None:
-        """Show a pane and give it the keys."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def action_pane(self, name: str) -> None:
+            """Show a pane and give it the keys: the screen does."""
 
     def to_blame(self) -> tuple[str, ...]:
         """The nodes that a rerun could do without."""

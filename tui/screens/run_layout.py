@@ -1,7 +1,9 @@
 """Where the panes of a run stand: from the size of the screen and what is wanted. Pure.
 
-Wide: ranks, curves and nodes in a column at the left, one of the others at the right. Narrow: the
-ranks at the top, a line about the nodes, and one of all others below.
+Wide: ranks, curves and nodes in a column at the left, one of the others at the right. Wide and
+high: whatever is asked for stands above the log, and where ranks and nodes fill the left column,
+the curves stand below it. Narrow: the ranks at the top, a line about the nodes, and one of all
+others below.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ PANES = ("ranks", "log", "curves", "nodes", "events", "failure")
 OTHER = "other"
 WIDE = 100
 """From so many columns on, panes stand beside each other."""
+_ROOMY = (160, 44)
+"""Columns and rows from which on a pane and the log stand above each other."""
 _LEAST_SIDE = 20
 _LEAST_MAIN = 40
 _LEAST_LOG = 41
@@ -54,6 +58,8 @@ def place_panes(width: int, height: int, layout: RunLayout, needs: Needs) -> dic
     whole = Region(0, 0, width, height)
     if layout.zoomed:
         return _logs(whole, layout) if _is_log(layout.focus) else {layout.focus: whole}
+    if width >= _ROOMY[0] and height >= _ROOMY[1]:
+        return _roomy(whole, layout, needs)
     if width >= WIDE:
         return _wide(whole, layout, needs)
     return _narrow(whole, layout, needs)
@@ -171,6 +177,33 @@ def _wide(whole: Region, layout: RunLayout, needs: Needs) -> dict[str, Region]:
         places["curves"] = Region(0, ranks, side, curves)
     places["nodes"] = Region(0, ranks + curves, side, nodes)
     return {**places, **_main(Region(side, 0, width - side, height), layout, places)}
+
+
+def _roomy(whole: Region, layout: RunLayout, needs: Needs) -> dict[str, Region]:
+    _, _, width, height = whole
+    side = side_of(width, layout)
+    crowded = needs.ranks + needs.nodes > height - _MOST_CURVES
+    nodes = max(3, min(needs.nodes, height // 3))
+    curves = 0 if crowded else _LEAST_CURVES
+    ranks = max(_LEAST_RANKS, min(layout.top or needs.ranks, height - nodes - curves))
+    if crowded:
+        nodes = height - ranks
+    else:
+        curves = height - ranks - nodes
+    places = {"ranks": Region(0, 0, side, ranks)}
+    if curves:
+        places["curves"] = Region(0, ranks, side, curves)
+    places["nodes"] = Region(0, ranks + curves, side, nodes)
+    lower = 0 if curves else height // 3
+    upper = height - lower
+    main = layout.main if layout.main not in (*places, "curves") else "log"
+    above = 0 if _is_log(main) else upper // 2
+    if above:
+        places[main] = Region(side, 0, width - side, above)
+    places |= _logs(Region(side, above, width - side, upper - above), layout)
+    if lower:
+        places["curves"] = Region(side, upper, width - side, lower)
+    return places
 
 
 def _narrow(whole: Region, layout: RunLayout, needs: Needs) -> dict[str, Region]:

@@ -96,7 +96,7 @@ class RunLogs:
         if shown is None:
             return (("no log", "dim"),)
         if shown.rank is None or shown.rank >= len(snapshot.ranks):
-            return ((f"{shown.what} of {safe(shown.node)}", "bold"),)
+            return ((f"{shown.what} of {safe(shown.node)}", ""),)
         rank = snapshot.ranks[shown.rank]
         silent = next((n.silent_since for n in snapshot.nodes if n.name == rank.node), None)
         return rank_line(rank, now, ended=snapshot.run.state.final, silent_since=silent)

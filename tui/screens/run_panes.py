@@ -11,7 +11,7 @@ from textual.layout import Layout, WidgetPlacement
 from textual.message import Message
 from textual.widgets import Input
 
-from tui.looks import line_width
+from tui.looks import line_width, whole_pieces
 from tui.screens.run_layout import Needs, RunLayout, border_at, dragged, place_panes
 from tui.widgets.bars import LineBar
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from tui.looks import Line
     from tui.screens.run_layout import Border
+
+_LEAST_PIECES = 3
+"""Of a pane's title: the mark of the focus, the pane's name, what it is about."""
 
 
 class Pane(Vertical):
@@ -51,14 +54,28 @@ class Pane(Vertical):
         yield self.content
 
     def show_title(self, line: Line, tabs: Line = ()) -> None:
-        """Say what the pane shows; at the right, where there is room, what else there is."""
+        """Say what the pane shows, as much as fits; at the right, what else there is.
+
+        What else there is comes before all but the first pieces of the line, and what is wrong.
+        """
         self._told = (line, tabs)
-        room = self.size.width - line_width(line) - line_width(tabs) - 1
-        self._title.show((*line, (" " * room, ""), *tabs) if tabs and room > 0 else line)
+        room = self.size.width - line_width(tabs) - 1
+        kept = whole_pieces(line, room)
+        if tabs and len(kept) >= min(_LEAST_PIECES, len(line)) and not _grave(line[len(kept) :]):
+            gap = " " * (room + 1 - line_width(kept))
+            self._title.show((*kept, (gap, ""), *tabs))
+            return
+        kept = whole_pieces(line, self.size.width)
+        cut = len(kept) < _LEAST_PIECES or _grave(line[len(kept) :])
+        self._title.show(line if cut else kept)
 
     def on_resize(self) -> None:
         """Put what stands at the right there again."""
         self.show_title(*self._told)
+
+
+def _grave(line: Line) -> bool:
+    return any(style in ("error", "warning") for _, style in line)
 
 
 class _PlacesLayout(Layout):

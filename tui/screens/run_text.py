@@ -18,7 +18,7 @@ from rankdeck.text import (
     size,
     state_text,
 )
-from tui.looks import Line, Piece, bar, safe, sparkline, state_piece
+from tui.looks import Line, Piece, bar, safe, sparkline, state_piece, whole_pieces
 from tui.node_gpus import gpu_piece
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _STALE = 10.0
 """Agents write every two seconds; data older than this is told to be old."""
 _NODES_NAMED = 3
+_MANY_MISSING = 64
+"""So many ranks are no longer named."""
 _NOT_JOINED = (RankState.PENDING, RankState.SPAWNED)
 
 
@@ -88,7 +90,8 @@ def progress_line(snapshot: RunSnapshot, now: float, width: int) -> Line:
         pieces += [(f"  loss {loss:.4g} ", ""), (curve, "accent")]
     others = [(k, v) for k, v in progress.metrics.items() if v is not loss and k != "loss"]
     pieces += [(f"  {safe(name)} {figure(value)}", "dim") for name, value in others[:4]]
-    return tuple(pieces)
+    # a number that is cut is another number
+    return whole_pieces(tuple(pieces), width)
 
 
 def reason_line(run: RunState) -> Line | None:
@@ -118,8 +121,9 @@ def rank_line(
 ) -> Line:
     """The facts of one rank: live ones, or the last that were heard of a silent node."""
     pieces: list[Piece] = [
-        (f" rank {rank.rank}", "bold"),
-        (f" · {safe(rank.node)}:{rank.local_rank} · {rank.state.value}", ""),
+        (f"rank {rank.rank}", "bold"),
+        (f" · {safe(rank.node)}:{rank.local_rank}", ""),
+        (f" · {rank.state.value}", ""),
     ]
     if silent_since is not None and not ended:
         pieces.append((f" · not heard for {age(now - silent_since)}", "warning"))
@@ -132,7 +136,8 @@ def rank_line(
     if rank.step is not None:
         pieces.append((f" · step {rank.step}", ""))
     if not ended and rank.cpu_percent is not None:
-        pieces.append((f" · cpu {rank.cpu_percent:.0f}% · {size(rank.rss_bytes)}", ""))
+        pieces.append((f" · cpu {rank.cpu_percent:.0f}%", ""))
+        pieces.append((f" · {size(rank.rss_bytes)}", ""))
     if not ended and rank.gpu is not None:
         pieces += [(" · ", ""), gpu_piece(rank.gpu)]
     if rank.last_output is not None:
@@ -162,6 +167,9 @@ def waiting_line(snapshot: RunSnapshot) -> Line | None:
     joined = any(rank.state is RankState.RENDEZVOUS for rank in snapshot.ranks)
     if not missing or not joined:
         return None
+    if len(missing) > _MANY_MISSING:
+        told = f"waiting for {len(missing):,} of {len(snapshot.ranks):,} ranks"
+        return ((" ◔ ", "accent"), (told, "warning"))
     by_node: dict[str, list[int]] = {}
     for rank in missing:
         by_node.setdefault(rank.node, []).append(rank.rank)
@@ -193,3 +201,9 @@ def notices(snapshot: RunSnapshot, now: float, alone: str, alert: Line | None) -
         alert,
     )
     return tuple(line for line in lines if line)
+
+
+def silent_nodes(snapshot: RunSnapshot) -> dict[str, float]:
+    """The nodes that cannot be heard, and since when."""
+    nodes = snapshot.nodes
+    return {node.name: node.silent_since for node in nodes if node.silent_since is not None}

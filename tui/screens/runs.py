@@ -192,6 +192,10 @@ class RunsScreen(RunsDetails):
         self._show()
         table.focus()
 
+    def action_back(self) -> None:
+        """There is nothing below: take the filter back."""
+        self.action_clear_filter()
+
     @on(PromptLine.Changed)
     def _filter(self, message: PromptLine.Changed) -> None:
         self._listing.read(message.text)

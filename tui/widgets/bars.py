@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.looks import Line, Piece, line_width, plain, segments
+from tui.looks import Line, Piece, cut_line, line_width, plain, segments
 from tui.valid_keys import ValidKey, valid_keys
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ class LineBar(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """One line, cut at the end of the screen."""
+        """One line; what does not fit ends in an ellipsis."""
         style, width = self.rich_style, self.size.width
         line = self.lines[y] if y < len(self.lines) else ()
-        strip = Strip(segments(line, style))
+        strip = Strip(segments(cut_line(line, width), style))
         return strip.extend_cell_length(width, style).crop(0, width)
 
 
@@ -128,7 +128,12 @@ class KeyBar(LineBar):
         """Show the keys that are valid now, as many as fit."""
         if not self.is_attached or not self.size.width:
             return
-        found = [valid for valid in valid_keys(self.screen) if valid.row.bar and valid.shown]
+        useless = getattr(self.screen, "useless", frozenset[str]())
+        found = [
+            valid
+            for valid in valid_keys(self.screen)
+            if valid.row.bar and valid.shown and valid.row.action not in useless
+        ]
         if not found:
             found = [ValidKey(key, self, key.shown.split()[0]) for key in self._first if key.bar]
         helps = [valid for valid in found if valid.row.action == "help"]

@@ -143,8 +143,8 @@ def _what(row: NodeRow, now: float) -> Piece:
 def nodes_title(rows: Sequence[NodeRow], now: float) -> tuple[Piece, ...]:
     """All nodes in one line: how many are in which state, and the first that is in trouble."""
     if not rows:
-        return (("no nodes", "dim"),)
-    count = f"{len(rows):,} node{'s' if len(rows) > 1 else ''}"
+        return (("none", "dim"),)
+    count = f"{len(rows):,}"
     if rows[0].view.placeholder:
         return ((count, ""), (", not chosen yet", "dim"))
     worst = rows[0].view

@@ -29,6 +29,8 @@ class RankCells:
         """The level of every cell."""
         self.silent: frozenset[int] = frozenset()
         """The numbers of the nodes that cannot be heard."""
+        self.suspects: frozenset[int] = frozenset()
+        """Ranks that the others may wait for."""
         self.reading = read_ranks(self.mode, (), 0.0)
         self._indexes: dict[int, int] = {}
         self._node_of: list[int] = []
@@ -137,7 +139,8 @@ class RankCells:
         count, step = len(self.ranks), -1 if backward else 1
         for distance in range(1, count + 1):
             index = (start + step * distance) % count
-            silent = self._node_of[index] in self.silent
-            if in_trouble(self.reading, index, self.ranks[index], silent):
+            rank = self.ranks[index]
+            known = self._node_of[index] in self.silent or rank.rank in self.suspects
+            if in_trouble(self.reading, index, rank, known):
                 return index
         return None

@@ -23,8 +23,7 @@ from rankdeck.text import age
 from tui.keys import Scope, bindings
 from tui.widgets.rank_cells import RankCells
 from tui.widgets.rank_head import HeadLine, head_lines
-from tui.widgets.rank_layout import Piece, choose_layout
-from tui.widgets.rank_modes import Mode
+from tui.widgets.rank_layout import Piece, choose_layout, rows_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from textual import events
 
     from rankdeck.run.view import RankView
+    from tui.widgets.rank_modes import Mode
 
 _HEAD_LINES = 3
 
@@ -101,7 +101,7 @@ class RankGrid(ScrollView, can_focus=True):
         self._fold: bool | None = None
         """What the user wants; None: as it fits."""
         self._layout = choose_layout((), 80, 1, None).layout
-        self._loose_rows = 1
+        self._rows_wanted = 1
         self._head: tuple[HeadLine, ...] = head_lines((), 0, 80, 1)
         self._silent: dict[int, str] = {}
         """By the number of each node that cannot be heard: for how long."""
@@ -118,6 +118,10 @@ class RankGrid(ScrollView, can_focus=True):
         """Whether one glyph stands for a node."""
         return self._cells.folded
 
+    def suspect(self, ranks: frozenset[int]) -> None:
+        """Let those who look for trouble stop at these ranks, too."""
+        self._cells.suspects = ranks
+
     @property
     def summary(self) -> str:
         """How many ranks are on which level: `6 stepping · 1 failed`."""
@@ -126,8 +130,8 @@ class RankGrid(ScrollView, can_focus=True):
 
     @property
     def rows_needed(self) -> int:
-        """Rows that show everything at its loosest, the head included."""
-        rows = len(self._layout.rows) if self.folded else self._loose_rows
+        """Rows that show everything, as loose as half of the screen allows; with the head."""
+        rows = len(self._layout.rows) if self.folded else self._rows_wanted
         return rows + len(self._head)
 
     def show(
@@ -144,7 +148,7 @@ class RankGrid(ScrollView, can_focus=True):
             now: What ages count to.
         """
         cells = self._cells
-        same = ranks is cells.ranks and (cells.mode is not Mode.SILENCE or now == self._now)
+        same = ranks is cells.ranks and (not cells.mode.ages or now == self._now)
         self._now = now
         regrouped = ranks is not cells.ranks and cells.take(ranks)
         if regrouped:
@@ -157,9 +161,9 @@ class RankGrid(ScrollView, can_focus=True):
             self._read()
 
     def _show_silence(self, silent: Mapping[str, float], now: float) -> None:
-        if not silent and not self._silent:
-            return
         old = self._silent
+        if not silent and not old:
+            return
         self._silent = {
             number: age(now - silent[name])
             for number, (name, _) in enumerate(self._cells.groups)
@@ -203,8 +207,9 @@ class RankGrid(ScrollView, can_focus=True):
         self._cells.fold(choice.folded)
         self._layout = choice.layout
         needed = Size(size.width, len(self._layout.rows) + len(self._head))
-        if needed != self.virtual_size or choice.loose_rows != self._loose_rows:
-            self._loose_rows = choice.loose_rows
+        wanted = rows_wanted(self._cells.groups, width, self.screen.size.height // 2)
+        if needed != self.virtual_size or wanted != self._rows_wanted:
+            self._rows_wanted = wanted
             self.virtual_size = needed
             self.post_message(self.Rearranged())
         self.refresh()
@@ -262,8 +267,7 @@ class RankGrid(ScrollView, can_focus=True):
             return Strip.blank(width, base)
         segments: list[Segment] = []
         x = 0
-        pieces = self._layout.rows[row]
-        for piece in pieces:
+        for piece in (pieces := self._layout.rows[row]):
             segments.append(Segment(" " * (piece.x - x), base))
             x = self._piece(piece, base, segments)
         if len(pieces) == 1 and not self.folded and pieces[0].label:
@@ -343,15 +347,15 @@ class RankGrid(ScrollView, can_focus=True):
         """Go to the next rank that is in trouble."""
         start = self._cells.index(self.selected) or 0
         index = self._cells.trouble(start, backward=backward)
-        if index is not None:
-            self._select(index)
+        if index is None or index == start:
+            other = "" if index is None else "other "
+            self.notify(f"no {other}rank is in trouble", markup=False, timeout=3)
         else:
-            self.notify("no rank is in trouble", markup=False, timeout=3)
+            self._select(index)
 
     def action_mode(self) -> None:
         """Let the glyphs tell something else."""
-        modes = tuple(Mode)
-        self._cells.mode = modes[(modes.index(self.mode) + 1) % len(modes)]
+        self._cells.mode = self.mode.next
         self._read()
         self.refresh()
         self.post_message(self.Rearranged())
@@ -363,14 +367,12 @@ class RankGrid(ScrollView, can_focus=True):
 
     def action_move(self, along: int, rows: int) -> None:
         """Move the cursor by cells or by rows."""
-        cell = self._cursor
-        if cell < 0:
+        if (cell := self._cursor) < 0:
             return
         if along:
             self._select_cell(cell + along)
             return
-        row = self._layout.row_of[cell] + rows
-        row = min(max(0, row), len(self._layout.rows) - 1)
+        row = min(max(0, self._layout.row_of[cell] + rows), len(self._layout.rows) - 1)
         self._select_cell(self._layout.nearest(row, self._layout.x_of(cell)))
 
     def action_page(self, direction: int) -> None:
@@ -393,8 +395,7 @@ class RankGrid(ScrollView, can_focus=True):
         if offset is None or offset.y < len(self._head):
             return
         row = offset.y - len(self._head) + self.scroll_offset.y
-        cell = self._layout.hit(row, offset.x)
-        if cell is not None:
+        if (cell := self._layout.hit(row, offset.x)) is not None:
             self._select_cell(cell)
             if event.chain == 2:
                 self.action_open()

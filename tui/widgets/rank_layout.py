@@ -76,8 +76,6 @@ class Choice:
     layout: GridLayout
     folded: bool
     """Whether a cell stands for a node."""
-    loose_rows: int
-    """Rows in which every node would have one of its own."""
 
 
 def choose_layout(
@@ -86,8 +84,7 @@ def choose_layout(
     """As loose as the height allows; folded (if None) where the ranks take too many pages."""
     shown = [(short_name(name), count) for name, count in nodes]
     layout = build_layout(shown, width, _MANY_ROWS)
-    loose = len(layout.rows)
-    if loose > height:
+    if len(layout.rows) > height:
         layout = build_layout(shown, width, height)
     if len(layout.rows) > height:
         names = shorten([name for name, _ in shown])
@@ -95,7 +92,18 @@ def choose_layout(
         layout = build_layout(shown, width, height)
     if folded is None:
         folded = len(layout.rows) > _FOLD_PAGES * height and len(nodes) > 1
-    return Choice(build_folded(shown, width) if folded else layout, folded, loose)
+    return Choice(build_folded(shown, width) if folded else layout, folded)
+
+
+def rows_wanted(nodes: Sequence[tuple[str, int]], width: int, most: int) -> int:
+    """Rows that show every rank: one a node, or as few as must be if that is above `most`."""
+    shown = [(short_name(name), count) for name, count in nodes]
+    rows = 0
+    for height in (_MANY_ROWS, most):
+        rows = len(build_layout(shown, width, height).rows)
+        if rows <= most:
+            break
+    return rows
 
 
 def build_layout(nodes: Sequence[tuple[str, int]], width: int, height: int) -> GridLayout:

@@ -43,6 +43,17 @@ class Mode(str, Enum):
     SILENCE = "last line"
     LOAD = "load"
 
+    @property
+    def next(self) -> Mode:
+        """The mode that comes after this one."""
+        modes = tuple(Mode)
+        return modes[(modes.index(self) + 1) % len(modes)]
+
+    @property
+    def ages(self) -> bool:
+        """Whether it tells something else as time goes by, though nothing happens."""
+        return self in (Mode.LAG, Mode.SILENCE)
+
 
 @dataclass(frozen=True, slots=True)
 class Level:

@@ -128,6 +128,11 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         return self._rows
 
     @property
+    def moment(self) -> float:
+        """What its clocks show."""
+        return self._now
+
+    @property
     def selected(self) -> _T | None:
         """The record under the cursor."""
         return self._rows[self.cursor] if self._rows else None
