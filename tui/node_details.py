@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from rankdeck.nodes.notes import note_text
 from rankdeck.text import age, size
-from tui.looks import Line, Piece, safe, state_piece, wrap
+from tui.looks import Line, Piece, counted, safe, state_piece, wrap
 from tui.node_rows import STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rankdeck.probe.verdict import NodeFacts
     from tui.node_choice import NodeChoice
     from tui.node_rows import NodeRow
@@ -86,6 +88,18 @@ def _source_line(survey: NodeSurvey) -> Line:
     if survey.remark:
         pieces.append((f" · {safe(survey.remark)}", "warning"))
     return tuple(pieces)
+
+
+def counts_text(survey: NodeSurvey, rows: Sequence[NodeRow], chosen: int) -> str:
+    """How many nodes there are, are chosen, are bad, and have answered."""
+    if survey.census is None:
+        return "" if survey.trouble else "looking …"
+    parts = [counted(len(rows), "node"), f"{chosen} chosen"]
+    if bad := sum(row.bad for row in rows):
+        parts.append(f"{bad} bad")
+    if survey.asking:
+        parts.append(f"asked {survey.asked}/{len(rows)}")
+    return " · ".join(parts)
 
 
 def expression_line(survey: NodeSurvey, choice: NodeChoice) -> Line:

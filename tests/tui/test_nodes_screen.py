@@ -349,6 +349,10 @@ async def test_where_nodes_are_picked_enter_gives_the_choice(
         draft = msgspec.structs.replace(draft, include="node[01-04]")
         deck.push_screen(NodesScreen(draft, picked=lambda *words: given.append(words)))
         await until_shown(pilot, "18 nodes · 4 chosen")
+        keys = screen_text(deck).splitlines()[-1]
+        assert "enter take these" in keys
+        assert "details" not in keys
+        assert "new job" not in keys
         await pilot.press("minus", "enter")
         await until(pilot, lambda: not isinstance(deck.screen, NodesScreen))
     assert given == [("node[02-04]", "")]

@@ -13,7 +13,16 @@ KEYS: tuple[Key, ...] = (
         "open",
         "enter",
         "details",
-        "What is known of the node; where nodes are picked for a job: take this choice.",
+        "What is known of the node.",
+        bar=True,
+    ),
+    Key(
+        _S.NODES,
+        "enter",
+        "take",
+        "enter",
+        "take these",
+        "Where nodes are picked for a job: take this choice.",
         bar=True,
     ),
     Key(

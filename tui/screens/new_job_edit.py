@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tui.widgets.form_field import FormField
 
 
+_ABOUT_NODES = ("hostfile", "nnodes")
+"""Fields beside which it helps to know that the nodes can be looked at and picked."""
+
+
 class FormEdit:
     """Works on the field of one screen that is typed into."""
 
@@ -50,6 +54,8 @@ class FormEdit:
             keys.append("enter: pick nodes")
         elif self._form.fields.is_path(field.key):
             keys += ["enter: what is there", "→: take the suggestion"]
+        if field.key in _ABOUT_NODES:
+            keys.append("ctrl+e: pick nodes")
         if isinstance(field, LinesField):
             keys.append("enter: new line")
         elif field.default and not field.text and "→" not in "".join(keys):

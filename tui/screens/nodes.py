@@ -15,7 +15,7 @@ from tui.filter_grammar import Filter
 from tui.keys import Scope, bindings, keys_of
 from tui.looks import Piece, safe, wrap
 from tui.node_choice import NodeChoice, read_flags
-from tui.node_details import expression_line, remark_line, source_lines
+from tui.node_details import counts_text, expression_line, remark_line, source_lines
 from tui.node_prompts import NodePrompt, read_names, read_source, source_text
 from tui.node_rows import NodeRow, node_text, parse_node_filter, uses_of
 from tui.node_survey import NodeAnswered, NodeSurvey
@@ -92,6 +92,17 @@ class NodesScreen(DeckScreen):
         """Ask no more."""
         self._survey.close()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What enter does depends on whether somebody waits for the choice."""
+        if action == ("open" if self._picked is not None else "take"):
+            return False
+        return super().check_action(action, parameters)
+
+    @property
+    def useless(self) -> frozenset[str]:
+        """Where nodes are picked for a job, that job is the one."""
+        return frozenset(() if self._picked is None else ("new_job",))
+
     # -- what is known ----------------------------------------------------------------------
 
     def _look(self) -> None:
@@ -151,7 +162,8 @@ class NodesScreen(DeckScreen):
             left.append((f"  {shown} of {len(self._rows)} shown", "warning"))
         if marked := len(self.query_one(NodeTable).marked):
             left.append((f"  {marked} marked", "warning"))
-        self.query_one(TitleBar).show_parts(tuple(left), ((self._counts(), "dim"),))
+        counts = counts_text(self._survey, self._rows, len(self._choice.selection))
+        self.query_one(TitleBar).show_parts(tuple(left), ((counts, "dim"),))
         room = max(20, self.size.width - 1)
         self.query_one("#source", LineBar).show(*source_lines(self._survey, room))
         self.query_one("#expression", LineBar).show(expression_line(self._survey, self._choice))
@@ -163,20 +175,6 @@ class NodesScreen(DeckScreen):
         row = self.query_one(NodeTable).selected
         told = () if row is None else wrap(remark_line(row, self.now()), self.size.width - 1)
         self.query_one("#about-node", LineBar).show(*told[:2])
-
-    def _counts(self) -> str:
-        if self._survey.census is None:
-            return "" if self._survey.trouble else "looking …"
-        bad = sum(row.bad for row in self._rows)
-        count = len(self._rows)
-        parts = [
-            "1 node" if count == 1 else f"{count} nodes",
-            f"{len(self._choice.selection)} chosen",
-        ]
-        parts += [f"{bad} bad"] if bad else []
-        if self._survey.asking:
-            parts.append(f"asked {self._survey.asked}/{len(self._rows)}")
-        return " · ".join(parts)
 
     @on(NodeTable.Sorted)
     def _sorted(self) -> None:
@@ -329,12 +327,16 @@ class NodesScreen(DeckScreen):
 
     @on(NodeTable.Opened)
     def action_open(self) -> None:
-        """Give the choice to whoever wants it; else show what is known of the node."""
+        """Show what is known of the node, or take the choice where it is wanted."""
         if self._picked is None:
             self.action_details()
-            return
+        else:
+            self.action_take()
+
+    def action_take(self) -> None:
+        """Give the choice to whoever wants it."""
         expression = self._choice.expression
-        if expression is None or self._survey.census is None:
+        if expression is None or self._survey.census is None or self._picked is None:
             self.notify("nothing is chosen", severity="warning", markup=False)
             return
         self._picked(expression.include, expression.exclude)
@@ -354,7 +356,7 @@ class NodesScreen(DeckScreen):
         from tui.screens.new_job import NewJobScreen
 
         if self._picked is not None:
-            self.action_open()
+            self.action_take()
             return
         expression = self._choice.expression
         if expression is None:
