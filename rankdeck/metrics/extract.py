@@ -65,7 +65,7 @@ class _Parsed(NamedTuple):
     slots: tuple[_Slot, ...]
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """A parsed line with places among a line's digits and what is between them."""
 
     step: Step | None
@@ -87,7 +87,8 @@ class Reader:
             patterns: Expressions with groups named after metrics (and `step`), tried first.
         """
         self._patterns = tuple(patterns)
-        self._shapes: dict[tuple[str, ...], _Plan | bool] = {}
+        self._shapes: dict[tuple[str, ...], Plan | bool] = {}
+        self._seen: dict[tuple[str, ...], int] = {}
         self._silent: set[tuple[str, ...]] = set()
 
     def read(self, line: str) -> Said | None:
@@ -107,7 +108,8 @@ class Reader:
         if shape in self._silent:
             return None
         plan = self._shapes.get(shape, False)
-        if isinstance(plan, _Plan) and all(parts[at] == text for at, text in plan.fixed):
+        if isinstance(plan, Plan) and all(parts[at] == text for at, text in plan.fixed):
+            self._seen[shape] = self._seen.get(shape, 0) + 1
             return _fill(plan, parts)
         parsed = _parse(line) if _may_tell(line) else None
         if parsed is None:
@@ -118,8 +120,23 @@ class Reader:
         if plan is not True:
             if len(self._shapes) >= _MOST_SHAPES:
                 self._shapes.clear()
+                self._seen.clear()
             self._shapes[shape] = _plan(parsed, parts) or True
         return _said(parsed, line)
+
+    def commonest(self, least: int) -> list[tuple[tuple[str, ...], Plan, int]]:
+        """Shapes that have been seen so often, what is read of each, and how often; most first."""
+        often = sorted(self._seen.items(), key=lambda item: -item[1])
+        plans = ((shape, self._shapes.get(shape), count) for shape, count in often)
+        return [
+            (shape, plan, count)
+            for shape, plan, count in plans
+            if isinstance(plan, Plan) and count >= least
+        ]
+
+    def forget_counts(self) -> None:
+        """Count from now on how often shapes are seen."""
+        self._seen.clear()
 
 
 def extract(line: str, patterns: Sequence[re.Pattern[str]] = ()) -> Said | None:
@@ -260,7 +277,7 @@ def _plausible(key: str, value: float) -> bool:
 # -- by shape ---------------------------------------------------------------------------------
 
 
-def _plan(parsed: _Parsed, parts: list[str]) -> _Plan | None:
+def _plan(parsed: _Parsed, parts: list[str]) -> Plan | None:
     """The same for every line of this shape; None where the digits themselves decide."""
     begins, ends, at = {}, {}, 0
     for index, part in enumerate(parts):
@@ -290,10 +307,10 @@ def _plan(parsed: _Parsed, parts: list[str]) -> _Plan | None:
             if first is None or ends.get(span[1]) != first:
                 return None
             places[index] = first
-    return _Plan(step, places[0], places[1], places[2], tuple(slots), tuple(fixed))
+    return Plan(step, places[0], places[1], places[2], tuple(slots), tuple(fixed))
 
 
-def _fill(plan: _Plan, parts: list[str]) -> Said | None:
+def _fill(plan: Plan, parts: list[str]) -> Said | None:
     values = {}
     for key, first, end, scale in plan.slots:
         if first < 0:

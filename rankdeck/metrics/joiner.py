@@ -6,6 +6,7 @@ Epochs are counted on, attempts joined, steps that are done again replace the fi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from rankdeck.metrics.alerts import Pace, Watcher
@@ -14,6 +15,8 @@ from rankdeck.metrics.series import Series
 if TYPE_CHECKING:
     from rankdeck.metrics.alerts import Alert
     from rankdeck.metrics.extract import Said
+    from rankdeck.metrics.runs import Run
+    from rankdeck.metrics.stamps import Stamps
 
 _MOST_SERIES = 192
 _MOST_ALERTS = 256
@@ -79,16 +82,45 @@ class Joiner:
             series.add(at, time, value)
             self._watch(key, at, time, value)
 
+    def add_run(self, run: Run, stamps: Stamps) -> None:
+        """Take consecutive lines, the same as one by one; the line before them has been taken."""
+        into, offset = self.into, self._offset
+        steps = [step + offset for step in run.steps] if offset else run.steps
+        if run.total:
+            into.total_steps = run.total
+        self._raw, self._step = int(run.steps[-1]), steps[-1]
+        self._epoch = run.epoch if run.epoch is not None else self._epoch
+        into.pace.add_many(steps, run.numbers, stamps)
+        alerts: list[tuple[int, Alert]] = []
+        for key, places, values in run.columns:
+            series = into.series.get(key)
+            if series is None:
+                if len(into.series) >= _MOST_SERIES:
+                    continue
+                series = into.series[key] = Series()
+            whole = len(places) == len(steps)
+            own_steps = steps if whole else [steps[place] for place in places]
+            numbers = run.numbers if whole else [run.numbers[place] for place in places]
+            series.add_many(own_steps, numbers, stamps, values)
+            watcher = self._watchers.get(key)
+            if watcher is None:
+                watcher = self._watchers[key] = Watcher(key, into.rank)
+            alerts += watcher.add_many(own_steps, numbers, stamps, values, into.attempt)
+        for _, alert in sorted(alerts, key=itemgetter(0)):
+            self._tell((alert,))
+
     def _watch(self, key: str, step: float, time: float, value: float) -> None:
         watcher = self._watchers.get(key)
         if watcher is None:
             watcher = self._watchers[key] = Watcher(key, self.into.rank)
-        found = watcher.add(step, time, value, self.into.attempt)
-        if found:
-            alerts = self.into.alerts
-            alerts += found
-            if len(alerts) > _MOST_ALERTS:
-                del alerts[_MOST_ALERTS // 2]
+        if found := watcher.add(step, time, value, self.into.attempt):
+            self._tell(found)
+
+    def _tell(self, found: tuple[Alert, ...]) -> None:
+        alerts = self.into.alerts
+        alerts += found
+        if len(alerts) > _MOST_ALERTS:
+            del alerts[_MOST_ALERTS // 2]
 
     def _place(self, said: Said) -> float:
         """The step of the whole run that a line tells of."""

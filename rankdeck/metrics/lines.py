@@ -6,10 +6,12 @@ A few words are looked for in a whole block at once, far faster than its lines c
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 WORDS = (
     b"loss",
@@ -42,7 +44,7 @@ _PART = re.compile(r"[^\W_]+")
 def all_lines(block: bytes) -> Iterator[tuple[int, bytes]]:
     """Every line and where it begins; carriage returns end lines, too."""
     begin = 0
-    for line in _even(block).split(b"\n"):
+    for line in even(block).split(b"\n"):
         if line:
             yield begin, line
         begin += len(line) + 1
@@ -50,7 +52,7 @@ def all_lines(block: bytes) -> Iterator[tuple[int, bytes]]:
 
 def lines_with(block: bytes, words: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """The lines that have one of the words (lower case), and where each begins."""
-    block = _even(block)
+    block = even(block)
     lower = block.lower()
     begins: set[int] = set()
     for word in words:
@@ -66,7 +68,19 @@ def lines_with(block: bytes, words: Iterable[bytes]) -> Iterator[tuple[int, byte
         yield begin, block[begin : end if end >= 0 else len(block)]
 
 
-def _even(block: bytes) -> bytes:
+def some_with(
+    lines: Sequence[tuple[int, bytes]], words: Iterable[bytes]
+) -> Iterator[tuple[int, bytes]]:
+    """Of numbered lines those that have one of the words (lower case)."""
+    if not lines:
+        return
+    begins = [0, *accumulate(len(line) + 1 for _, line in lines)]
+    for begin, _ in lines_with(b"\n".join(line for _, line in lines), words):
+        yield lines[bisect_left(begins, begin)]
+
+
+def even(block: bytes) -> bytes:
+    """The block with newlines only: carriage returns end lines, too."""
     return block.replace(b"\r", b"\n") if b"\r" in block else block
 
 

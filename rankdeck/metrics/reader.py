@@ -6,7 +6,6 @@ they are read, oldest first, a bounded number of bytes at a time. One thread use
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,13 +15,17 @@ from rankdeck.logs.times import LogTimes
 from rankdeck.metrics import words
 from rankdeck.metrics.extract import Reader, Said
 from rankdeck.metrics.joiner import Joiner, RankMetrics
-from rankdeck.metrics.lines import KnownWords, all_lines, lines_with
+from rankdeck.metrics.lines import KnownWords, all_lines, even, lines_with, some_with
+from rankdeck.metrics.picker import TemplatePicker
+from rankdeck.metrics.runs import Run, Told, runs
+from rankdeck.metrics.stamps import Stamps
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Sequence
 
     from rankdeck.logs.sources import RankLog
+    from rankdeck.metrics.templates import Row, Templates
     from rankdeck.run.layout import RunDir
 
 CHUNK = 256 * 1024
@@ -60,6 +63,7 @@ class RankReader:
         self._joiner = Joiner(rank)
         self._logs: dict[int, _Log] = {}
         self._words = KnownWords()
+        self._templates = TemplatePicker(self._lines)
         self._blocks = 0
         self._at = -1
         self.bytes_read = 0
@@ -138,21 +142,75 @@ class RankReader:
         return cut
 
     def _take(self, data: bytes, log: _Log) -> None:
-        read, add, time_at = self._lines.read, self._joiner.add, log.times.time_at
-        ahead = log.source.clock_ahead
         # expressions of one's own may be about any line, and unusual names must be noticed once
         thorough = self._patterns or self.bytes_read < _THOROUGH or not self._blocks % _EVERY
         self._blocks += 1
-        lines = all_lines(data) if thorough else lines_with(data, self._words.words)
         known = len(self.metrics.series)
-        for begin, line in lines:
-            said = read(line.decode("utf-8", "replace"))
-            if said is not None:
-                when = time_at(log.done + begin)
-                add(said, math.nan if when is None else when - ahead)
+        block = even(data)
+        templates = None if self._patterns else self._templates.pick()
+        if templates is None:
+            self._take_lines(block, log, thorough=bool(thorough))
+        else:
+            self._take_rows(block, log, templates, thorough=bool(thorough))
         if len(self.metrics.series) > known:
             for key in self.metrics.series:
                 self._words.learn(key)
+
+    def _take_lines(self, block: bytes, log: _Log, *, thorough: bool) -> None:
+        """Look at lines one by one: at all, or at those with a known word."""
+        stamps = Stamps(log.times, log.source.clock_ahead, log.done, block)
+        for begin, line in all_lines(block) if thorough else lines_with(block, self._words.words):
+            said = self._lines.read(line.decode("utf-8", "replace"))
+            if said is not None:
+                self._joiner.add(said, stamps.at_byte(begin))
+
+    def _take_rows(self, block: bytes, log: _Log, templates: Templates, *, thorough: bool) -> None:
+        """Take lines of known shapes as a whole, and look at the others one by one."""
+        if not block.endswith(b"\n"):
+            block += b"\n"
+        rows = templates.rows(block)
+        matched = templates.matched(rows)
+        others = []
+        if matched < len(rows):
+            others = [(number, row[-1]) for number, row in enumerate(rows) if row[-1]]
+        words = () if thorough else self._words.words
+        told = [
+            (number, said)
+            for number, line in (others if thorough else some_with(others, words))
+            if (said := self._lines.read(line.decode("utf-8", "replace"))) is not None
+        ]
+        self._templates.found(matched)
+        stamps = Stamps(log.times, log.source.clock_ahead, log.done, block)
+        at = 0
+        for number, said in (*told, (len(rows), None)):
+            self._take_between(rows, at, number, templates, stamps, mixed=matched < len(rows))
+            if said is not None:
+                self._joiner.add(said, stamps.at(number))
+            at = number + 1
+
+    def _take_between(
+        self,
+        rows: list[Row],
+        begin: int,
+        end: int,
+        templates: Templates,
+        stamps: Stamps,
+        *,
+        mixed: bool,
+    ) -> None:
+        """Take the lines of templates among some lines."""
+        if begin >= end:
+            return
+        numbers: Sequence[int] = range(begin, end)
+        some = rows[begin:end] if begin or end < len(rows) else rows
+        if mixed:
+            numbers = [number for number in numbers if any(rows[number][:-1])]
+            some = [rows[number] for number in numbers]
+        for found in runs(templates, Told(numbers, some)):
+            if isinstance(found, Run):
+                self._joiner.add_run(found, stamps)
+            else:
+                self._joiner.add(found[1], stamps.at(found[0]))
 
 
 class MetricsReader:
