@@ -6,6 +6,7 @@ environment and no clock.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
 
 from rankdeck.errors import InvalidJobError, Problem
@@ -47,8 +48,8 @@ def build_plan(
     master_addr = spec.master_addr or _address(nodes[0], alone=len(nodes) == 1)
     output_dir = spec.output_dir or f"{spec.project}/output/{identity.id}"
     plans = []
-    first_rank = 0
-    for node_rank, (node, nproc) in enumerate(zip(nodes, nprocs, strict=True)):
+    places = zip(nodes, nprocs, accumulate(nprocs, initial=0), strict=False)
+    for node_rank, (node, nproc, first_rank) in enumerate(places):
         context = NodeContext(
             node_rank=node_rank,
             nnodes=len(nodes),
@@ -59,11 +60,10 @@ def build_plan(
             master_port=spec.master_port or 0,
             run_id=identity.id,
             python=spec.python or _DEFAULT_PYTHON,
-            nprocs=tuple(nprocs),
+            nprocs=nprocs,
             devices=tuple(node.devices or ()),
         )
         plans.append(_node_plan(spec, launcher, node, context, output_dir))
-        first_rank += nproc
     return LaunchPlan(
         run_id=identity.id,
         name=spec.name,
@@ -150,7 +150,7 @@ def _entry_file(spec: JobSpec) -> str | None:
     return spec.entry if "/" in spec.entry else None
 
 
-def _ranks_per_node(spec: JobSpec, nodes: Sequence[Node]) -> list[int]:
+def _ranks_per_node(spec: JobSpec, nodes: Sequence[Node]) -> tuple[int, ...]:
     problems: list[Problem] = []
     if not nodes:
         raise InvalidJobError((Problem("there is no node to run on", field="nnodes"),))
@@ -166,7 +166,7 @@ def _ranks_per_node(spec: JobSpec, nodes: Sequence[Node]) -> list[int]:
             problems.append(Problem(message, key="nproc_per_node", field="nproc_per_node"))
     if problems:
         raise InvalidJobError(tuple(problems))
-    return counts
+    return tuple(counts)
 
 
 def ranks_on(node: Node, wanted: int | str) -> int:

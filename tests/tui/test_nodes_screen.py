@@ -230,7 +230,7 @@ async def test_a_mistake_in_a_line_is_told_in_full_and_the_keys_are_those_of_the
         line.query_one(Input).value = "--include node[01-04],node99"
         note = line.query_one("#prompt-note")
         await until(pilot, lambda: note.region.height > 1)
-        await until_shown(pilot, "(did you mean node09?)")
+        await until_shown(pilot, "node09?)")
         await pilot.press("escape")
         await until_shown(pilot, "enter details")
 
