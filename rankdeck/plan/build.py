@@ -6,7 +6,7 @@ environment and no clock.
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, count
 from typing import TYPE_CHECKING, TypeVar
 
 from rankdeck.errors import InvalidJobError, Problem
@@ -17,7 +17,7 @@ from rankdeck.plan.relocate import relocate_node
 from rankdeck.project.secrets import secret_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rankdeck.job.spec import JobSpec
     from rankdeck.nodes.node import Node
@@ -48,8 +48,7 @@ def build_plan(
     master_addr = spec.master_addr or _address(nodes[0], alone=len(nodes) == 1)
     output_dir = spec.output_dir or f"{spec.project}/output/{identity.id}"
     plans = []
-    places = zip(nodes, nprocs, accumulate(nprocs, initial=0), strict=False)
-    for node_rank, (node, nproc, first_rank) in enumerate(places):
+    for node_rank, node, nproc, first_rank in _places(nodes, nprocs):
         context = NodeContext(
             node_rank=node_rank,
             nnodes=len(nodes),
@@ -148,6 +147,11 @@ def _node_plan(
 
 def _entry_file(spec: JobSpec) -> str | None:
     return spec.entry if "/" in spec.entry else None
+
+
+def _places(nodes: Sequence[Node], nprocs: Sequence[int]) -> Iterator[tuple[int, Node, int, int]]:
+    """Every node with its rank, how many ranks it has, and the first of these."""
+    return zip(count(), nodes, nprocs, accumulate(nprocs, initial=0), strict=False)
 
 
 def _ranks_per_node(spec: JobSpec, nodes: Sequence[Node]) -> tuple[int, ...]:
