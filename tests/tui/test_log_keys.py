@@ -293,6 +293,11 @@ async def test_text_of_a_failure_is_gone_to(desk: Desk) -> None:
     await desk.tick()
     assert desk.found == "RuntimeError: boom"
     assert not desk.pane.following
+    # nothing was asked for here: esc is for going back at once
+    assert desk.pane.check_action("leave", ()) is False
+    desk.pane.focus()
+    await desk.look_for("line 7")
+    assert desk.pane.check_action("leave", ())
 
 
 async def test_wide_text_aligns_in_every_mode(desk: Desk) -> None:

@@ -25,6 +25,8 @@ class LogFinds(LogMoves):
     _text_wanted: Wanted | None = None
     _marked: Wanted | None = None
     """What is marked in the text."""
+    _brought: Wanted | None = None
+    """What was looked for without being typed: the owner brought the user here."""
 
     # -- what is typed ----------------------------------------------------------------------
 
@@ -177,8 +179,9 @@ class LogFinds(LogMoves):
 
     @property
     def _shows_less(self) -> bool:
-        """Whether `esc` has something to take away: marks in the text, or a filter."""
-        return self._marked is not None or bool(self.look.filters)
+        """Whether `esc` has something to take away: marks that were asked for, or a filter."""
+        asked = self._marked is not None and self._marked is not self._brought
+        return asked or bool(self.look.filters)
 
     def _show_more(self) -> None:
         """Take the marks away; if there are none, the filter."""

@@ -102,7 +102,7 @@ class LogPane(LogFinds):
     def goto_text(self, text: str) -> None:
         """Go to the last line that has this text, and mark it."""
         if text:
-            self._text_wanted = wanted(text)
+            self._text_wanted = self._brought = wanted(text)
             self._start_seek(self._text_wanted, backward=True, counts=True, whole=True)
 
     # -- leaving ----------------------------------------------------------------------------
