@@ -21,6 +21,7 @@ _BENCHMARKS = {
     "log-watch": "benchmarks.log_watch:measure",
     "bytes": "benchmarks.terminal_bytes:measure",
     "rank-grid": "benchmarks.rank_grid:measure",
+    "runs-keys": "benchmarks.runs_keys:measure",
     "ssh-connect": "benchmarks.ssh_fanout:connect",
     "ssh-authentication": "benchmarks.ssh_fanout:authentication",
     "ssh-bulk": "benchmarks.ssh_fanout:bulk",

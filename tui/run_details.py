@@ -26,7 +26,7 @@ _EVENTS = 8
 _EVENTS_READ = 40
 _CHANGES = 12
 _EVIDENCE = 6
-_TOLD = frozenset(("name", "project", "entry", "args", "launcher", "backend"))
+_TOLD = frozenset(("name", "project", "entry", "args", "launcher", "backend", "python"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from tui.run_filter import parse_run_filter, run_text
 from tui.widgets.run_table import sort_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rankdeck.run.summary import RunSummary
     from tui.filter_grammar import RowText
+
+    _Test = Callable[[RunSummary, float, RowText], bool]
 
 _MANY = 500
 
@@ -30,6 +32,9 @@ class RunListing:
         self._texts: dict[str, tuple[RunSummary, RowText]] = {}
         self._paired: tuple[tuple[RunSummary, ...], list[tuple[RunSummary, RowText]]] = ((), [])
         self._sorting = ("", False)
+        self._understood = ""
+        """The filter that holds, as it was typed."""
+        self._before: tuple[object, object, list[tuple[RunSummary, RowText]]] = (None, None, [])
 
     @property
     def filtered(self) -> bool:
@@ -45,6 +50,7 @@ class RunListing:
             self.problem = str(error)
         else:
             self.problem = ""
+            self._understood = self.text
 
     def sort(self, column: str, *, falls: bool) -> None:
         """Take an order."""
@@ -54,22 +60,23 @@ class RunListing:
         """The runs to show."""
         runs = self.runs
         if self._filter.tests:
-            pairs = self._pairs()
-            # one test after the other: a call for each run and each test would cost as much again
-            for test in self._filter.tests:
-                pairs = [pair for pair in pairs if test(pair[0], now, pair[1])]
-            runs = tuple(run for run, _ in pairs)
+            *before, last = self._filter.tests
+            pairs = self._typed_before(before, now)
+            runs = tuple(run for run, text in pairs if last(run, now, text))
         column, falls = self._sorting
         return sort_runs(runs, column, now, falls=falls) if column or falls else runs
 
     def before(self, run: RunSummary) -> RunSummary | None:
         """The run of the same project that came before this one."""
+        if not run.project:
+            return None
+        # they stand with the newest first
         older = (
             other
             for other in self.runs
-            if other.project == run.project and other.created < run.created
+            if other.created < run.created and other.project == run.project
         )
-        return max(older, key=lambda other: other.created, default=None) if run.project else None
+        return next(older, None)
 
     @property
     def unread(self) -> tuple[RunSummary, ...]:
@@ -81,6 +88,17 @@ class RunListing:
     def take(self, texts: Sequence[tuple[RunSummary, RowText]]) -> None:
         """Take texts made elsewhere: those of thousands of runs take longer than a key may."""
         self._texts.update({run.id: (run, text) for run, text in texts})
+
+    def _typed_before(self, tests: list[_Test], now: float) -> list[tuple[RunSummary, RowText]]:
+        """The runs that meet all words but the last, which is the one that is being typed."""
+        about = (self._understood.rpartition(" ")[0], len(tests), int(now))
+        if self._before[0] is not self.runs or self._before[1] != about:
+            pairs = self._pairs()
+            # one test after the other: a call for each run and each test would cost as much again
+            for test in tests:
+                pairs = [pair for pair in pairs if test(pair[0], now, pair[1])]
+            self._before = (self.runs, about, pairs)
+        return self._before[2]
 
     def _pairs(self) -> list[tuple[RunSummary, RowText]]:
         """Every run with its text, as long as they are the same runs."""

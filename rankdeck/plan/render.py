@@ -152,6 +152,8 @@ def _script_word(word: Word) -> str:
 
 def _printable(text: str) -> str:
     """Control characters as escapes: values are data and must not steer a terminal."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 

@@ -266,6 +266,9 @@ async def test_wide_and_hostile_names_align() -> None:
 
 def test_many_nodes_stand_side_by_side_rather_than_fill_the_screen() -> None:
     nodes = [(f"demo{n:03}", 8) for n in range(64)]
-    assert rows_wanted(nodes, 59, 100) == 64
-    assert rows_wanted(nodes, 59, 40) == 32
-    assert rows_wanted(nodes, 59, 30) == 22
+    assert rows_wanted(nodes, 59, 100, None) == 64
+    assert rows_wanted(nodes, 59, 40, None) == 32
+    assert rows_wanted(nodes, 59, 30, None) == 22
+    assert rows_wanted(nodes, 59, 30, True) == 3
+    assert rows_wanted(nodes, 59, 7, None) == 3
+    assert rows_wanted(nodes, 59, 7, False) == 22

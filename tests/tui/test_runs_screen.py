@@ -13,8 +13,10 @@ from rankdeck.run.store import RunStore
 from rankdeck.run.summary import RunSummary
 from tests.tui.fake_run import NOW, write_run
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
+from tui.keys import Scope, keys_of
 from tui.looks import plain
 from tui.run_filter import run_text
+from tui.run_listing import RunListing
 from tui.screens.runs import RunsScreen
 from tui.widgets.prompt_line import PromptLine
 from tui.widgets.run_table import RunTable, cause, run_cells
@@ -81,6 +83,18 @@ async def test_keys_of_runs_are_offered_where_there_are_runs(home: Path) -> None
         await until_shown(pilot, "rerun")
 
 
+async def test_a_wide_screen_shows_every_key_that_is_worth_a_hint(home: Path) -> None:
+    write_run(home, "one")
+    deck = make_deck(home)
+    async with deck.run_test(size=(200, 60)) as pilot:
+        await until_shown(pilot, "one")
+        last = screen_text(deck).splitlines()[-1]
+        for key in keys_of(Scope.RUNS, Scope.EVERYWHERE):
+            assert not key.bar or f"{key.shown.split()[0]} {key.label}" in last
+        await pilot.resize_terminal(80, 24)
+        await until_shown(pilot, "…  ? help")
+
+
 async def test_a_filter_that_nothing_matches_says_the_way_back(home: Path) -> None:
     write_run(home, "one")
     deck = make_deck(home)
@@ -106,6 +120,36 @@ async def test_many_runs_have_their_texts_before_a_filter_is_typed(
         await pilot.press("slash", *"job2")
         await until_shown(pilot, "1 of 4")
     assert made == []
+
+
+def test_what_is_typed_narrows_what_the_words_before_left() -> None:
+    runs = tuple(
+        RunSummary(
+            id=f"r{number}", name=name, state=state, backend="ssh", launcher="torchrun", nnodes=1,
+            world_size=8, nproc_per_node=8, created=NOW - number,
+        )
+        for number, (name, state) in enumerate(
+            (
+                ("llama-sft", RunPhase.FAILED),
+                ("llama-dpo", RunPhase.SUCCEEDED),
+                ("vit", RunPhase.FAILED),
+            )
+        )
+    )  # fmt: skip
+    listing = RunListing()
+    listing.runs = runs
+    expected = {
+        "llama": 2, "llama state:fail": 1, "llama state:zzz": 1, "llama state:succeeded": 1,
+        "vit state:succeeded": 0, "vit state:failed": 1, '"llama-s" state:failed': 1,
+        "!llama vit": 1, "!llama llama": 0, "": 3,
+    }  # fmt: skip
+    for text, count in expected.items():
+        listing.read(text)
+        assert len(listing.rows(NOW)) == count, text
+    listing.read("llama dpo")
+    assert len(listing.rows(NOW)) == 1
+    listing.runs = runs[:1]
+    assert listing.rows(NOW) == ()
 
 
 async def test_new_runs_appear_and_the_cursor_stays_on_its_run(home: Path) -> None:

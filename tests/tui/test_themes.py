@@ -11,7 +11,7 @@ from textual.theme import BUILTIN_THEMES
 
 from rankdeck.run.state import RunPhase
 from tests.tui.fake_run import write_run
-from tests.tui.pilot import make_deck, screen_text, until_shown
+from tests.tui.pilot import make_deck, screen_text, until, until_shown
 from tests.tui.terminal import Terminal
 from tui.looks import STYLES, use_colours
 from tui.themes import DEFAULT, MONOCHROME, OWN, Colourless, apply_theme, theme_names
@@ -87,6 +87,23 @@ async def test_states_follow_the_theme_and_are_told_without_it(home: Path) -> No
             assert "✖ failed" in text
             assert "✔ succeeded" in text
         assert deck.theme == DEFAULT
+
+
+async def test_the_pane_with_the_keys_is_told_without_colour(home: Path) -> None:
+    deck = make_deck(home, write_run(home, "good"))
+    async with deck.run_test(size=(120, 40)) as pilot:
+        deck.use_theme(MONOCHROME)
+        await until_shown(pilot, "4 exited")
+
+        def reversed_titles() -> list[str]:
+            strips = deck.screen._compositor.render_strips()
+            shown = [segment for strip in strips for segment in strip if segment.style is not None]
+            titles = [each for each in shown if re.fullmatch(r"\d \w+", each.text)]
+            return [each.text for each in titles if each.style is not None and each.style.reverse]
+
+        await until(pilot, lambda: reversed_titles() == ["1 ranks"])
+        await pilot.press("5")
+        await until(pilot, lambda: reversed_titles() == ["5 events"])
 
 
 def test_without_colours_a_bright_ground_is_shown_in_reverse() -> None:

@@ -188,7 +188,7 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
         told = notices(snapshot, now, self._alone, alert)
         # on a low screen the gravest are enough: the panes tell the rest
         most = 2 if self.size.height < 30 else len(told)
-        progress = progress_line(snapshot, now, self.size.width)
+        progress = progress_line(snapshot, now, self.size.width, stalled=self.stalled)
         self.query_one("#progress", LineBar).show(progress, *told[:most])
 
     def hang_changed(self) -> None:

@@ -39,9 +39,15 @@ class RunHang(DeckScreen):
     _hang_ticks = 0
     _hang_due = 0.0
 
-    def hang_changed(self) -> None:
-        """Show what is known of it now."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def hang_changed(self) -> None:
+            """Show what is known of it now: the screen does."""
+
+    @property
+    def stalled(self) -> bool:
+        """Whether nothing has moved for longer than is usual."""
+        return self.hang is not None and self.hang.state.value == "stalled"
 
     def look_for_hang(self) -> None:
         """Look whether it is time to look; once a second."""

@@ -67,8 +67,8 @@ def title_line(snapshot: RunSnapshot, now: float) -> tuple[Line, Line]:
     return tuple(left), ((where, "dim"),)
 
 
-def progress_line(snapshot: RunSnapshot, now: float, width: int) -> Line:
-    """Step, bar, time to go and loss; what is going on where there are no steps."""
+def progress_line(snapshot: RunSnapshot, now: float, width: int, *, stalled: bool = False) -> Line:
+    """Step, bar, time to go (not where nothing moves) and loss; what goes on without steps."""
     run, progress = snapshot.run, snapshot.run.progress
     if progress is None or progress.step is None:
         nothing = "no steps" if run.state.final else "no steps seen yet"
@@ -81,7 +81,7 @@ def progress_line(snapshot: RunSnapshot, now: float, width: int) -> Line:
         pieces.append((f" {100 * part:.0f} %", ""))
     else:
         pieces.append((f"step {progress.step}", ""))
-    eta = eta_of(snapshot, now)
+    eta = None if stalled else eta_of(snapshot, now)
     if eta is not None:
         pieces.append((f"  ETA {duration(eta)}", ""))
     loss = find_loss(progress.metrics)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _ROOT = "rankdeck"
 _STEP = " ▸ "
-_MOST_KEYS = 8
 
 
 class LineBar(Widget):
@@ -140,7 +139,7 @@ class KeyBar(LineBar):
         others = [valid for valid in found if valid.row.action != "help"]
         room = self.size.width - 1 - sum(map(_width, helps))
         shown: list[ValidKey] = []
-        for valid in others[:_MOST_KEYS]:
+        for valid in others:
             # the mark of what is left out needs its place, too
             last = len(shown) + 1 == len(others)
             if _width(valid) + (0 if last else 3) > room:

@@ -131,8 +131,7 @@ class RankGrid(ScrollView, can_focus=True):
     @property
     def rows_needed(self) -> int:
         """Rows that show everything, as loose as half of the screen allows; with the head."""
-        rows = len(self._layout.rows) if self.folded else self._rows_wanted
-        return rows + len(self._head)
+        return self._rows_wanted + len(self._head)
 
     def show(
         self,
@@ -207,7 +206,8 @@ class RankGrid(ScrollView, can_focus=True):
         self._cells.fold(choice.folded)
         self._layout = choice.layout
         needed = Size(size.width, len(self._layout.rows) + len(self._head))
-        wanted = rows_wanted(self._cells.groups, width, self.screen.size.height // 2)
+        half = self.screen.size.height // 2
+        wanted = rows_wanted(self._cells.groups, width, half, self._fold)
         if needed != self.virtual_size or wanted != self._rows_wanted:
             self._rows_wanted = wanted
             self.virtual_size = needed
@@ -327,8 +327,7 @@ class RankGrid(ScrollView, can_focus=True):
         """Put the cursor on the next rank that the text means; whether there is one."""
         self.wanted = text
         start = self._cells.index(self.selected) or 0
-        index = self._cells.find(text, start, backward=backward)
-        if index is not None:
+        if (index := self._cells.find(text, start, backward=backward)) is not None:
             self._select(index)
         return index is not None
 
@@ -394,8 +393,8 @@ class RankGrid(ScrollView, can_focus=True):
         offset = event.get_content_offset(self)
         if offset is None or offset.y < len(self._head):
             return
-        row = offset.y - len(self._head) + self.scroll_offset.y
-        if (cell := self._layout.hit(row, offset.x)) is not None:
+        at = offset.y - len(self._head) + self.scroll_offset.y
+        if (cell := self._layout.hit(at, offset.x)) is not None:
             self._select_cell(cell)
             if event.chain == 2:
                 self.action_open()

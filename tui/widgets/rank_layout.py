@@ -95,15 +95,22 @@ def choose_layout(
     return Choice(build_folded(shown, width) if folded else layout, folded)
 
 
-def rows_wanted(nodes: Sequence[tuple[str, int]], width: int, most: int) -> int:
-    """Rows that show every rank: one a node, or as few as must be if that is above `most`."""
+def rows_wanted(
+    nodes: Sequence[tuple[str, int]], width: int, most: int, folded: bool | None
+) -> int:
+    """Rows that show every rank: one a node, or as few as must be if that is above `most`.
+
+    Folded, or (if None) where these would be too many pages: rows of nodes.
+    """
     shown = [(short_name(name), count) for name, count in nodes]
     rows = 0
     for height in (_MANY_ROWS, most):
         rows = len(build_layout(shown, width, height).rows)
         if rows <= most:
             break
-    return rows
+    if folded is None:
+        folded = rows > _FOLD_PAGES * most and len(nodes) > 1
+    return len(build_folded(shown, width).rows) if folded else rows
 
 
 def build_layout(nodes: Sequence[tuple[str, int]], width: int, height: int) -> GridLayout:
