@@ -6,6 +6,7 @@ Text for people and clipboards is clean; a saved file has the bytes that were wr
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import threading
 from contextlib import suppress
@@ -149,10 +150,15 @@ class Save:
                             break
             except OSError:
                 self.cancelled = False
-                with suppress(OSError):
-                    os.unlink(self.path)
+                self._discard()
                 raise
         if self.cancelled:
+            self._discard()
+
+    def _discard(self) -> None:
+        if self.then is not None:
+            discard_copy(self.path)
+        else:
             with suppress(OSError):
                 os.unlink(self.path)
 
@@ -163,3 +169,10 @@ class OutsideFile(NamedTuple):
     path: str
     line: int
     editor: bool
+    copy: bool = False
+    """It was made for the other program, in a folder of its own."""
+
+
+def discard_copy(path: Path) -> None:
+    """Remove what was written for another program, and its folder."""
+    shutil.rmtree(path.parent, ignore_errors=True)

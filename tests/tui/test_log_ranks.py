@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,17 +145,29 @@ async def test_copies_say_whose_line_it_is(desk: Desk, monkeypatch: pytest.Monke
     assert copied == ["\n".join(f"[{rank}] step 100 of rank {rank}" for rank in range(4))]
 
 
-async def test_the_editor_gets_a_copy_of_the_merged_lines(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+async def test_pagers_and_editors_get_a_copy_of_the_merged_lines(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    ran: list[list[str]] = []
-    monkeypatch.setattr(log_pane, "run_outside", lambda _, command: ran.append(list(command)))
+    ran: list[tuple[str, ...]] = []
+
+    def run(_: object, command: list[str]) -> None:
+        ran.append((*command, last_line(command[-1])))
+
+    monkeypatch.setattr(log_pane, "run_outside", run)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("PAGER", "less")
+    monkeypatch.setenv("EDITOR", "vi")
+    monkeypatch.delenv("VISUAL", raising=False)
     await desk.press("m", "o")
-    await until(desk.pilot, lambda: bool(ran))
-    program, line, path = ran[0]
-    assert (program, line) == ("less", "+400")
-    assert last_line(path) == "[3] step 100 of rank 3"
+    await until(desk.pilot, lambda: len(ran) == 1)
+    program, line, path, last = ran[0]
+    assert (program, line, last) == ("less", "+400", "[3] step 100 of rank 3")
+    # nobody reads it any more
+    assert not Path(path).parent.exists()
+    await desk.press("O")
+    await until(desk.pilot, lambda: len(ran) == 2)
+    assert f"a copy of these lines: {ran[1][2]}" in desk.pane.status
+    assert Path(ran[1][2]).parent.parent == tmp_path
 
 
 async def test_alike_lines_are_folded_and_the_odd_ones_found(desk: Desk, ranks: Ranks) -> None:

@@ -15,7 +15,7 @@ from rankdeck.programs import editor, pager
 from tui.clipboard import copy
 from tui.keys import Scope, bindings
 from tui.log_page import Target
-from tui.log_save import Copied, Outside, OutsideFile, Save
+from tui.log_save import Copied, Outside, OutsideFile, Save, discard_copy
 from tui.log_text import wanted
 from tui.outside import at_line, run_outside
 from tui.widgets.log_finds import LogFinds
@@ -209,8 +209,8 @@ class LogPane(LogFinds):
         if save.failure:
             self._say(save.failure)
         elif save.then is not None:
-            self._go_outside(OutsideFile(str(save.path), save.current, save.then.editor))
-            self._say(f"a copy of these lines: {save.path}")
+            there = str(save.path)
+            self._go_outside(OutsideFile(there, save.current, save.then.editor, copy=True))
         else:
             self._say(f"{save.lines:,} lines saved to {save.path}")
 
@@ -248,3 +248,9 @@ class LogPane(LogFinds):
             run_outside(self.app, at_line(program, file.path, file.line))
         except UserError as error:
             self._say(error.message + (f": {error.hint}" if error.hint else ""))
+            return
+        if file.copy and file.editor:
+            # it may be open there still, or have been written to
+            self._say(f"a copy of these lines: {file.path}")
+        elif file.copy:
+            discard_copy(Path(file.path))
