@@ -34,8 +34,8 @@ _CHUNK_PER_RANK = 384
 _BATCH = 512
 _GAP = 0.25
 """Seconds without a line that end a chunk where it may end."""
-_KEPT = 16
-_KEPT_GROUPS = 12_000
+_KEPT = 8
+_KEPT_GROUPS = 8_000
 """In chunks that are kept, but for the few that are looked at."""
 
 

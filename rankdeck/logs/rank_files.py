@@ -31,6 +31,8 @@ _AHEAD = 8192
 _GLANCE_BACK, _GLANCE_AHEAD = 384, 640
 """Bytes around a place that mostly tell that there is none."""
 _FAR = 1 << 20
+_FEW_TIMES = 32
+"""Times that are kept of each of very many logs."""
 
 
 class _File:
@@ -302,7 +304,9 @@ class RankFiles:
     def _times_of(self, index: int) -> LogTimes:
         times = self._times.get(index)
         if times is None:
-            times = self._times[index] = LogTimes(self._files[index].log.times)
+            path = self._files[index].log.times
+            times = LogTimes(path) if self._nearby is None else LogTimes(path, _FEW_TIMES)
+            self._times[index] = times
         self._times_used[index] = None
         self._times_used.move_to_end(index)
         if len(self._times_used) > _OPEN:

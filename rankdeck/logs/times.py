@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
 _PAIR = 16
-_WINDOW_PAIRS = 32
+_WINDOW = 256
 _SAMPLE_SECONDS = 0.2
 """A sample covers no more than this, however long the log had been silent before."""
 _GUESSES = 4
@@ -44,11 +44,12 @@ class _Window(NamedTuple):
 class LogTimes:
     """Times of one log; reads only the few pairs it is asked about."""
 
-    __slots__ = ("_count", "_ends", "_handle", "_window", "path")
+    __slots__ = ("_count", "_ends", "_handle", "_size", "_window", "path")
 
-    def __init__(self, path: Path) -> None:
-        """Open the pairs if they are there."""
+    def __init__(self, path: Path, window: int = _WINDOW) -> None:
+        """Open the pairs if they are there; `window`: how many are kept."""
         self.path = path
+        self._size = window
         self._handle: Handle | None = None
         self._count = 0
         self._window: _Window | None = None
@@ -166,7 +167,7 @@ class LogTimes:
         window = self._window
         if window is not None and window.before[column] < target <= window.columns[column][-1]:
             return window
-        low, high = 0, (self._count - 1) // _WINDOW_PAIRS
+        low, high = 0, (self._count - 1) // self._size
         least, most = (pair[column] for pair in self._first_and_last())
         turn = 0
         while low < high:
@@ -185,8 +186,8 @@ class LogTimes:
         return self._load(low)
 
     def _load(self, number: int) -> _Window:
-        first = number * _WINDOW_PAIRS
-        count = min(_WINDOW_PAIRS, self._count - first)
+        first = number * self._size
+        count = min(self._size, self._count - first)
         before = _BEFORE_ALL
         lead = 1 if first else 0
         times, sizes = self._read(first - lead, count + lead)

@@ -17,11 +17,11 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate, repeat
-from operator import gt, sub
+from operator import gt, lt, sub
 from typing import TYPE_CHECKING
 
 from rankdeck.metrics import words
-from rankdeck.metrics.patience import ENOUGH, Rhythm, patience
+from rankdeck.metrics.patience import ENOUGH, LEAST, TIMES_LONGEST, Rhythm, patience
 from rankdeck.text import age, duration, figure
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _ROUNDING = 1e-9
 _CALM, _BLOCK, _FEW = 512, 128, 16
 """How many values are looked at together: where they differ little, at first, and at last."""
 _GAPS = 64
-_STRIDE = 8
+_STRIDE = 32
 
 
 class AlertKind(str, Enum):
@@ -281,7 +281,7 @@ class Pace:
             self._last = (step, time)
 
     def add_many(self, steps: Sequence[float], numbers: Sequence[int], stamps: Stamps) -> None:
-        """Take note of steps that never go back, the same as one by one.
+        """Take note of steps that never go back: stalls are told the same as one by one.
 
         Args:
             steps: The steps.
@@ -290,18 +290,18 @@ class Pace:
         """
         if not stamps.known:
             return
+        new: Sequence[int] = range(len(steps))
         last = None if self._last is None else self._last[0]
-        new = [
-            place
-            for place, (before, step) in enumerate(zip((last, *steps), steps, strict=False))
-            if step != before
-        ]
-        # of gaps long ago only the longest counts, and of those within a short time none can be
-        early = new[: -2 * _GAPS]
+        if last == steps[0] or not all(map(lt, steps, steps[1:])):
+            before = (last, *steps)
+            new = [place for place in new if steps[place] != before[place]]
+        # of gaps long ago only the longest counts, and only if a stall is told by it
+        early = new[: -_GAPS - 1]
         for first in range(0, len(early), _STRIDE):
             some = early[first : first + _STRIDE]
             end = stamps.at(numbers[some[-1]])
-            if self._last is None or not 0 <= end - self._last[1] <= self._longest:
+            longest = max(self._longest, LEAST / TIMES_LONGEST)
+            if self._last is None or not 0 <= end - self._last[1] <= longest:
                 for place in some:
                     self.add(steps[place], stamps.at(numbers[place]))
             else:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rankdeck.metrics.templates import Row, Templates
     from rankdeck.run.layout import RunDir
 
-CHUNK = 256 * 1024
+CHUNK = 128 * 1024
 _PROBE = 1 << 20
 """Bytes of a rank that tell no number, before the next rank is asked."""
 _THOROUGH = 2 << 20

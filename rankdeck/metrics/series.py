@@ -216,8 +216,9 @@ class Series:
         if self.per == 1:
             self.settled = self.loose = len(self.values)
         kept: list[int] = []
+        values = self.values.tolist()
         for begin in range(0, self.settled, _GROUP):
-            kept += _extremes(self.values, begin, min(begin + _GROUP, self.settled))
+            kept += _extremes(values, begin, min(begin + _GROUP, self.settled))
         gone = self.settled - len(kept)
         self._keep(0, [*kept, *range(self.settled, len(self.values))])
         self.settled -= gone

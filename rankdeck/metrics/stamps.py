@@ -35,9 +35,8 @@ class Stamps:
     def begin(self, number: int) -> int:
         """Where in the block a line begins."""
         if not self._begins:
-            # a newline more a line than was counted before it
-            sizes = map(len, self._block.split(b"\n"))
-            self._begins = [0, *(end + n for n, end in enumerate(accumulate(sizes), 1))]
+            sizes = map(len, self._block.splitlines(keepends=True))
+            self._begins = [0, *accumulate(sizes)]
         return self._begins[number]
 
     def at(self, number: int) -> float:
