@@ -87,7 +87,7 @@ def _print_rounds(source: str, gpus: Gpus) -> None:
             _say(f"{line}# {ASKS} {(index + 1) % len(gpus)}")
         gpus.end_round()
         due = max(due + GAP, time.monotonic())
-        time.sleep(due - time.monotonic())
+        time.sleep(max(0.0, due - time.monotonic()))
 
 
 def _become_nvidia_smi() -> None:
