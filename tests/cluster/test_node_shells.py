@@ -40,7 +40,8 @@ def test_the_shell_is_on_the_node_and_its_end_brings_the_deck_back(
         deck.until("! shell")
         deck.press("j")
         deck.press("!")
-        deck.until("its end brings the deck back")
+        # the line may be wrapped before that
+        deck.until("brings the deck back")
         # the answer is no part of what is typed
         deck.press("echo on $(hostname) $((6*7))\r")
         deck.until("on node2 42")

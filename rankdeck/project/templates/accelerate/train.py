@@ -58,6 +58,9 @@ def main() -> None:
         folder = Path(os.environ["OUTPUT_DIR"]) / "checkpoint"
         save(accelerator, model, steps, folder)
         print(f"saved {folder / 'model.pt'}", flush=True)
+    # nobody leaves while others still work, or keeps what talks to them beyond the end
+    accelerator.wait_for_everyone()
+    model, optimizer, loader = accelerator.free_memory(model, optimizer, loader)
     accelerator.end_training()
 
 
