@@ -28,7 +28,7 @@ _WORK = re.compile(
 _STATUS = re.compile(
     r"\[PG (?:ID )?(\d+)(?: PG GUID ([^\s(\]]+))? ?(?:\(([^)]*)\))? Rank \d+\](.*?)"
     r"last enqueued(?: NCCL)? work: (-?\d+)(?:, last started(?: NCCL)? work: -?\d+)?"
-    r", last completed(?: NCCL)? work: (-?\d+)",
+    r", last completed(?: NCCL)? work: -?\d+",
     re.IGNORECASE,
 )
 _AT_WORK = re.compile(r"(?:at (?:NCCL )?work(?: sequence id)?): (\d+)", re.IGNORECASE)
@@ -55,7 +55,6 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """`ALLREDUCE`."""
     numel: int | None = None
     enqueued: int | None = None
-    completed: int | None = None
 
     @property
     def of_all(self) -> bool:
@@ -125,7 +124,6 @@ def _with_status(found: re.Match[str], pending: Work | None) -> Work:
         op=mine.op if mine and timed_out is not None else "",
         numel=mine.numel if mine and timed_out is not None else None,
         enqueued=int(found[5]),
-        completed=int(found[6]),
     )
 
 

@@ -157,7 +157,7 @@ def _stalled(scene: Scene, live: Sequence[Sight]) -> Finding | None:
         return None
     quiet = scene.moment - since
     # what comes after the last step is not done in steps
-    least = AT_WORK if _finished(live) else 0.0
+    least = AT_WORK if any(sight.finished for sight in live) else 0.0
     if scene.rhythm is not None:
         allowed = max(least, patience(scene.rhythm, scene.last_line))
         if quiet > allowed:
@@ -172,10 +172,6 @@ def _stalled(scene: Scene, live: Sequence[Sight]) -> Finding | None:
             found = _suspected(scene, live, scene.stepped, usual, allowed)
             return msgspec.structs.replace(found, stepless=True)
     return None
-
-
-def _finished(live: Sequence[Sight]) -> bool:
-    return any(s.step is not None and s.total_steps and s.step >= s.total_steps for s in live)
 
 
 def _suspected(
@@ -275,7 +271,6 @@ def _lagging(scene: Scene, live: Sequence[Sight]) -> Finding | None:
 
 
 def _is_stuck(scene: Scene, sight: Sight) -> bool:
-    done = bool(sight.step is not None and sight.total_steps and sight.step >= sight.total_steps)
-    if sight.rhythm is None or sight.spoke is None or done:
+    if sight.rhythm is None or sight.spoke is None or sight.finished:
         return False
     return scene.moment - sight.spoke > patience(sight.rhythm)

@@ -29,6 +29,11 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     gpu_percent: float | None = None
     """Of the time that something computed on its GPU; None when it is over, or not known."""
 
+    @property
+    def finished(self) -> bool:
+        """Whether it has made its last step."""
+        return bool(self.step is not None and self.total_steps and self.step >= self.total_steps)
+
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """All ranks at one moment."""
