@@ -11,7 +11,7 @@ from tui.deck import Deck
 from tui.keys import Scope, all_keys, keys_of, markdown
 from tui.screens.commands import CommandsScreen
 from tui.screens.confirm import ConfirmScreen
-from tui.screens.help import HelpScreen, help_lines
+from tui.screens.help import HelpScreen, help_blocks, one_below_other
 from tui.screens.new_job import NewJobScreen
 from tui.screens.nodes import NodesScreen
 from tui.screens.palette import PaletteScreen
@@ -89,7 +89,7 @@ async def test_help_lists_exactly_the_keys_of_the_screen(home: Path, screen: typ
         await pilot.press("f1")
         assert isinstance(deck.screen, HelpScreen)
         lines = deck.screen.query_one(TextLines).lines
-        assert lines == help_lines(screen.SCOPES)
+        assert lines == one_below_other(help_blocks(screen.SCOPES))
         rows = [line for line in lines if len(line) == 2]
         assert [line[1][0] for line in rows] == [key.help for key in keys_of(*screen.SCOPES)]
         await pilot.press("escape")

@@ -137,8 +137,3 @@ def side_by_side(blocks: Sequence[list[Line]], width: int) -> tuple[Line, ...]:
         pad: Piece = (" " * (room - line_width(first) + _GAP), "")
         lines.append((*first, pad, *second))
     return tuple(lines)
-
-
-def help_lines(scopes: tuple[Scope, ...]) -> tuple[Line, ...]:
-    """The keys of these scopes as text."""
-    return one_below_other(help_blocks(scopes))
