@@ -99,7 +99,7 @@ class Placing:
         self._tell_waiting()
         said = desk.said()
         ready = [node for node in desk.state.nodes if node.state == "ready"]
-        if not ready or not (policy.begun(desk.state) or policy.all_ready(desk.state)):
+        if not ready or not (policy.begun(desk.state, said) or policy.all_ready(desk.state)):
             return
         address = self._master_address()
         if address is None:
@@ -121,8 +121,9 @@ class Placing:
             return
         late = [node for node in desk.state.nodes if node.state == "placed"]
         what = "was not ready"
-        if not late and policy.all_ready(desk.state):
-            late, what = list(desk.state.nodes), "could not be told to start"
+        if not late:
+            late = [node for node in desk.state.nodes if node.state == "ready"]
+            what = "could not be told to start"
         for node in late:
             if node.problem is None:
                 message = f"the agent on {node.name} {what} after {_READY_SECONDS:.0f} s"

@@ -126,13 +126,16 @@ def all_ready(state: RunState) -> bool:
     return all(node.state == "ready" for node in state.nodes)
 
 
-def begun(state: RunState) -> bool:
-    """Whether ranks have been started, on whichever node; those that have ended count, too.
+def begun(state: RunState, said: Mapping[str, NodeState]) -> bool:
+    """Whether an agent has started something, on whichever node, be it over or not.
 
     An agent can be prepared before the backend has told where it is, so that it cannot be told to
-    go with the others; by then the ranks of the others may have come to their end.
+    go with the others. By then the ranks of the others may have come to their end; or their
+    launchers wait for this very node, and no rank will be seen before it comes.
     """
-    return any(rank.state is not RankState.PENDING for rank in state.ranks)
+    return any(word.launcher is not None for word in said.values()) or any(
+        rank.state is not RankState.PENDING for rank in state.ranks
+    )
 
 
 def verdict(

@@ -24,6 +24,7 @@ from rankdeck.run.events import Event, EventKind
 from rankdeck.run.fold import fold, initial_state
 from rankdeck.run.journal import Journal
 from rankdeck.run.node_state import (
+    LauncherState,
     NodeOutcome,
     NodePhase,
     NodeProblem,
@@ -78,13 +79,16 @@ class Fate:
     deaf: bool = False
     """Ignores every command."""
     stop_takes: float = 0.3
+    meets: bool = False
+    """A launcher starts the ranks, once those of all nodes have met, as torchrun does."""
 
 
 class SimulatedAgent:
     """One agent: its file is real, its ranks are only records."""
 
-    def __init__(self, order: AgentOrder, fate: Fate, now: float, pid: int) -> None:
-        self.order, self.fate, self.placed, self.pid = order, fate, now, pid
+    def __init__(self, order: AgentOrder, fate: Fate, now: float, world: World) -> None:
+        self.order, self.fate, self.placed, self.world = order, fate, now, world
+        self.pid = 100 + len(world.agents)
         self.commands: list[AgentCommand] = []
         self.started: float | None = None
         self.alive = True
@@ -139,8 +143,10 @@ class SimulatedAgent:
         if self.fate.dies_at is not None and now >= self.started + self.fate.dies_at:
             self.alive = False
             return
+        met = self._met()
         for local, record in self.ranks.items():
-            self.ranks[local] = self._rank_at(local, record, now)
+            if met is not None:
+                self.ranks[local] = self._rank_at(local, record, now, met)
         failed = [r for r in self.ranks.values() if r.state is RankState.FAILED]
         if failed and self.stop is None:
             first = min(r.times["failed"] for r in failed)
@@ -160,19 +166,26 @@ class SimulatedAgent:
         if all(record.state.final for record in self.ranks.values()):
             self._finish(max(max(r.times.values()) for r in self.ranks.values()))
 
-    def _rank_at(self, local: int, record: RankRecord, now: float) -> RankRecord:
-        assert self.started is not None
+    def _met(self) -> float | None:
+        """When the ranks began; None: their launcher still waits for those of other nodes."""
+        if not self.fate.meets:
+            return self.started
+        attempt = [a for a in self.world.agents if a.order.attempt == self.order.attempt]
+        starts = [agent.started for agent in attempt if agent.started is not None]
+        return max(starts) if len(starts) == len(self.world.plan.nodes) else None
+
+    def _rank_at(self, local: int, record: RankRecord, now: float, met: float) -> RankRecord:
         if record.state.final:
             return record
         times, state = dict(record.times), record.state
         for rung, after in ((RankState.SPAWNED, 0.1), (RankState.OUTPUT, 0.4 + local * 0.01)):
-            if now >= self.started + after and rung.value not in times:
-                times[rung.value], state = self.started + after, rung
+            if now >= met + after and rung.value not in times:
+                times[rung.value], state = met + after, rung
         end = self.fate.ends.get(local)
         changes: dict[str, object] = {}
-        if end is not None and now >= self.started + end[0]:
+        if end is not None and now >= met + end[0]:
             state = RankState.EXITED if end[1] == 0 else RankState.FAILED
-            times[state.value] = self.started + end[0]
+            times[state.value] = met + end[0]
             changes["exit_code" if end[1] >= 0 else "signal"] = abs(end[1])
         return msgspec.structs.replace(
             record, state=state, times=times, pid=7000 + record.rank, **changes
@@ -189,6 +202,11 @@ class SimulatedAgent:
     def _by_own_clock(self, record: RankRecord) -> RankRecord:
         times = {name: when + self.clock_ahead for name, when in record.times.items()}
         return msgspec.structs.replace(record, times=times)
+
+    def _launcher(self) -> LauncherState | None:
+        if not self.fate.meets or self.started is None:
+            return None
+        return LauncherState(pid=self.pid + 1000, started=self.started + self.clock_ahead)
 
     def _outcome(self) -> NodeOutcome:
         if self.fate.problem or any(r.state is RankState.FAILED for r in self.ranks.values()):
@@ -222,6 +240,7 @@ class SimulatedAgent:
             master_port=23456 if self.order.node_rank == 0 else 0,
             ranks=tuple(self._by_own_clock(rank) for rank in self.ranks.values()),
             problem=problem,
+            launcher=self._launcher(),
             stop=self.stop,
             outcome=self._outcome() if phase is NodePhase.DONE else None,
         )
@@ -377,7 +396,7 @@ class SimulatedBackend:
         assert self.recover(run, order) is None, "a second agent for the same order"
         fate = self._world.fates[order.node, order.attempt]
         agents = self._world.agents
-        agents.append(SimulatedAgent(order, fate, self._world.clock.now, 100 + len(agents)))
+        agents.append(SimulatedAgent(order, fate, self._world.clock.now, self._world))
         self._world.point()
         return agents[-1].ref
 
