@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rankdeck.errors import UserError
 from rankdeck.run.agents import Agents
 from rankdeck.run.events import Event, EventKind
+from rankdeck.run.load_history import LoadKeeper
 from rankdeck.run.orders import build_order
 
 if TYPE_CHECKING:
-    from rankdeck.agent_order import AgentOrder
+    from rankdeck.agent_order import AgentCommand, AgentOrder
     from rankdeck.backend import Session
     from rankdeck.backend_reports import Ended
     from rankdeck.plan.records import LaunchPlan
@@ -34,6 +36,7 @@ class Desk:
         self.clock = clock
         self.ending: Ended | None = None
         """What carried the agents of this attempt has ended, and why."""
+        self.loads = LoadKeeper(run)
         self.agents = Agents(run, plan, session, clock)
         for node in journal.state.nodes:
             self.agents.begin(node.name, node.agent)
@@ -59,6 +62,14 @@ class Desk:
     def record(self, *facts: Event) -> None:
         """Write facts down; a reader may see any number of them from the front."""
         self.journal.record(facts)
+
+    def tell(self, node: RunNode, command: AgentCommand) -> None:
+        """Send the agent a command, once; one that cannot be sent now is sent by a later call."""
+        try:
+            self.agents.send_once(node, command)
+        except UserError as error:
+            if self.agents.newly_deaf(node):
+                self.record(self.note(error.message, node))
 
     def fact(self, kind: EventKind, **fields: object) -> Event:
         """An event of this attempt that happens now, unless the fields say otherwise."""

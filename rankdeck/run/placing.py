@@ -112,7 +112,7 @@ class Placing:
         )
         for node in ready:
             if node.name in said and said[node.name].phase is NodePhase.READY:
-                desk.agents.send_once(node, command)
+                desk.tell(node, command)
 
     def check_ready(self) -> None:
         """Record a problem for agents that take too long to prepare their nodes."""

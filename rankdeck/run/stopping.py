@@ -8,7 +8,6 @@ import msgspec
 from msgspec.structs import replace
 
 from rankdeck.agent_order import AgentCommand, AgentCommandKind
-from rankdeck.errors import UserError
 from rankdeck.run import policy
 from rankdeck.run.agents import Loss
 from rankdeck.run.control import RunCommandKind, discard, read_inbox
@@ -180,12 +179,7 @@ class Stopping:
     def _send(self, node: RunNode, kind: AgentCommandKind, grace: float) -> None:
         assert self.stop is not None
         command = AgentCommand(command=kind, reason=self.stop.reason, grace=grace)
-        try:
-            self._desk.agents.send_once(node, command)
-        except UserError as error:
-            # tried again at the next step; told once
-            if self._desk.agents.newly_deaf(node):
-                self._desk.record(self._desk.note(error.message, node))
+        self._desk.tell(node, command)
 
     def _find_deadline(self, plan: LaunchPlan, history: Sequence[Event]) -> float | None:
         if plan.time_limit is None:

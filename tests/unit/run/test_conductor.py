@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rankdeck.agent_order import AgentCommandKind
-from rankdeck.backend_direct import DirectSession
 from rankdeck.run.control import RunCommand, RunCommandKind, send_command
 from rankdeck.run.events import EventKind
 from rankdeck.run.layout import RunDir
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rankdeck.backend import SessionContext
-    from rankdeck.backend_reports import Report
     from rankdeck.run.events import Event
 
 BOTH_EXIT = {0: (2.0, 0), 1: (2.5, 0)}
@@ -76,63 +73,6 @@ def test_no_rank_starts_before_every_node_is_ready(run_dir: RunDir) -> None:
     for agent in (a, b):
         (go,) = agent.commands
         assert (go.command, go.master_addr, go.master_port) == (AgentCommandKind.GO, "a", 23456)
-
-
-class SlowToTell(DirectSession):
-    """Tells only late that the agent on `b` is placed; the agent itself is quicker."""
-
-    def __init__(self, world: World, context: SessionContext, after: float) -> None:
-        super().__init__(world.backend, context)
-        self._world, self._after = world, after
-
-    def reports(self) -> list[Report]:
-        told = list(super().reports())
-        if self._world.clock.now < START + self._after:
-            self._reports += [report for report in told if report.node == "b"]
-            told = [report for report in told if report.node != "b"]
-        return told
-
-
-class WorldToldLate(World):
-    after = 6.0
-
-    def session_of(self, context: SessionContext) -> SlowToTell:
-        return SlowToTell(self, context, self.after)
-
-
-class WorldToldTooLate(WorldToldLate):
-    after = 200.0
-
-
-def test_an_agent_that_is_told_of_late_starts_though_the_others_have_ended(run_dir: RunDir) -> None:
-    fates = {(name, 0): Fate(ends={0: (0.5, 0)}) for name in ("a", "b")}
-    world = WorldToldLate(run_dir, fates, ranks_per_node=1)
-    end = world.run_to_end()
-    assert end.state is RunPhase.SUCCEEDED
-    a, b = world.agent_on("a"), world.agent_on("b")
-    assert a.ended is not None
-    assert b.started is not None
-    assert b.started > a.ended
-
-
-def test_an_agent_that_is_told_of_late_is_met_by_the_launchers_that_wait(run_dir: RunDir) -> None:
-    fates = {(name, 0): Fate(ends={0: (0.5, 0)}, meets=True) for name in ("a", "b")}
-    world = WorldToldLate(run_dir, fates, ranks_per_node=1)
-    assert world.run_to_end().state is RunPhase.SUCCEEDED
-    a, b = world.agent_on("a"), world.agent_on("b")
-    assert a.started is not None
-    assert b.started is not None
-    assert a.started + 4.0 < b.started, "b is told to go as soon as it can be told"
-
-
-def test_launchers_do_not_wait_for_ever_for_a_node_that_cannot_be_told_to_go(
-    run_dir: RunDir,
-) -> None:
-    fates = {(name, 0): Fate(ends={0: (0.5, 0)}, meets=True) for name in ("a", "b")}
-    world = WorldToldTooLate(run_dir, fates, ranks_per_node=1)
-    end = world.run_to_end(seconds=400)
-    assert end.state is RunPhase.FAILED
-    assert end.reason == "the agent on b could not be told to start after 180 s"
 
 
 def test_what_a_start_waits_for_is_said(run_dir: RunDir) -> None:

@@ -1,0 +1,103 @@
+"""In whatever order agents' files and their backend's reports come, and whatever cannot be sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rankdeck.backend_direct import DirectSession
+from rankdeck.errors import UserError
+from rankdeck.run.events import EventKind
+from rankdeck.run.state import RunPhase
+from tests.unit.run.simulation import START, Fate, World
+
+if TYPE_CHECKING:
+    from rankdeck.agent_order import AgentCommand
+    from rankdeck.backend import SessionContext
+    from rankdeck.backend_reports import Report
+    from rankdeck.run.layout import RunDir
+
+
+class SlowToTell(DirectSession):
+    """Tells only late that the agent on `b` is placed; the agent itself is quicker."""
+
+    def __init__(self, world: World, context: SessionContext, after: float) -> None:
+        super().__init__(world.backend, context)
+        self._world, self._after = world, after
+
+    def reports(self) -> list[Report]:
+        told = list(super().reports())
+        if self._world.clock.now < START + self._after:
+            self._reports += [report for report in told if report.node == "b"]
+            told = [report for report in told if report.node != "b"]
+        return told
+
+
+class WorldToldLate(World):
+    after = 6.0
+
+    def session_of(self, context: SessionContext) -> SlowToTell:
+        return SlowToTell(self, context, self.after)
+
+
+class WorldToldTooLate(WorldToldLate):
+    after = 200.0
+
+
+def test_an_agent_that_is_told_of_late_starts_though_the_others_have_ended(run_dir: RunDir) -> None:
+    fates = {(name, 0): Fate(ends={0: (0.5, 0)}) for name in ("a", "b")}
+    world = WorldToldLate(run_dir, fates, ranks_per_node=1)
+    end = world.run_to_end()
+    assert end.state is RunPhase.SUCCEEDED
+    a, b = world.agent_on("a"), world.agent_on("b")
+    assert a.ended is not None
+    assert b.started is not None
+    assert b.started > a.ended
+
+
+def test_an_agent_that_is_told_of_late_is_met_by_the_launchers_that_wait(run_dir: RunDir) -> None:
+    fates = {(name, 0): Fate(ends={0: (0.5, 0)}, meets=True) for name in ("a", "b")}
+    world = WorldToldLate(run_dir, fates, ranks_per_node=1)
+    assert world.run_to_end().state is RunPhase.SUCCEEDED
+    a, b = world.agent_on("a"), world.agent_on("b")
+    assert a.started is not None
+    assert b.started is not None
+    assert a.started + 4.0 < b.started, "b is told to go as soon as it can be told"
+
+
+def test_launchers_do_not_wait_for_ever_for_a_node_that_cannot_be_told_to_go(
+    run_dir: RunDir,
+) -> None:
+    fates = {(name, 0): Fate(ends={0: (0.5, 0)}, meets=True) for name in ("a", "b")}
+    world = WorldToldTooLate(run_dir, fates, ranks_per_node=1)
+    end = world.run_to_end(seconds=400)
+    assert end.state is RunPhase.FAILED
+    assert end.reason == "the agent on b could not be told to start after 180 s"
+
+
+class OutOfReach(DirectSession):
+    """For some seconds nothing can be sent to `b`."""
+
+    def __init__(self, world: World, context: SessionContext, until: float) -> None:
+        super().__init__(world.backend, context)
+        self._world, self._until = world, until
+
+    def send(self, node: str, ref: str, command: AgentCommand) -> None:
+        if node == "b" and self._world.clock.now < START + self._until:
+            raise UserError("b cannot be told to go: it cannot be reached now")
+        super().send(node, ref, command)
+
+
+class WorldOutOfReach(World):
+    def session_of(self, context: SessionContext) -> OutOfReach:
+        return OutOfReach(self, context, 5.0)
+
+
+def test_a_node_that_cannot_be_told_to_go_is_told_as_soon_as_it_can(run_dir: RunDir) -> None:
+    fates = {(name, 0): Fate(ends={0: (0.5, 0)}, meets=True) for name in ("a", "b")}
+    world = WorldOutOfReach(run_dir, fates, ranks_per_node=1)
+    assert world.run_to_end().state is RunPhase.SUCCEEDED
+    assert START + 5.0 <= (world.agent_on("b").started or 0.0) < START + 6.0
+    notes = [event for event in world.check_log() if event.kind is EventKind.NOTE]
+    assert [(note.node, note.message) for note in notes] == [
+        ("b", "b cannot be told to go: it cannot be reached now")
+    ]
