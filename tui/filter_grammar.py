@@ -7,7 +7,8 @@
            | /EXPRESSION/
            | ["<" | "<=" | ">" | ">=" | "="] number, or first..last
 
-Letters are compared without case, in expressions too unless they hold a capital one.
+Letters are compared without case, in expressions too unless they hold a capital one. Expressions
+are those of logs (`rankdeck.logs.dialect`), but for what may take long.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from fnmatch import translate
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from rankdeck.errors import UserError
+from rankdeck.globs import compile_glob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -181,8 +184,8 @@ def _positive(word: _Word, fields: Fields[_T]) -> Callable[[_T, float, RowText],
     if word.field:
         return _of_field(word, fields)
     if word.kind == "expression":
-        wanted = _expression(word.text)
-        return lambda row, now, text: wanted.search(text.text) is not None
+        found = _expression(word.text)
+        return lambda row, now, text: found(text.text)
     plain = word.text.lower()
     return lambda row, now, text: plain in text.small
 
@@ -228,8 +231,7 @@ def _allowed(field: str, text: str, known: Mapping[str, frozenset[str]]) -> froz
 
 def _matcher(word: _Word) -> Callable[[str], bool]:
     if word.kind == "expression":
-        wanted = _expression(word.text)
-        return lambda text: wanted.search(text) is not None
+        return _expression(word.text)
     parts = [word.text] if word.kind == "quoted" else [p for p in word.text.split(",") if p]
     tests = [_part(part.lower(), plain=word.kind == "quoted") for part in parts]
     return lambda text: any(test(text.lower()) for test in tests)
@@ -240,18 +242,25 @@ def _part(part: str, *, plain: bool) -> Callable[[str], bool]:
         exact = part[1:]
         return lambda text: text == exact
     if not plain and any(char in part for char in "*?"):
-        # a bracket is none of the grammar's: names of nodes have them
-        glob = re.compile(translate(part.replace("[", "[[]")), re.IGNORECASE)
+        glob = compile_glob(part, ignore_case=True)
         return lambda text: glob.match(text) is not None
     return lambda text: part in text
 
 
-def _expression(text: str) -> re.Pattern[str]:
-    case = 0 if any(char.isupper() for char in re.sub(r"\\.", "", text)) else re.IGNORECASE
+def _expression(text: str) -> Callable[[str], bool]:
+    from rankdeck.logs.query import at_once
+
+    capital = any(char.isupper() for char in re.sub(r"\\.", "", text))
     try:
-        return re.compile(text, case | re.MULTILINE)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise FilterError(f"not an expression: {error}") from None
+        first = at_once(text, ignore_case=not capital).first
+    except UserError as error:
+        raise FilterError(error.message) from None
+
+    def found(text: str) -> bool:
+        raw = text.encode("utf-8", "surrogatepass")
+        return first(raw, 0, len(raw)) is not None
+
+    return found
 
 
 def _comparison(

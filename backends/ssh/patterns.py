@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from rankdeck.globs import compile_glob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
-@lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    wild = {"*": ".*", "?": "."}
-    return re.compile("".join(wild.get(letter, re.escape(letter)) for letter in pattern), re.DOTALL)
+_compiled = lru_cache(maxsize=4096)(compile_glob)
 
 
 def matches(text: str, pattern: str) -> bool:
     """Whether the whole text fits one pattern."""
-    return _compiled(pattern).fullmatch(text) is not None
+    return _compiled(pattern).match(text) is not None
 
 
 def matches_any(text: str, patterns: Iterable[str]) -> bool:

@@ -1,8 +1,8 @@
 """Looking for expressions in bytes, with RE2 and with Python's `re`.
 
-RE2 takes time in proportion to the text alone and lets other threads run meanwhile. `re` is for
-what RE2 does not know of an expression, and for machines that RE2 is not built for. RE2 is imported
-when something is looked for first.
+RE2 takes time in proportion to the text alone and lets other threads run meanwhile. `re` has what
+RE2 does not know of an expression, in a process of its own; in this one it looks for texts alone,
+where RE2 is not built for the machine. RE2 is imported when something is looked for first.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ Span = tuple[int, int]
 _BEYOND_ASCII = re.compile(rb"\\x[89a-f]")
 _MEMORY = 16 << 20
 """Bytes that one expression's automaton may take."""
+_STRAIGHT = re.compile(rb"(?:\\x..|\[[^\]]+\]|[0-9A-Za-z])+", re.DOTALL)
+"""What `re` goes through without ever coming back: bytes and classes, one after another."""
 
 
 class Finder(Protocol):
@@ -41,7 +43,7 @@ class Finder(Protocol):
 class Re2Finder:
     """One expression, compiled by RE2."""
 
-    __slots__ = ("_anchored", "_anywhere", "_match")
+    __slots__ = ("_anchored", "_anywhere", "_match", "size")
 
     def __init__(self, pattern: bytes) -> None:
         """Compile it.
@@ -57,6 +59,7 @@ class Re2Finder:
         compiled = core.RE2(pattern, options)
         if not compiled.ok():
             raise ValueError(str(compiled.error()))
+        self.size: int = compiled.ProgramSize()
         self._match = compiled.Match
         self._anywhere = core.RE2.Anchor.UNANCHORED
         self._anchored = core.RE2.Anchor.ANCHOR_START
@@ -144,13 +147,14 @@ class _Own:
 
 @lru_cache(maxsize=256)
 def finder(pattern: bytes) -> Finder | None:
-    """The finder of an expression; None: RE2 does not take it."""
+    """The finder of an expression; None: RE2 does not take it, or is not there."""
     try:
         return Re2Finder(pattern)
     except ValueError:
         return None
     except ImportError:
-        return ReFinder(pattern)
+        straight = _STRAIGHT.fullmatch(pattern.removeprefix(b"(?m)"))
+        return ReFinder(pattern) if straight else None
 
 
 def fast_finder(dialect: Dialect, *, loose: bool = False) -> Finder:
@@ -183,7 +187,17 @@ def run_finder(dialects: Iterable[Dialect]) -> Finder | None:
 
 def slowness(dialect: Dialect) -> str:
     """What of the expression RE2 does not know, in a word or two; empty: nothing."""
-    return dialect.slow or ("" if finder(dialect.fast) else "a big expression")
+    if dialect.slow or finder(dialect.fast):
+        return dialect.slow
+    return "a big expression" if _is_there() else "RE2 is not installed"
+
+
+def _is_there() -> bool:
+    try:
+        _re2()
+    except ImportError:
+        return False
+    return True
 
 
 def judge_of(dialect: Dialect, text: str, own: bool) -> Judge:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rankdeck.errors import UserError
 from rankdeck.logs.dialect import dialect_of, quoted
-from rankdeck.logs.engine import fast_finder, judge_of, run_finder, slowness
+from rankdeck.logs.engine import Re2Finder, fast_finder, judge_of, run_finder, slowness
 from rankdeck.logs.scan import LineScan, SieveScan, cheapest
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rankdeck.logs.dialect import Dialect
     from rankdeck.logs.engine import Finder, Span
     from rankdeck.logs.scan import Scan
+
+_LARGEST_AT_ONCE = 500
+"""Steps of an automaton; a byte costs at most about 3 ns for each."""
 
 
 class Query(ABC):
@@ -158,3 +161,18 @@ def expression(text: str, *, ignore_case: bool = False, own: bool = False) -> Ex
             f"{text!r} is not a valid regular expression: {error}",
             "search for it as plain text, or escape it with a backslash",
         ) from None
+
+
+def at_once(text: str, *, ignore_case: bool = False) -> Finder:
+    """What finds an expression without a wait in any short text: for what is filtered as one types.
+
+    Raises:
+        UserError: It is not a valid expression, or may take long.
+    """
+    dialect = expression(text, ignore_case=ignore_case).dialect
+    found, slow = fast_finder(dialect), slowness(dialect)
+    if isinstance(found, Re2Finder) and found.size > _LARGEST_AT_ONCE:
+        slow = slow or "a big expression"
+    if slow:
+        raise UserError(f"{text!r} may take too long to look for here: {slow}", "write it without")
+    return found

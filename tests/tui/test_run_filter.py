@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rankdeck.logs.engine import Re2Finder
 from rankdeck.run.state import RunPhase
 from rankdeck.run.summary import RunSummary
 from tui.filter_grammar import FilterError
 from tui.run_filter import parse_run_filter, run_text
+
+if TYPE_CHECKING:
+    from rankdeck.logs.engine import Span
 
 NOW = 1_000_000.0
 DAY = 86_400
@@ -115,9 +119,9 @@ def test_what_is_shown(text: str, expected: list[str]) -> None:
         ("ranks:many", "cannot be compared; for example ranks:>=64"),
         ("age:<2y", "for example age:<2d"),
         ("age:1d..", "is no range"),
-        ("re:(", "not an expression"),
-        ("/(/", "not an expression"),
-        ("name:/[/", "not an expression"),
+        ("re:(", "is not a valid regular expression"),
+        ("/(/", "is not a valid regular expression"),
+        ("name:/[/", "is not a valid regular expression"),
         ('"open', '" is not closed'),
         ('name:"open', '" is not closed'),
         ('"a"b', "a blank is missing"),
@@ -162,3 +166,44 @@ def test_no_text_breaks_the_grammar() -> None:
 def test_a_node_that_no_host_could_be_is_looked_for_as_it_is() -> None:
     odd = run("odd", nodes="[@click=app.bell]x[")
     assert parse_run_filter("node:click").matches(odd, NOW, run_text(odd))
+
+
+@pytest.mark.parametrize("text", ["/(a+)+$/", "re:(a+)+$", "why:/(a+)+$/", "!/^(?:a|aa)+$/"])
+def test_an_expression_is_looked_for_by_the_engine_that_never_goes_astray(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    first = Re2Finder.first
+
+    def watched(self: Re2Finder, line: bytes, begin: int, stop: int) -> Span | None:
+        asked.append(line)
+        return first(self, line, begin, stop)
+
+    monkeypatch.setattr(Re2Finder, "first", watched)
+    hostile = run("odd", failure_summary="a" * 1900 + "b")
+    # `re` would not come back from this in a lifetime
+    matches = parse_run_filter(text).matches(hostile, NOW, run_text(hostile))
+    assert matches is text.startswith("!")
+    assert any(b"a" * 1900 in line for line in asked)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("/a(?=b)/", "lookahead"),
+        ("re:(?<!a)b", "lookbehind"),
+        (r"name:/(a)\1/", "backreference"),
+        ("/a{2000}/", "a long repetition"),
+        ("/(?:.{40}x){9}/", "a big expression"),
+    ],
+)
+def test_what_may_take_long_is_refused(text: str, why: str) -> None:
+    with pytest.raises(FilterError, match=f"may take too long to look for here: {why}$"):
+        parse_run_filter(text)
+
+
+def test_many_stars_cost_no_more_than_many_looks() -> None:
+    odd = run("a" * 1900)
+    stars = "name:" + "*a" * 40
+    assert not parse_run_filter(stars + "*b").matches(odd, NOW, run_text(odd))
+    assert parse_run_filter(stars).matches(odd, NOW, run_text(odd))
