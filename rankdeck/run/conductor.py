@@ -81,12 +81,14 @@ class Conductor:
         if desk.agents.look(self.state.attempt):
             check_clocks(desk)
             self._record_news()
+            desk.keep_loads()
         stopping.obey()
         stopping.check_time()
         self._losses.check()
         if not self._over():
             self._placing.check_ready()
             stopping.check_trouble()
+            stopping.check_deserted(lambda: self._hearing.inquire(_INQUIRY_SECONDS))
         if stopping.stop is None:
             self._placing.go()
         stopping.enforce()
@@ -194,6 +196,7 @@ class Conductor:
     def _conclude(self) -> None:
         """End the attempt, and with it perhaps the run."""
         desk, stop = self._desk, self._stopping.stop
+        desk.keep_loads(last=True)
         end = policy.verdict(desk.plan, self.state, desk.said(), stop, desk.ending)
         ahead = {node.name: node.clock_ahead for node in self.state.nodes}
         ends = [

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rankdeck.errors import UserError
 from rankdeck.run.agents import Agents
 from rankdeck.run.events import Event, EventKind
-from rankdeck.run.load_history import LoadKeeper
 from rankdeck.run.orders import build_order
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from rankdeck.run.clock import Clock
     from rankdeck.run.journal import Journal
     from rankdeck.run.layout import RunDir
+    from rankdeck.run.load_history import LoadKeeper
     from rankdeck.run.node_state import NodeState
     from rankdeck.run.state import RunNode, RunState
 
@@ -36,7 +36,7 @@ class Desk:
         self.clock = clock
         self.ending: Ended | None = None
         """What carried the agents of this attempt has ended, and why."""
-        self.loads = LoadKeeper(run)
+        self._loads: LoadKeeper | None = None
         self.agents = Agents(run, plan, session, clock)
         for node in journal.state.nodes:
             self.agents.begin(node.name, node.agent)
@@ -58,6 +58,20 @@ class Desk:
     def said(self) -> dict[str, NodeState]:
         """The last word of each agent of the current attempt, by node name."""
         return self.agents.said(self.state.attempt)
+
+    def keep_loads(self, *, last: bool = False) -> None:
+        """Keep what the nodes did; `last`: the attempt has ended, write all of it down."""
+        said = self.said()
+        if self._loads is None:
+            if all(word.load is None for word in said.values()):
+                return
+            # not needed before the ranks run, and they should not wait for it
+            from rankdeck.run.load_history import LoadKeeper
+
+            self._loads = LoadKeeper(self.run)
+        self._loads.take(said, self.state.nodes)
+        if last:
+            self._loads.flush()
 
     def record(self, *facts: Event) -> None:
         """Write facts down; a reader may see any number of them from the front."""

@@ -108,6 +108,11 @@ class NodeDir(msgspec.Struct, frozen=True):
         return self.path / "state.json"
 
     @property
+    def load(self) -> Path:
+        """What the node did over the run; one writer, the supervisor."""
+        return self.path / "load.jsonl"
+
+    @property
     def agent_log(self) -> Path:
         """What the agent itself printed."""
         return self.path / "agent.log"
