@@ -116,6 +116,19 @@ def trouble(state: RunState, said: Mapping[str, NodeState]) -> Trouble | None:
     return None
 
 
+def deserted(state: RunState, said: Mapping[str, NodeState]) -> str | None:
+    """Whose ranks somebody ended by a signal to their agent, while another node knows of no end.
+
+    The ranks that go on may wait for those that are gone as long as their library waits.
+    """
+    alone = any(
+        node.state not in OVER and ((word := said.get(node.name)) is None or word.stop is None)
+        for node in state.nodes
+    )
+    gone = [node.name for node in state.nodes if node.state == "done"]
+    return _strangers_text(said, gone) if alone else None
+
+
 def all_over(state: RunState, *, stopping: bool) -> bool:
     """Whether every node's part of the attempt has ended (or, when stopping, never began)."""
     return all(node.state in OVER or (stopping and node.state == "pending") for node in state.nodes)
@@ -163,8 +176,10 @@ def verdict(
     found = trouble(state, said)
     if found is not None:
         reason = found.reason
+    elif stop is not None:
+        reason = stop.reason
     else:
-        reason = stop.reason if stop is not None else "the ranks ended without a result"
+        reason = _strangers_text(said, said) or "the ranks ended without a result"
     wanted = stop is None or stop.cause is Cause.FAILURE
     again = wanted and _restarts_left(plan, state) and _worth_another(state)
     return Verdict(phase=RunPhase.FAILED, reason=reason, again=again)
@@ -181,9 +196,15 @@ def governs(ending: Ended, stop: Stop | None) -> bool:
 
 def ended_by_strangers(said: Mapping[str, NodeState]) -> bool:
     """Whether an agent was told to end by a signal, which no supervisor sends."""
-    return any(
-        word.stop is not None and word.stop.reason.startswith("SIG") for word in said.values()
-    )
+    return _strangers_text(said, said) is not None
+
+
+def _strangers_text(said: Mapping[str, NodeState], nodes: Iterable[str]) -> str | None:
+    for name in nodes:
+        stop = said[name].stop if name in said else None
+        if stop is not None and stop.reason.startswith("SIG"):
+            return f"the agent on {name} was ended by {stop.reason}"
+    return None
 
 
 def attempt_text(plan: LaunchPlan, state: RunState, end: Verdict) -> str:

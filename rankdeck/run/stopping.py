@@ -16,7 +16,7 @@ from rankdeck.run.policy import Cause, Stop
 from rankdeck.run.state import RunPhase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rankdeck.plan.records import LaunchPlan
     from rankdeck.run.control import InboxItem
@@ -28,6 +28,8 @@ _EVIDENCE_SECONDS = 0.5
 """From a failure to the stop of the other nodes: its traceback, and their errors, get written."""
 _OWN_STOP_SECONDS = 3.0
 """By then an agent with a failed rank has begun to stop the others itself."""
+_DESERTED_SECONDS = 3.0
+"""By which a signal that was meant for all nodes has come to all."""
 _MARGIN_SECONDS = 20.0
 """Beyond the grace; an agent that has not finished by then is ended with its ranks."""
 _KILL_MARGIN_SECONDS = 8.0
@@ -45,6 +47,7 @@ class Stopping:
         """The stop that is going on."""
         self._since = desk.clock.steady()
         self._evidence_until = 0.0
+        self._deserted_since: float | None = None
         self._answered = {e.file for e in desk.journal.history if e.file is not None}
         self._deadline = self._find_deadline(desk.plan, desk.journal.history)
 
@@ -91,6 +94,25 @@ class Stopping:
         found = policy.trouble(self._desk.state, self._desk.said())
         if found is not None and self.stop is None:
             self._begin(Stop(cause=Cause.FAILURE, reason=found.reason))
+
+    def check_deserted(self, explained: Callable[[], bool]) -> None:
+        """Begin the stop everywhere when somebody else has ended the ranks of one node.
+
+        Args:
+            explained: Whether who carries the agents has said why, or had its time to.
+        """
+        desk = self._desk
+        alone = self.stop is None and desk.ending is None
+        reason = policy.deserted(desk.state, desk.said()) if alone else None
+        now = desk.clock.steady()
+        if reason is None or self._deserted_since is None:
+            self._deserted_since = None if reason is None else now
+        elif (
+            now - self._deserted_since >= _DESERTED_SECONDS
+            and explained()
+            and desk.ending is None  # not what was said just now
+        ):
+            self._begin(Stop(cause=Cause.FAILURE, reason=reason))
 
     def enforce(self) -> None:
         """Bring the stop to every agent that has not ended yet."""

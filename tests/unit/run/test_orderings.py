@@ -8,9 +8,11 @@ from rankdeck.backend_direct import DirectSession
 from rankdeck.errors import UserError
 from rankdeck.run.events import EventKind
 from rankdeck.run.state import RunPhase
-from tests.unit.run.simulation import START, Fate, World
+from tests.unit.run.simulation import START, TICK, Fate, World
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rankdeck.agent_order import AgentCommand
     from rankdeck.backend import SessionContext
     from rankdeck.backend_reports import Report
@@ -101,3 +103,43 @@ def test_a_node_that_cannot_be_told_to_go_is_told_as_soon_as_it_can(run_dir: Run
     assert [(note.node, note.message) for note in notes] == [
         ("b", "b cannot be told to go: it cannot be reached now")
     ]
+
+
+class WorldOfStrangers(World):
+    """Somebody sends SIGTERM to the agents on some nodes, each at its time."""
+
+    at: Mapping[str, float] = {"a": 3.0}
+
+    def advance(self, seconds: float = TICK) -> None:
+        super().advance(seconds)
+        for agent in self.agents:
+            when = START + self.at.get(agent.order.node, float("inf"))
+            if agent.stop is None and self.clock.now >= when and agent.order.attempt == 0:
+                agent.ended_by_signal(self.clock.now)
+
+
+def test_the_others_do_not_go_on_without_a_node_that_somebody_ended(run_dir: RunDir) -> None:
+    world = WorldOfStrangers(run_dir, {(name, 0): Fate() for name in ("a", "b")})
+    end = world.run_to_end()
+    assert (end.state, end.reason) == (RunPhase.FAILED, "the agent on a was ended by SIGTERM")
+    assert [command.command.value for command in world.agent_on("b").commands] == ["go", "stop"]
+
+
+def test_another_attempt_follows_a_node_that_somebody_ended(run_dir: RunDir) -> None:
+    fates = {(name, 0): Fate() for name in ("a", "b")}
+    fates |= {(name, 1): Fate(ends={0: (0.5, 0), 1: (0.5, 0)}) for name in ("a", "b")}
+    end = WorldOfStrangers(run_dir, fates, max_restarts=1).run_to_end()
+    assert (end.state, end.attempt) == (RunPhase.SUCCEEDED, 1)
+
+
+def test_a_signal_that_comes_to_all_nodes_is_no_node_s_own(run_dir: RunDir) -> None:
+    world = WorldOfStrangers(run_dir, {(name, 0): Fate(stop_takes=1.0) for name in ("a", "b")})
+    world.at = {"a": 3.0, "b": 5.0}
+    end = world.run_to_end()
+    assert (end.state, end.reason) == (RunPhase.FAILED, "the agent on a was ended by SIGTERM")
+    assert "stopping" not in [event.state for event in world.check_log() if event.node is None]
+
+
+def test_the_only_node_that_somebody_ended_is_named(run_dir: RunDir) -> None:
+    end = WorldOfStrangers(run_dir, {("a", 0): Fate()}).run_to_end()
+    assert (end.state, end.reason) == (RunPhase.FAILED, "the agent on a was ended by SIGTERM")
