@@ -29,7 +29,7 @@ def find_failure(desk: Desk, stop: Stop | None, reason: str) -> tuple[Failure, s
     state, now = desk.state, desk.clock.wall()
     own = policy.own_failure(state, stop, now, desk.ending)
     if own is not None:
-        return own, ""
+        return _with_load(own, desk)
     try:
         from rankdeck.diagnose.first_failure import first_failure
 
@@ -41,7 +41,17 @@ def find_failure(desk: Desk, stop: Stop | None, reason: str) -> tuple[Failure, s
         return policy.plain_failure(state, reason, now), note
     if found is not None and found.signal is not None:
         found = name_sender(found, read_events(desk.run))
-    return found or policy.plain_failure(state, reason, now), ""
+    return _with_load(found or policy.plain_failure(state, reason, now), desk)
+
+
+def _with_load(failure: Failure, desk: Desk) -> tuple[Failure, str]:
+    """The failure with what its node did before, and a note if that cannot be read."""
+    from rankdeck.diagnose.last_load import with_load
+
+    try:
+        return with_load(failure, desk.run, desk.state.attempt), ""
+    except OSError as error:
+        return failure, f"the history of the node's load cannot be read: {error}"
 
 
 def name_sender(failure: Failure, events: Iterable[Event]) -> Failure:
