@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _TAIL = 64 * 1024
 _LEAVING_SECONDS = 1.0
+_GIVEN_UP = b"given up\n"
+"""In the claim of a supervisor; that of an agent is empty."""
 
 
 class JobRecord(msgspec.Struct, frozen=True):
@@ -121,9 +123,11 @@ class MpiFolder:
         """Make sure that no agent will start for the order; False: one has, or is about to."""
         path = self._order(order).with_name("claim")
         try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            with open(path, "xb", opener=_private) as file:
+                file.write(_GIVEN_UP)
         except FileExistsError:
-            return False
+            # by an earlier supervisor, who may have been killed before it could say so
+            return _tail(path) == _GIVEN_UP.decode()
         except OSError:
             return not path.exists()
         return True
@@ -137,7 +141,7 @@ class MpiFolder:
         try:
             said = os.stat(self._run.node(order.node).attempt(order.attempt).final_state).st_mtime
         except OSError:
-            return False
+            return _tail(path) == _GIVEN_UP.decode()
         return time.time() - said >= _LEAVING_SECONDS
 
     def send(self, node: str, command: AgentCommand) -> None:
@@ -169,6 +173,10 @@ class MpiFolder:
         # a file that is there already is seen to grow at once, a new one perhaps later
         leash = os.open(attempt.path / "leash", os.O_WRONLY | os.O_CREAT, 0o600)
         os.close(leash)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _tail(path: Path) -> str:

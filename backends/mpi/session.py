@@ -44,6 +44,8 @@ _HANG_SECONDS = 3.0
 """By which mpirun ends when it could not reach a node."""
 _QUIET_SECONDS = 12.0
 """Silence of an agent after which it is no longer taken for granted."""
+_TAKEN_SECONDS = 5.0
+"""By which an agent that has taken its order has started, or never will."""
 _LEAVING_SECONDS = 3.0
 _SWEEP_SECONDS = 20.0
 
@@ -81,6 +83,7 @@ class MpiSession:
         self._looked = self._refreshed = 0.0
         self._told_end = False
         self._inquired: float | None = None
+        self._taken_since: float | None = None
 
     # Placing
 
@@ -170,6 +173,8 @@ class MpiSession:
                 self._answer_placed(name)
         self._refresh(now)
         job = self._job
+        if job is None or job.has_ended():
+            self._look_after_taken(now)
         if job is None:
             return
         if job.has_ended() and job.ended_at is not None:
@@ -188,6 +193,17 @@ class MpiSession:
         if self._inquired is not None and now - self._inquired >= _INQUIRY_SECONDS:
             self._inquired = None
             self._reports.append(Ended())
+
+    def _look_after_taken(self, now: float) -> None:
+        """Answer orders that were taken before mpirun went, by who cannot be found any more."""
+        if not self._open:
+            self._taken_since = None
+        elif self._taken_since is None:
+            self._taken_since = now
+        elif now - self._taken_since >= _TAKEN_SECONDS:
+            for name in sorted(self._open):
+                # it may have started after all: then it is heard, else its silence tells
+                self._answer_placed(name)
 
     def _answer_placed(self, name: str) -> None:
         self._open.discard(name)

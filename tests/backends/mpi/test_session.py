@@ -14,6 +14,8 @@ from rankdeck.backend_reports import Absent, Ended, NotPlaced, Placed, Swept
 from rankdeck.run.node_state import NodeOutcome, NodePhase, RankState
 
 if TYPE_CHECKING:
+    import pytest
+
     from backends.mpi.session import MpiSession
     from tests.backends.mpi.conftest import Bench
 
@@ -179,6 +181,36 @@ def test_only_looking_starts_nothing(bench: Bench) -> None:
     session.place(bench.orders(), find_only=True)
     assert session.reports() == [Absent(node="n1"), Absent(node="n2")]
     assert bench.left() == []
+
+
+def test_what_a_killed_supervisor_had_given_up_is_answered_to_the_next(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.environ.update(STAND_IN="slow", STAND_IN_GATE=str(tmp_path / "gate"))
+    first = bench.session()
+    first.place(bench.orders(), find_only=False)
+    first.withdraw()
+    second = bench.session(taken_over=True)
+    second.place(bench.orders(), find_only=True)
+    bench.until(second, lambda: len(bench.told) == 2)
+    assert {report.node for report in bench.told} == {"n1", "n2"}
+    assert not [report for report in bench.told if isinstance(report, Placed)]
+
+
+def test_an_order_whose_taker_was_killed_at_once_is_answered_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.mpi.session._TAKEN_SECONDS", 0.2)
+    session = bench.session(taken_over=True)
+    attempt = bench.run.node("n2").attempt(0).path
+    attempt.mkdir(parents=True)
+    (attempt / "claim").touch()
+    session.place(bench.orders(), find_only=True)
+    bench.until(session, lambda: len(bench.told) == 2)
+    assert [(type(report), report.node) for report in bench.told] == [
+        (Absent, "n1"),
+        (Placed, "n2"),
+    ]
 
 
 def test_another_attempt_has_an_empty_inbox_and_an_mpirun_of_its_own(bench: Bench) -> None:
