@@ -58,15 +58,16 @@ class Figures:
         fresh.rename(self.path)
 
 
-def samplers() -> dict[int, str]:
-    """The living sampler processes on this machine that a stand-in answers to, by pid."""
+def samplers(folder: Path) -> dict[int, str]:
+    """The living sampler processes that a stand-in below this folder answers to, by pid."""
     found = {}
+    mark = f"STANDIN_FOLDER={folder}".encode()
     for entry in Path("/proc").iterdir():
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
             environ = (entry / "environ").read_bytes()
         except (OSError, ValueError):
             continue
-        if entry.name.isdigit() and b"STANDIN_" in environ and b"RANKDECK_" not in environ:
+        if entry.name.isdigit() and mark in environ.split(b"\0") and b"RANKDECK_" not in environ:
             found[int(entry.name)] = b" ".join(words).decode(errors="replace")
     return found

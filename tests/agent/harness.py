@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+ALL_HERE = """
+import os, time
+open("here-" + os.environ["RANK"], "w").close()
+while not all(os.path.exists(f"here-{n}") for n in range(int(os.environ["WORLD_SIZE"]))):
+    time.sleep(0.02)
+"""
+"""For a program: go on when every rank has come here (their folder is the same)."""
+
 # what torchrun does, without its second of `import torch`: ranks in sessions of their own,
 # interpreter from PYTHON_EXEC, one look every 0.1 s, TERM to the others when one fails. Ranks of
 # DeepSpeed's launcher are in its own session.
@@ -73,7 +81,7 @@ sys.exit(1)
 """
 
 
-def until(look: Callable[[], _T | None], what: str = "", timeout: float = 30.0) -> _T:
+def until(look: Callable[[], _T | None], what: str = "", timeout: float = 90.0) -> _T:
     """Call `look` until it returns something true; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -170,7 +178,7 @@ class AgentRun:
         except FileNotFoundError:
             return None
 
-    def until(self, wanted: Callable[[NodeState], bool], timeout: float = 30.0) -> NodeState:
+    def until(self, wanted: Callable[[NodeState], bool], timeout: float = 90.0) -> NodeState:
         """Wait for a state that fits."""
 
         def look() -> NodeState | None:
@@ -183,11 +191,11 @@ class AgentRun:
         """Wait until every rank is in one of these states."""
         return self.until(lambda state: all(rank.state in states for rank in state.ranks))
 
-    def done(self, timeout: float = 30.0) -> NodeState:
+    def done(self, timeout: float = 90.0) -> NodeState:
         """Wait for the end; nothing of the run may be left then."""
         assert self.process is not None
         state = self.until(lambda state: state.phase is NodePhase.DONE, timeout)
-        assert self.process.wait(10) == 0
+        assert self.process.wait(60) == 0
         assert self.left() == {}
         copy = self.node.attempt(state.attempt).final_state.read_bytes()
         assert msgspec.json.decode(copy, type=NodeState) == state
@@ -229,7 +237,7 @@ class AgentRun:
 
     def until_nothing_left(self) -> None:
         """Wait until no process of the run is left, without any help."""
-        until(lambda: not self.left(), f"left: {self.left()}", 15.0)
+        until(lambda: not self.left(), f"left: {self.left()}")
 
     def clean_up(self) -> None:
         """End whatever a failed test has left."""
@@ -239,7 +247,7 @@ class AgentRun:
             except ProcessLookupError:
                 continue
         if self.process is not None:
-            self.process.wait(10)
+            self.process.wait(60)
 
 
 def rank_of(state: NodeState, rank: int) -> RankRecord:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ class Courier:
 
     def end(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -81,10 +82,10 @@ def courier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Courier]
 
 def order(tmp_path: Path, text: str) -> dict[str, Any]:
     return {
-        "run_id": f"run-{os.getpid()}", "node": "n1", "attempt": 0, "node_rank": 0, "nnodes": 1,
-        "nproc": 1, "first_rank": 0, "world_size": 1, "spawn": "ranks", "launcher": "direct",
-        "argv": ["/bin/sh", "-c", text], "env": {}, "cwd": str(tmp_path), "python": sys.executable,
-        "node_dir": "/nonexistent",
+        "run_id": f"run-{uuid.uuid4().hex[:12]}", "node": "n1", "attempt": 0, "node_rank": 0,
+        "nnodes": 1, "nproc": 1, "first_rank": 0, "world_size": 1, "spawn": "ranks",
+        "launcher": "direct", "argv": ["/bin/sh", "-c", text], "env": {}, "cwd": str(tmp_path),
+        "python": sys.executable, "node_dir": "/nonexistent",
     }  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def test_an_agent_s_whole_life(courier: Courier, tmp_path: Path) -> None:
     # the agent's process may end a moment later, and its log be longer then
     courier.send(wire.LEAVE, run=fields["run_id"], node="n1")
     assert courier.hear_json(wire.LEFT)["error"] == ""
-    assert courier.process.wait(10) == 0
+    assert courier.process.wait(60) == 0
     assert list((courier.root / "runs").iterdir()) == []
 
 
@@ -125,7 +126,7 @@ def test_it_ends_with_its_connection_and_the_agent_goes_on(
     ref = attach(courier, fields)["ref"]
     assert courier.process.stdin is not None
     courier.process.stdin.close()
-    assert courier.process.wait(10) == 0
+    assert courier.process.wait(60) == 0
     stat = Path(f"/proc/{ref.split(':')[0]}/stat")
     assert stat.exists()
     (tmp_path / "go").touch()
@@ -139,7 +140,7 @@ def test_only_one_looks_after_an_agent(courier: Courier, tmp_path: Path) -> None
     try:
         assert attach(second, fields, "watch")["ref"] == ref
         # its connection is still there: nothing but the other one tells it to go
-        assert courier.process.wait(10) == -15
+        assert courier.process.wait(60) == -15
         second.send(wire.LEAVE, run=fields["run_id"], node="n1")
         while True:
             second.hear(wire.CENSUS)
@@ -178,11 +179,11 @@ def test_names_that_lead_elsewhere_end_it(courier: Courier, tmp_path: Path) -> N
     courier.send(
         wire.ATTACH, run="../..", node="n1", attempt=0, mode="start", order=fields, offsets={}
     )
-    assert courier.process.wait(10) == 1
+    assert courier.process.wait(60) == 1
 
 
 def test_it_ends_when_nobody_speaks_its_language(courier: Courier) -> None:
     assert courier.process.stdin is not None
     courier.process.stdin.write(b"GET / HTTP/1.1\r\n\r\n")
     courier.process.stdin.flush()
-    assert courier.process.wait(10) == 1
+    assert courier.process.wait(60) == 1

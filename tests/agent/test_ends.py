@@ -8,30 +8,31 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rankdeck.run.node_state import NodeOutcome, RankState
-from tests.agent.harness import rank_of
+from tests.agent.harness import ALL_HERE, rank_of
 
 if TYPE_CHECKING:
     from tests.agent.harness import AgentRun
 
-BOOM = """
+BOOM = f"""
 import os, time
 print("step 1/9 loss 0.5", flush=True)
+{ALL_HERE}
 if os.environ["RANK"] == "1":
-    time.sleep(0.3)
     raise ValueError("boom")
 time.sleep(60)
 """
-FAILS_ONCE = """
+FAILS_ONCE = f"""
 import os, sys
 print("try", flush=True)
+{ALL_HERE}
 sys.exit(os.environ["TORCHELASTIC_RESTART_COUNT"] == "0")
 """
-SELF_KILL = """
+SELF_KILL = f"""
 import os, signal, time
 print("up", flush=True)
+{ALL_HERE}
 if os.environ["RANK"] == "0":
-    time.sleep(0.3)
-    os.kill(os.getpid(), signal.{name})
+    os.kill(os.getpid(), signal.NAME)
 time.sleep(60)
 """
 
@@ -76,9 +77,8 @@ def test_an_exception_ends_the_others_and_is_recorded(agent: AgentRun, how: str)
 
 @pytest.mark.parametrize("how", ["ranks", "launched"])
 def test_sys_exit_keeps_its_code(agent: AgentRun, how: str) -> None:
-    getattr(agent, how)(
-        "import os, sys, time\nif os.environ['RANK'] == '1': sys.exit(3)\ntime.sleep(60)", nproc=2
-    )
+    text = f"{ALL_HERE}\nimport sys\nif os.environ['RANK'] == '1': sys.exit(3)\ntime.sleep(60)"
+    getattr(agent, how)(text, nproc=2)
     state = agent.done()
     assert rank_of(state, 1).state is RankState.FAILED
     assert rank_of(state, 1).exit_code == 3
@@ -90,7 +90,7 @@ def test_sys_exit_keeps_its_code(agent: AgentRun, how: str) -> None:
 @pytest.mark.parametrize("how", ["ranks", "launched"])
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV", "SIGABRT"])
 def test_a_signal_is_told_as_such(agent: AgentRun, how: str, name: str) -> None:
-    getattr(agent, how)(SELF_KILL.format(name=name), nproc=2)
+    getattr(agent, how)(SELF_KILL.replace("NAME", name), nproc=2)
     state = agent.done()
     assert state.outcome is NodeOutcome.FAILED
     culprit = rank_of(state, 0)
@@ -166,13 +166,17 @@ with open(folder + "/stdout.log", "w") as out, open(folder + "/stderr.log", "w")
     import sys
 
     rank = agent.script(
-        "for i in 1 2 3 4 5; do echo step $i/5; sleep 0.5; done\necho oops >&2\nexit 9\n", "rank.sh"
+        "for i in 1 2 3 4 5; do echo step $i/5; done\nuntil test -e seen; do sleep 0.1; done\n"
+        "echo oops >&2\nexit 9\n",
+        "rank.sh",
     )
     agent.start(
         spawn="launcher",
         launcher="script",
         argv=(sys.executable, str(launcher), str(rank)),
     )
+    agent.until(lambda state: rank_of(state, 0).pid is not None)
+    (agent.project / "seen").touch()
     state = agent.done()
     record = rank_of(state, 0)
     assert record.state is RankState.FAILED

@@ -27,7 +27,7 @@ def test_the_agent_is_killed(agent: AgentRun, how: str) -> None:
     state = agent.until_ranks("output")
     os.kill(state.agent.pid, signal.SIGKILL)
     assert agent.process is not None
-    assert agent.process.wait(15) == 1
+    assert agent.process.wait(60) == 1
     assert agent.left() == {}
     assert "the agent ended by signal 9; nothing of the run is left" in agent.agent_log()
     assert agent.log(0) == b"up\n"
@@ -38,7 +38,7 @@ def test_the_agent_is_killed_while_daemons_run(agent: AgentRun) -> None:
     state = agent.until(lambda state: all(rank.log_bytes >= 17 for rank in state.ranks))
     os.kill(state.agent.pid, signal.SIGKILL)
     assert agent.process is not None
-    assert agent.process.wait(15) == 1
+    assert agent.process.wait(60) == 1
     assert agent.left() == {}
 
 
@@ -72,7 +72,7 @@ def test_agent_and_guardian_are_killed_and_swept_away(agent: AgentRun, tmp_path:
             agent_command(sys.executable, bundle, "--sweep", agent.id, node),
             capture_output=True,
             check=True,
-            timeout=20,
+            timeout=60,
         )
         assert msgspec.json.decode(done.stdout) == []
         # the daemon that dropped its environment cannot be recognised by anyone now
@@ -149,7 +149,7 @@ def test_a_fault_of_the_agent_itself(agent: AgentRun) -> None:
     agent.send("go")
     state = agent.until(lambda state: state.phase is NodePhase.DONE)
     assert agent.process is not None
-    assert agent.process.wait(15) == 1
+    assert agent.process.wait(60) == 1
     assert agent.left() == {}
     assert state.outcome is NodeOutcome.FAILED
     assert state.problem is not None

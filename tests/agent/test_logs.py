@@ -126,7 +126,7 @@ def test_a_busy_log_costs_the_rank_nothing(agent: AgentRun) -> None:
 
 
 def test_load_is_sampled(agent: AgentRun) -> None:
-    text = "import time\nend = time.time() + 4\nwhile time.time() < end: pass"
+    text = "import os\nwhile not os.path.exists('go'): pass"
     agent.ranks(text)
     state = agent.until(lambda state: state.ranks[0].cpu_percent is not None)
     rank, load = state.ranks[0], state.load
@@ -143,6 +143,7 @@ def test_load_is_sampled(agent: AgentRun) -> None:
     assert 0 < load.mem_used < load.mem_total
     assert state.disk_free is not None
     assert state.disk_free > 0
+    (agent.project / "go").touch()
     assert agent.done().outcome is NodeOutcome.SUCCEEDED
 
 
@@ -171,14 +172,16 @@ time.sleep(600)
 
 def test_a_loop_of_steps_keeps_stepping(agent: AgentRun) -> None:
     text = (
-        "import time\n"
+        "import os, time\n"
         "for n in range(1, 400):\n"
+        "    while n == 100 and not os.path.exists('go'): time.sleep(0.02)\n"
         "    print(f'step {n}/1000 loss {4 / n:.3f} tok/s {n}.5k', flush=True)\n"
         "    print('noise without a number', flush=True)\n"
         "    time.sleep(0.01)\n"
     )
     agent.ranks(text)
     first = agent.until_ranks("stepping")
+    (agent.project / "go").touch()
     later = agent.until(lambda state: (state.ranks[0].step or 0) > (first.ranks[0].step or 0) + 20)
     assert later.ranks[0].total_steps == 1000
     assert later.ranks[0].metrics.keys() == {"loss", "tok/s"}

@@ -84,7 +84,7 @@ class Service:
 
     def left(self) -> int:
         assert self.process is not None
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         self.agent.until_nothing_left()
         return code
 
@@ -144,7 +144,7 @@ def test_a_scheduler_s_signal_leaves_time_to_write_down_the_end(service: Service
     assert state.stop is not None
     assert state.stop.reason == "SIGTERM from the scheduler"
     assert state.stop.kill is not None
-    assert state.stop.kill - state.stop.requested < 3.0
+    assert state.stop.kill - state.stop.requested < 30.0, "long before the job's own grace"
     assert service.said("told")["signal"] == signal.SIGTERM
 
 

@@ -145,7 +145,7 @@ def test_daemons_are_ended_after_a_success(agent: AgentRun) -> None:
 
 
 def test_a_stop_before_the_ranks_are_there(agent: AgentRun) -> None:
-    script = agent.script("trap '' TERM\nsleep 600\nsleep 601\n", "train.sh")
+    script = agent.script("trap '' TERM\nsleep 600\nsleep 600\n", "train.sh")
     agent.start(spawn="launcher", launcher="script", argv=("bash", str(script)), nproc=2, grace=0.5)
     agent.until(lambda state: state.phase is NodePhase.RUNNING)
     agent.send("stop")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rankdeck.run.node_state import NodeOutcome, RankState
-from tests.agent.harness import rank_of
+from tests.agent.harness import ALL_HERE, rank_of
 
 if TYPE_CHECKING:
     from tests.agent.harness import AgentRun
@@ -27,9 +27,10 @@ while not os.path.exists("go"):
     time.sleep(0.05)
 dist.destroy_process_group()
 """
-NO_TORCH = """
+NO_TORCH = f"""
 import os, sys, time
 print("step 1/2", sys.executable, flush=True)
+{ALL_HERE}
 if os.environ["RANK"] == "1" and "fail" in sys.argv:
     sys.exit(3)
 time.sleep(600)
@@ -64,9 +65,11 @@ def test_the_late_port_is_used_and_static_rendezvous_kept(agent: AgentRun) -> No
 
 def test_the_code_that_torchrun_hides(agent: AgentRun) -> None:
     torchrun(agent, NO_TORCH, "fail")
-    state = agent.done(60)
+    state = agent.done(120)
     assert state.launcher is not None
-    assert state.launcher.exit_code == 1
+    # its own way out, or the agent's TERM when it has already let go of its handlers
+    ended = (state.launcher.exit_code, state.launcher.signal)
+    assert ended in ((1, None), (None, signal.SIGTERM))
     culprit, other = rank_of(state, 1), rank_of(state, 0)
     assert (culprit.state, culprit.exit_code) == (RankState.FAILED, 3)
     assert culprit.exit_source == "kernel"
@@ -79,7 +82,7 @@ def test_torchrun_is_killed(agent: AgentRun) -> None:
     state = agent.until_ranks("stepping")
     assert state.launcher is not None
     os.kill(state.launcher.pid, signal.SIGKILL)
-    state = agent.done(60)
+    state = agent.done(120)
     assert state.outcome is NodeOutcome.FAILED
     assert {(rank.state, rank.signal) for rank in state.ranks} == {
         (RankState.KILLED, signal.SIGTERM)
@@ -104,7 +107,7 @@ def test_a_train_script_that_calls_torchrun(agent: AgentRun) -> None:
     )
     agent.until_ranks("stepping")
     agent.send("stop")
-    state = agent.done(60)
+    state = agent.done(120)
     assert state.outcome is NodeOutcome.STOPPED
     assert {rank.signal for rank in state.ranks} == {signal.SIGTERM}
     assert agent.log(1).decode() == f"step 1/2 {sys.executable}\n"
@@ -121,13 +124,15 @@ def test_ranks_without_python(agent: AgentRun) -> None:
         argv=(*argv, "--no-python", str(program)),
         nproc=1,
     )
-    state = agent.done(60)
+    state = agent.done(120)
     assert (state.ranks[0].state, state.ranks[0].exit_code) == (RankState.FAILED, 6)
     assert sorted(agent.log().splitlines()) == [b"step 2/9", b"warning"]
 
 
 def test_ranks_without_python_that_end_at_once(agent: AgentRun) -> None:
-    program = agent.script('#!/bin/sh\necho rank $RANK\nexit "$RANK"\n', "work")
+    # torchrun ends rank 0 as soon as it has seen the end of rank 1
+    text = "#!/bin/sh\necho rank $RANK\n: >said-$RANK\nuntil test -e said-0; do sleep 0.02; done\n"
+    program = agent.script(f'{text}exit "$RANK"\n', "work")
     program.chmod(0o755)
     argv = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
     agent.start(
@@ -136,13 +141,11 @@ def test_ranks_without_python_that_end_at_once(agent: AgentRun) -> None:
         argv=(*argv, "--no-python", str(program)),
         nproc=2,
     )
-    state = agent.done(60)
+    state = agent.done(120)
     culprit = rank_of(state, 1)
-    assert (culprit.state, culprit.exit_code, culprit.exit_source) == (
-        RankState.FAILED,
-        1,
-        "launcher",
-    )
+    assert (culprit.state, culprit.exit_code) == (RankState.FAILED, 1)
+    # the kernel tells it if the agent happened to look while the rank lived
+    assert culprit.exit_source in ("launcher", "kernel")
     assert state.problem is None
     assert [agent.log(0), agent.log(1)] == [b"rank 0\n", b"rank 1\n"]
 
@@ -150,7 +153,7 @@ def test_ranks_without_python_that_end_at_once(agent: AgentRun) -> None:
 def test_a_bad_option_is_told_in_torchruns_words(agent: AgentRun) -> None:
     argv = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "x", "t.py")
     agent.start(spawn="launcher", launcher="torchrun", argv=argv)
-    state = agent.done(60)
+    state = agent.done(120)
     assert state.problem is not None
     assert state.problem.category == "launcher"
     assert "before it had started a rank; its last words: ValueError" in state.problem.message

@@ -14,7 +14,7 @@ from rankdeck.run.lock import lock_holder
 from rankdeck.run.node_state import NodeState, RankState
 from rankdeck.run.state import RunPhase
 from rankdeck.run.stored import NODE_STATE_DECODER
-from tests.supervisor.conftest import Deck, fill, processes_of, wait_for
+from tests.supervisor.conftest import UNTIL_TOLD, Deck, fill, processes_of, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,9 +77,10 @@ def test_a_supervisor_that_is_told_to_go_leaves_the_run_alone(deck: Deck) -> Non
 
 
 def test_what_happened_while_nobody_watched_is_told_later(deck: Deck) -> None:
-    run = deck.start("echo up; sleep 0.5; exit 4", nproc_per_node=1)
+    run = deck.start(f"echo up; {UNTIL_TOLD}; exit 4", nproc_per_node=1)
     deck.wait_rank(run, "output")
     os.kill(deck.supervisor(run), signal.SIGKILL)
+    deck.tell()
     wait_for(lambda: node_state(run, deck.state(run).nodes[0].name).outcome, "the agent's end")
     time.sleep(0.5)
     late = time.time()
@@ -136,11 +137,12 @@ def test_an_agent_that_hangs_does_not_keep_a_run_from_being_killed(
 
 def test_a_full_disk_does_not_lose_the_end_of_a_run(small_disk: Path, deck: Deck) -> None:
     deck.store.home = small_disk
-    run = deck.start("echo up; sleep 1.5; exit 9", nproc_per_node=1)
+    run = deck.start(f"echo up; {UNTIL_TOLD}; exit 9", nproc_per_node=1)
     deck.wait_rank(run, "output")
     wait_for((run.path / ".reserve").exists, "the reserve")
     wait_for(run.code.exists, "the code snapshot")
     fill(small_disk)
+    deck.tell()
     end = deck.end(run)
     assert (end.state, end.exit_code) == (RunPhase.FAILED, 1)
     assert end.failure is not None

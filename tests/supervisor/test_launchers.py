@@ -27,11 +27,14 @@ NAMES = (
     "ACCELERATE_MIXED_PRECISION", "ACCELERATE_USE_CPU", "RANKDECK_DEVICES",
 )  # fmt: skip
 PROGRAM = f"""\
-import json, os, signal, sys
+import json, os, signal, sys, time
 print(json.dumps({{**{{name: os.environ.get(name) for name in {NAMES}}}, "args": sys.argv[1:]}}),
       flush=True)
 if "stay" in sys.argv or os.environ["RANKDECK_ATTEMPT"] == "0":
+    open(f"here-{{os.environ['RANK']}}", "w").close()
     if os.environ["RANK"] == "3" and "stay" not in sys.argv:
+        while not all(os.path.exists(f"here-{{rank}}") for rank in range(4)):
+            time.sleep(0.05)
         raise ValueError("boom")
     signal.pause()
 """

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import stat
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from rankdeck.run.layout import RunDir
 from rankdeck.run.node_state import RankState
 from rankdeck.run.progress import read_metrics
 from rankdeck.run.state import RunPhase
-from tests.supervisor.conftest import fill, processes_of, wait_for
+from tests.supervisor.conftest import UNTIL_TOLD, fill, processes_of, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,7 +144,8 @@ def test_the_time_limit(deck: Deck) -> None:
 @pytest.mark.parametrize("kind", ["stop", "kill"])
 def test_stop_and_kill(deck: Deck, kind: str) -> None:
     run = deck.start("trap '' TERM; echo up; while :; do sleep 0.1; done", grace=0.5)
-    deck.wait_rank(run, "output")
+    for rank in (0, 1):
+        deck.wait_rank(run, "output", rank)
     deck.command(run, kind, by="me@here")
     end = deck.end(run)
     assert (end.state, end.exit_code) == (RunPhase.STOPPED, 130)
@@ -278,10 +280,11 @@ def test_no_supervisor_is_left_by_a_job_that_cannot_be_planned(deck: Deck) -> No
 
 
 def test_a_supervisor_outlives_a_hangup(deck: Deck) -> None:
-    run = deck.start("sleep 1.5")
+    run = deck.start(UNTIL_TOLD)
     deck.wait_rank(run, "spawned")
     pid = deck.supervisor(run)
-    os.kill(pid, 1)
+    os.kill(pid, signal.SIGHUP)
+    deck.tell()
     assert deck.end(run).state is RunPhase.SUCCEEDED
     supervisors = [e for e in deck.check_log(run) if e.kind is EventKind.SUPERVISOR]
     assert len(supervisors) == 1
