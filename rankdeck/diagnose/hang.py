@@ -75,7 +75,7 @@ class HangRank(msgspec.Struct, frozen=True, kw_only=True):
     """When it printed its last line; null: it has printed nothing."""
     step: int | None = None
     cpu_percent: float | None = None
-    """Of one core; null when the run has ended, or where it is not known."""
+    """Of one core; null where it is not known."""
     gpu_percent: float | None = None
     """Of the time that something computed on its GPU; null like `cpu_percent`."""
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rankdeck.diagnose.hang import judge_hang
 from rankdeck.diagnose.hang_words import told_hang
 from rankdeck.diagnose.scene import end_of, scene_of
+from rankdeck.diagnose.sight import NodeSight
 from rankdeck.metrics.patience import LEAST
 from rankdeck.run.node_state import RankState
 from rankdeck.run.state import RunPhase
@@ -69,8 +72,24 @@ def find_hang(
         moment = min(now, max(heard, default=now))
         unheard = frozenset(node.name for node in snapshot.nodes if _is_unheard(node, moment))
     scene = scene_of(run, snapshot.ranks, run_dir, moment, over=over, unheard=unheard)
+    if not over:
+        scene = msgspec.structs.replace(scene, nodes=_loads(snapshot, unheard))
     finding = judge_hang(scene)
     return None if finding is None else told_hang(scene, finding)
+
+
+def _loads(snapshot: RunSnapshot, unheard: frozenset[str]) -> tuple[NodeSight, ...]:
+    """What the nodes that can be heard do."""
+    found = []
+    for node in snapshot.nodes:
+        load = node.load
+        if load is None or node.name in unheard:
+            continue
+        part = None
+        if load.mem_total and load.mem_used is not None:
+            part = 100.0 * load.mem_used / load.mem_total
+        found.append(NodeSight(name=node.name, cpu_percent=load.cpu_percent, mem_percent=part))
+    return tuple(found)
 
 
 def _is_unheard(node: NodeView, moment: float) -> bool:

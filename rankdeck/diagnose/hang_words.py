@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 _MOST_SUSPECTS = 64
 _NAMED = 3
+_ENOUGH_NODES = 3
+"""With fewer nodes none stands out."""
+_APART = 40.0
+"""Percent points by which a node's processors must differ from those of all others."""
+SCARCE = 90.0
+"""Percent of a node's memory from which it is scarce."""
 _SOON = 120.0
 """Seconds below which a time is told exactly."""
 
@@ -131,7 +137,8 @@ def facts_of(scene: Scene, finding: Finding) -> tuple[str, ...]:
     if steps and suspects and suspects[0].step not in (None, *steps):
         word = f"rank {suspects[0].rank} {be}" if len(suspects) == 1 else "they are"
         facts.append(f"{word} at step {suspects[0].step}, the others at {_span(steps)}")
-    facts += _loads(suspects, others)
+    facts += _loads(scene, suspects, others)
+    facts += _odd_nodes(scene)
     spoken = sorted(sight.spoke for sight in others if sight.spoke is not None)
     if spoken and finding.state is not HangState.LAGGING:
         facts.append(_silent_others(scene, spoken, others, bool(suspects)))
@@ -160,15 +167,17 @@ def _span(numbers: Sequence[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _loads(suspects: Sequence[Sight], others: Sequence[Sight]) -> list[str]:
+def _loads(scene: Scene, suspects: Sequence[Sight], others: Sequence[Sight]) -> list[str]:
     told = (
         _load(
+            scene,
             [sight.gpu_percent for sight in suspects],
             [sight.gpu_percent for sight in others],
             suspects,
             "of their GPUs' time",
         ),
         _load(
+            scene,
             [sight.cpu_percent for sight in suspects],
             [sight.cpu_percent for sight in others],
             suspects,
@@ -179,6 +188,7 @@ def _loads(suspects: Sequence[Sight], others: Sequence[Sight]) -> list[str]:
 
 
 def _load(
+    scene: Scene,
     suspects: Sequence[float | None],
     others: Sequence[float | None],
     sights: Sequence[Sight],
@@ -188,14 +198,48 @@ def _load(
     theirs = [percent for percent in others if percent is not None]
     if not theirs:
         return ""
+    over = scene.over
     them = f"{_span([round(min(theirs)), round(max(theirs))])} % {of_what}"
-    doing = "they compute, or wait busily" if min(theirs) >= BUSY else ""
-    doing = "they sleep, or wait for something" if max(theirs) < IDLE else doing
+    doing = ""
+    if min(theirs) >= BUSY:
+        doing = "they computed, or waited busily" if over else "they compute, or wait busily"
+    elif max(theirs) < IDLE:
+        doing = "they slept, or waited" if over else "they sleep, or wait"
+        doing += " for something"
     ending = f": {doing}" if doing else ""
     if not mine:
-        return f"the ranks use {them}{ending}"
-    word = f"rank {sights[0].rank} uses" if len(mine) == 1 else "they use up to"
+        return f"the ranks {'used' if over else 'use'} {them}{ending}"
+    one = f"rank {sights[0].rank} {'used' if over else 'uses'}"
+    word = one if len(mine) == 1 else f"they {'used' if over else 'use'} up to"
     return f"{word} {max(mine):.0f} %, the others {them}{ending}"
+
+
+def _odd_nodes(scene: Scene) -> list[str]:
+    """Nodes whose memory is scarce, and one whose processors do what no others do."""
+    is_, are = ("was", "were") if scene.over else ("is", "are")
+    full = [
+        (node.mem_percent, node.name)
+        for node in scene.nodes
+        if node.mem_percent is not None and node.mem_percent >= SCARCE
+    ]
+    facts = [
+        f"memory of {name} {is_} at {percent:.0f} %"
+        for percent, name in sorted(full, reverse=True)[:_NAMED]
+    ]
+    known = sorted(
+        (node.cpu_percent, node.name) for node in scene.nodes if node.cpu_percent is not None
+    )
+    if len(known) < _ENOUGH_NODES:
+        return facts
+    for odd, others in ((known[0], known[1:]), (known[-1], known[:-1])):
+        apart = min(abs(odd[0] - percent) for percent, _ in others)
+        if apart >= _APART:
+            span = _span([round(others[0][0]), round(others[-1][0])])
+            facts.append(
+                f"the processors of {odd[1]} {are} {odd[0]:.0f} % busy, those of the other nodes "
+                f"{span} %"
+            )
+    return facts
 
 
 def _silent_others(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rankdeck.diagnose.hang_words import lapse
+from rankdeck.diagnose.hang_words import SCARCE, lapse
 from rankdeck.run.load_history import read_loads
 from rankdeck.text import size
 
@@ -27,8 +27,6 @@ _BEFORE = 60.0
 """Seconds before a failure that are looked at."""
 _AFTER = 15.0
 """A sample that ends so late may have begun before the failure."""
-SCARCE = 90.0
-"""Percent of a memory from which it is scarce."""
 _RISE = 10.0
 """Percent points that are worth telling."""
 _KILL = 9

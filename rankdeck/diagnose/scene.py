@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rankdeck.diagnose.sight import Scene, Sight
+from rankdeck.diagnose.load_sight import loads_before
+from rankdeck.diagnose.sight import NodeSight, Scene, Sight
 from rankdeck.logs.file import LogFile
 from rankdeck.logs.handle import Handle
 from rankdeck.metrics.patience import rhythm_of
@@ -95,11 +96,16 @@ def scene_of(
         rhythm = rhythm_of(settled)
         last_line = _line_before(rank.log, beats[-1][1]) if over else rank.last_line
     times = _step_times(run, run_dir, moment) if steps else []
+    nodes: tuple[NodeSight, ...] = ()
+    if over:
+        spoken = max((sight.spoke for sight in sights if sight.spoke is not None), default=moment)
+        nodes, sights = loads_before(run, run_dir, sights, moment, min([spoken, *times[-1:]]))
     return Scene(
         run_id=run.id,
         moment=moment,
         over=over,
         sights=tuple(sights),
+        nodes=nodes,
         rhythm=rhythm,
         last_line=last_line,
         stepped=times[-1] if times else None,

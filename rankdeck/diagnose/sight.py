@@ -24,15 +24,27 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rhythm: Rhythm | None = None
     step: int | None = None
     total_steps: int | None = None
+    last_line: str = ""
+    """What it said last, where that is known. Hostile text."""
     cpu_percent: float | None = None
-    """Of one core; None when it is over, or not known."""
+    """Of one core; None when it is not known."""
     gpu_percent: float | None = None
-    """Of the time that something computed on its GPU; None when it is over, or not known."""
+    """Of the time that something computed on its GPU; None when it is not known."""
 
     @property
     def finished(self) -> bool:
         """Whether it has made its last step."""
         return bool(self.step is not None and self.total_steps and self.step >= self.total_steps)
+
+
+class NodeSight(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One node at the moment of the scene."""
+
+    name: str
+    cpu_percent: float | None = None
+    """Of all its cores."""
+    mem_percent: float | None = None
+    """How full its memory was."""
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +57,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     then: str = "its end began"
     """What happened at the moment, where that is over."""
     sights: tuple[Sight, ...]
+    nodes: tuple[NodeSight, ...] = ()
+    """Those whose load is known."""
     rhythm: Rhythm | None = None
     """Of the output of the rank that prints most."""
     last_line: str = ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from rankdeck.diagnose.collectives import absent_from
-from rankdeck.diagnose.hang import Basis, Finding, HangState, suspects_of
+from rankdeck.diagnose.hang import BUSY, Basis, Finding, HangState, suspects_of
 from rankdeck.diagnose.hang_words import facts_of, who
 from rankdeck.diagnose.peer_lost import Complaint
 from rankdeck.diagnose.ranking import CERTAIN, LIKELY
@@ -126,6 +126,11 @@ def _missing(scene: Scene, candidates: Sequence[Candidate]) -> _Missing | None:
         return None
     be = "was" if len(suspects) == 1 else "were"
     how = f"{be} behind the others when they gave up waiting, at step {suspects[0].step}"
+    if basis in (Basis.GPU_LOAD, Basis.LOAD):
+        load = suspects[0].gpu_percent if basis is Basis.GPU_LOAD else suspects[0].cpu_percent
+        doing = "busy" if load is not None and load >= BUSY else "idle"
+        where = " on the GPU" if basis is Basis.GPU_LOAD else ""
+        how = f"alone {be} {doing}{where} while the others waited, until they gave up"
     if basis is Basis.LAST_LINE:
         how = "fell silent before the others, which waited for a collective in vain"
     return _Missing(tuple(sight.rank for sight in suspects), how, LIKELY, basis)

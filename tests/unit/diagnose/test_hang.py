@@ -8,7 +8,7 @@ import pytest
 
 from rankdeck.diagnose.hang import Basis, Finding, HangState, judge_hang
 from rankdeck.diagnose.hang_words import lapse, told_hang
-from rankdeck.diagnose.sight import Scene, Sight
+from rankdeck.diagnose.sight import NodeSight, Scene, Sight
 from rankdeck.metrics.patience import Rhythm, patience, rhythm_of
 
 NOW = 10_000.0
@@ -256,6 +256,19 @@ def test_an_ended_run_is_told_in_the_past() -> None:
     assert told.summary.startswith("nothing had been printed for 2m, usually something every")
     assert "rank 3 on node1 was behind, at step 50" in told.summary
     assert not any("signal" in hint or "stop" in hint for hint in told.hints)
+
+
+def test_nodes_whose_load_stands_out_are_told() -> None:
+    ranks = [sight(rank) for rank in range(4)]
+    percents = (4.0, 12.0, 98.0, 7.0)
+    nodes = tuple(NodeSight(name=f"n{n}", cpu_percent=p) for n, p in enumerate(percents))
+    one = scene(*ranks, nodes=nodes)
+    facts = told_hang(one, found(one)).facts
+    assert "the processors of n2 are 98 % busy, those of the other nodes 4 to 12 %" in facts
+    # of two, and of many that differ, none stands out
+    for few in (nodes[1:3], (*nodes, NodeSight(name="n4", cpu_percent=70.0))):
+        one = scene(*ranks, nodes=few)
+        assert not any("processors" in fact for fact in told_hang(one, found(one)).facts)
 
 
 @pytest.mark.parametrize(

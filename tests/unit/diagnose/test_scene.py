@@ -17,7 +17,8 @@ from rankdeck.plan.build import build_plan
 from rankdeck.plan.records import RunIdentity
 from rankdeck.run.fold import initial_state
 from rankdeck.run.layout import RunDir
-from rankdeck.run.node_state import RankState, StopRecord
+from rankdeck.run.load_history import GpuSample, LoadSample, RankSample
+from rankdeck.run.node_state import NodeLoad, RankState, StopRecord
 from rankdeck.run.progress import MetricsPoint
 from rankdeck.run.state import Failure, RunPhase
 from rankdeck.run.view import NodeView, RankView, RunSnapshot
@@ -223,3 +224,80 @@ def test_a_run_that_was_ended_from_outside_is_judged_as_of_then(
     if hang is not None:
         assert hang.moment == END + 300
         assert hang.summary.startswith("nothing had been printed for 5m")
+
+
+def write_loads(bench: Bench, node: str, *times: float, attempt: int = 0) -> None:
+    """Samples at these times: the GPU of rank 3 is idle, all others are busy."""
+    first = 2 * int(node[1:])
+    samples = [
+        LoadSample(
+            t=at,
+            attempt=attempt,
+            cpu_percent=12.0,
+            mem_used=97 if node == "n1" else 40,
+            mem_total=100,
+            gpus=tuple(GpuSample(g, 0.0 if first + g == 3 else 100.0) for g in (0, 1)),
+            ranks=tuple(RankSample(first + g, 100.0, 5, g) for g in (0, 1)),
+        )
+        for at in times
+    ]
+    path = bench.dir.node(node).load
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))
+
+
+def ended(bench: Bench) -> RunSnapshot:
+    """All ranks fell silent together, and the run was stopped five minutes later."""
+    stop = StopRecord(reason="stop", requested=END + 300)
+    bench.nodes = {"n0": {"stop": stop}, "n1": {"stop": stop}}
+    for facts in bench.facts.values():
+        facts.update(state=RankState.KILLED, times={"killed": END + 303})
+    return bench.snapshot(END + 304, state=RunPhase.STOPPED, ended=END + 304)
+
+
+def test_of_a_hang_that_is_over_the_kept_load_tells_who_stood_out(bench: Bench) -> None:
+    snapshot = ended(bench)
+    for node in ("n0", "n1"):
+        write_loads(bench, node, END + 285, END + 295, END + 305)
+    hang = find_hang(snapshot, bench.dir, END + 9000)
+    assert hang is not None
+    assert (hang.basis.value, [suspect.rank for suspect in hang.suspects]) == ("gpu-load", [3])
+    assert "rank 3 on n1 alone was idle on the GPU" in hang.summary
+    assert "rank 3 used 0 %, the others 100 % of their GPUs' time: they computed, or waited " in (
+        " ".join(hang.facts)
+    )
+    assert "memory of n1 was at 97 %" in hang.facts
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        # it began before the silence
+        (END - 5, END + 295),
+        # it ended after the end began, or long before
+        (END + 285, END + 305),
+        (END + 200, END + 210),
+        (END + 295,),
+    ],
+)
+def test_a_sample_that_is_not_all_of_the_silence_tells_nothing(
+    bench: Bench, times: tuple[float, ...]
+) -> None:
+    snapshot = ended(bench)
+    for node in ("n0", "n1"):
+        write_loads(bench, node, *times)
+    hang = find_hang(snapshot, bench.dir, END + 9000)
+    assert hang is not None
+    assert hang.suspects == ()
+    for node in ("n0", "n1"):
+        write_loads(bench, node, END + 285, END + 295, attempt=1)
+    assert find_hang(snapshot, bench.dir, END + 9000) == hang
+
+
+def test_of_a_hang_that_lasts_the_nodes_own_load_is_told(bench: Bench) -> None:
+    load = NodeLoad(time=END, cpus=2, cpu_percent=9.0, mem_used=96, mem_total=100)
+    bench.nodes = {"n0": {"load": load}, "n1": {"load": load, "silent_since": END}}
+    hang = find_hang(bench.snapshot(END + 61), bench.dir, END + 61)
+    assert hang is not None
+    assert "memory of n0 is at 96 %" in hang.facts
+    assert not any("memory of n1" in fact for fact in hang.facts)

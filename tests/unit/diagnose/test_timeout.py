@@ -5,8 +5,10 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from rankdeck.run.load_history import GpuSample, LoadSample, RankSample
 from tests.unit.diagnose.test_first_failure import World, real
 
 if TYPE_CHECKING:
@@ -89,6 +91,22 @@ def test_where_all_complain_and_are_alike_nobody_is_named(world: World) -> None:
         steps(world, rank, 100.0, 50, GLOO)
     failure = world.failure()
     assert (failure.rank, failure.category, failure.certainty) == (None, "unknown", "unknown")
+
+
+def test_where_all_complain_the_one_whose_gpu_was_idle_is_likely(world: World) -> None:
+    for rank in range(4):
+        world.rank("failed", 165.0, rungs=JOINED, exit_code=1, step=50)
+        steps(world, rank, 100.0, 50, GLOO, at=140.0)
+    gpus = tuple(GpuSample(rank, 0.0 if rank == 2 else 100.0) for rank in range(4))
+    ranks = tuple(RankSample(rank, 100.0, 5, rank) for rank in range(4))
+    samples = [LoadSample(t=at, gpus=gpus, ranks=ranks) for at in (110.0, 120.0)]
+    path = world.dir.node("n0").load
+    path.write_bytes(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))
+    failure = world.failure()
+    assert (failure.rank, failure.category, failure.certainty) == (2, "hang", "likely")
+    assert failure.summary == (
+        "rank 2 on n0 alone was idle on the GPU while the others waited, until they gave up"
+    )
 
 
 def test_a_lost_connection_comes_before_a_timeout(world: World) -> None:
