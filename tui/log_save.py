@@ -148,7 +148,7 @@ class Save:
                         self.percent = min(99, (line.offset - low) * 100 // max(1, end - low))
                         if self.cancelled:
                             break
-            except OSError:
+            except Exception:
                 self.cancelled = False
                 self._discard()
                 raise

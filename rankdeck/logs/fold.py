@@ -26,7 +26,7 @@ _PREFIX = re.compile(rb"^\s*\[(?:rank|default)?(\d+)\]:? ?")
 _BEFORE_PREFIX = b"[ \t\n\v\f\r"
 _OWN = re.compile(
     rb"\b((?:(?:global|world)[ _-]?)?rank|(?:local[ _-]?rank|device|cuda|npu|gpu|worker))"
-    rb"([\s:=#]{0,3}|\[)(\d+)\b",
+    rb"([\s:=#]{0,3}|\[)(\d{1,9})\b",
     re.IGNORECASE,
 )
 _OWN_WORDS = (b"rank", b"device", b"cuda", b"npu", b"gpu", b"worker")
@@ -137,7 +137,10 @@ class Texts:
 
 def alike(first: Text, second: Text) -> bool:
     """Whether two texts say the same."""
-    return first.words == second.words and all(
+    # what stands for a number in the words may have been written as such
+    if first.words != second.words or len(first.numbers) != len(second.numbers):
+        return False
+    return all(
         abs(one - other) <= _TOLERANCE * max(abs(one), abs(other))
         for one, other in zip(first.numbers, second.numbers, strict=True)
     )
@@ -185,7 +188,7 @@ class Folder:
     def join(self, rank: int, text: Text, time: float) -> bool:
         """Put the next line to those that say the same; whether there are any."""
         several = self._open.get(text.words)
-        if several is not None:
+        if several:
             if time - several[0].time > WINDOW or len(several) > _MOST_OPEN:
                 several[:] = [
                     group for group in several[-_MOST_OPEN:] if time - group.time <= WINDOW

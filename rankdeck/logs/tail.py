@@ -77,9 +77,11 @@ class _Source:
             return False
         own = os.fstat(self.descriptor)
         if (facts.st_dev, facts.st_ino) != (own.st_dev, own.st_ino):
-            self.close()
-            self.position = 0
-            return self.open()
+            former, self.position = self.descriptor, 0
+            if not self.open():  # it has gone again: the next look will tell
+                return False
+            os.close(former)
+            return True
         if facts.st_size < self.position:
             self.position = os.lseek(self.descriptor, 0, os.SEEK_SET)
             return True

@@ -35,6 +35,7 @@ PAIRS: list[tuple[str, str, bool, bool]] = [
     ("lr 3.0e-05", "lr 3.01e-05", False, True),
     ("version 1.2.3", "version 1.2.4", False, False),
     ("size 100", "size 101", False, False),
+    ("eta ~ left", "eta 1.5 left", False, False),
 ]
 
 
@@ -46,6 +47,12 @@ def test_what_tells_ranks_apart_is_no_difference(
         sameness = Sameness(loose)
         texts = sameness.text(first.encode(), 3, 1), sameness.text(second.encode(), 6, 2)
         assert alike(*texts) is expected
+
+
+@pytest.mark.parametrize("loose", [False, True])
+def test_a_number_of_thousands_of_digits_is_no_rank_s(loose: bool) -> None:
+    line = b"rank " + b"1" * 5000
+    assert Sameness(loose).text(line, 3, 1).words == line
 
 
 @pytest.mark.parametrize("loose", [False, True])
