@@ -54,7 +54,7 @@ class Joiner:
         """What follows is of this attempt; its steps may begin at an earlier one."""
         self.into.attempt = attempt
         self.into.pace.restart()
-        self._raw = self._epoch = None
+        self._raw = self._epoch = self._bar_total = None
         self._offset = 0.0
         for watcher in self._watchers.values():
             watcher.restart()

@@ -190,6 +190,17 @@ def test_the_bar_of_an_evaluation_does_not_move_the_training_back(run: RunDir) -
     assert list(told.series["loss"].steps) == [51]
 
 
+def test_the_bar_of_an_attempt_that_has_less_left_to_do_goes_on(run: RunDir) -> None:
+    bar = "{0}%|###| {0}/{1} [00:0{0}<00:10, 1.5it/s, loss={2}]"
+    say(run, 0, [bar.format(step, 100, 3.0) for step in range(1, 6)], end="\r")
+    say(run, 0, [""])
+    say(run, 0, [bar.format(step, 60, 2.0) for step in range(1, 4)], end="\r", attempt=1)
+    say(run, 0, [""], attempt=1)
+    (told,) = read_all(MetricsReader(run))
+    assert list(told.series["loss"].values) == [2.0, 2.0, 2.0]
+    assert (told.total_steps, told.attempt) == (60, 1)
+
+
 def test_a_line_without_end_is_passed_over(run: RunDir) -> None:
     say(run, 0, ["x" * 3_000_000, *steps(1, 2)])
     (told,) = read_all(MetricsReader(run))
