@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rankdeck.config.document import change_document, nearest, read_document
-from rankdeck.errors import Problem
+from rankdeck.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,14 +113,12 @@ def _read(entry: Entry, default: object) -> object:
 
 def check_pattern(pattern: str) -> None:
     """Refuse what cannot find a number. Raises ValueError with what is wrong."""
-    import re
+    from rankdeck.metrics.patterns import MetricPattern
 
     try:
-        groups = re.compile(pattern).groupindex
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
-    if not groups:
-        raise ValueError(f"{pattern!r} has no named group such as (?P<loss>…)")
+        MetricPattern(pattern)
+    except UserError as error:
+        raise ValueError(error.message) from None
 
 
 def _problem(file: str, entry: Entry, message: str, hint: str = "") -> Problem:

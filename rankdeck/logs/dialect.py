@@ -58,6 +58,10 @@ class Dialect:
     """The text that every match begins with."""
     branches: tuple[Dialect, ...] = ()
     """The alternatives that it consists of; none: it is not made of such."""
+    grouped: bytes = b""
+    """`fast`, with the groups that it has."""
+    names: tuple[tuple[str, int], ...] = ()
+    """What groups are called, and their numbers."""
 
 
 @lru_cache(maxsize=256)
@@ -77,6 +81,9 @@ def dialect_of(text: str, *, ignore_case: bool) -> Dialect:
         re.compile(text, flags)
         tree = parse(text, flags)
     dialect = _dialect(tree, tree.state.groups > 1, bool(tree.state.flags & re.IGNORECASE))
+    if names := tuple(tree.state.groupdict.items()):
+        grouped = b"(?m)" + _Grouped().sequence(tree, dialect.folded)
+        dialect = replace(dialect, grouped=grouped, names=names)
     # a lookbehind may have one width in characters and several in bytes
     re.compile(dialect.exact)
     if dialect.slow or len(tree) != 1 or str(tree[0][0]) != "BRANCH":
@@ -230,6 +237,13 @@ class _Writer:
 
     def _is_slow(self, what: str) -> None:
         self.slow = self.slow or what
+
+
+class _Grouped(_Writer):
+    """Keeps groups."""
+
+    def _captured(self, number: int | None, body: bytes) -> bytes:
+        return (b"(?:" if number is None else b"(") + body + b")"
 
 
 class _Loose(_Writer):

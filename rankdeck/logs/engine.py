@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rankdeck.logs.patient import Patient
 
@@ -52,17 +52,12 @@ class Re2Finder:
             ImportError: RE2 is not there.
             ValueError: RE2 does not take it: it needs too much memory.
         """
-        core, options, sound = _re2()
-        if not sound and _BEYOND_ASCII.search(pattern):
-            pattern = rb"(?:\b|\B)(?:" + pattern + b")"
-        # the module's own `search` takes four times as long as the call that it makes
-        compiled = core.RE2(pattern, options)
-        if not compiled.ok():
-            raise ValueError(str(compiled.error()))
+        compiled = _compiled(pattern)
         self.size: int = compiled.ProgramSize()
+        # the module's own `search` takes four times as long as the call that it makes
         self._match = compiled.Match
-        self._anywhere = core.RE2.Anchor.UNANCHORED
-        self._anchored = core.RE2.Anchor.ANCHOR_START
+        anchor = _re2().core.RE2.Anchor
+        self._anywhere, self._anchored = anchor.UNANCHORED, anchor.ANCHOR_START
 
     def first(self, text: bytes, begin: int, stop: int) -> Span | None:
         """The first match between two places."""
@@ -73,6 +68,29 @@ class Re2Finder:
         """Where the match that begins here ends; `begin`: there is none."""
         span: Span = self._match(self._anchored, text, begin, stop)[0]
         return begin if span[0] < 0 else span[1]
+
+
+class GroupFinder:
+    """One expression with groups, compiled by RE2."""
+
+    __slots__ = ("_anchor", "_find", "_match")
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Compile it.
+
+        Raises:
+            ImportError: RE2 is not there.
+            ValueError: RE2 does not take it: it needs too much memory.
+        """
+        self._find = Re2Finder(dialect.fast).first
+        self._match = _compiled(dialect.grouped, groups=True).Match
+        self._anchor = _re2().core.RE2.Anchor.ANCHOR_START
+
+    def groups(self, text: bytes) -> list[Span]:
+        """Where the first match and its groups are, (-1, -1) for one that is not; empty: none."""
+        # the automaton that knows no groups goes through lines that do not match far sooner
+        span = self._find(text, 0, len(text))
+        return [] if span is None else list(self._match(self._anchor, text, *span))
 
 
 class ReFinder:
@@ -96,9 +114,19 @@ class ReFinder:
         return match.end() if match else begin
 
 
+class _Re2(NamedTuple):
+    core: Any
+    """The module."""
+    options: Any
+    with_groups: Any
+    """The options for what has groups."""
+    sound: bool
+    """Whether it finds all that it is asked for."""
+
+
 @lru_cache(maxsize=1)
-def _re2() -> tuple[Any, Any, bool]:
-    """RE2, its options, and whether it finds all that it is asked for.
+def _re2() -> _Re2:
+    """RE2 and how it is used.
 
     Its release of 2023, the last for old C libraries, misses alternatives of which the first bytes
     are the same and not ASCII, unless something stands before them.
@@ -107,14 +135,26 @@ def _re2() -> tuple[Any, Any, bool]:
         ImportError: It is not there.
     """
     re2: Any = import_module("re2")
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.never_capture = True
-    options.log_errors = False
-    options.max_mem = _MEMORY
+    both = re2.Options(), re2.Options()
+    for options in both:
+        options.encoding = re2.Options.Encoding.LATIN1
+        options.never_capture = options is both[0]
+        options.log_errors = False
+        options.max_mem = _MEMORY
     core = re2._re2
-    trial = core.RE2(rb"\xc3\xa4|\xc3\xb6", options)
-    return core, options, trial.Match(core.RE2.Anchor.UNANCHORED, b"\xc3\xb6", 0, 2)[0] == (0, 2)
+    trial = core.RE2(rb"\xc3\xa4|\xc3\xb6", both[0])
+    found = trial.Match(core.RE2.Anchor.UNANCHORED, b"\xc3\xb6", 0, 2)[0]
+    return _Re2(core, *both, found == (0, 2))
+
+
+def _compiled(pattern: bytes, *, groups: bool = False) -> Any:
+    core, options, with_groups, sound = _re2()
+    if not sound and _BEYOND_ASCII.search(pattern):
+        pattern = rb"(?:\b|\B)(?:" + pattern + b")"
+    compiled = core.RE2(pattern, with_groups if groups else options)
+    if not compiled.ok():
+        raise ValueError(str(compiled.error()))
+    return compiled
 
 
 class Judge(Protocol):

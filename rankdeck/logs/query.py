@@ -163,16 +163,29 @@ def expression(text: str, *, ignore_case: bool = False, own: bool = False) -> Ex
         ) from None
 
 
+def linear(text: str, *, ignore_case: bool = False) -> Expression:
+    """Look for a regular expression that RE2 knows all of: in time in proportion to the text.
+
+    Raises:
+        UserError: It is not a valid expression, or not such a one.
+    """
+    query = expression(text, ignore_case=ignore_case)
+    if query.slow:
+        raise _too_long(text, query.slow)
+    return query
+
+
 def at_once(text: str, *, ignore_case: bool = False) -> Finder:
     """What finds an expression without a wait in any short text: for what is filtered as one types.
 
     Raises:
         UserError: It is not a valid expression, or may take long.
     """
-    dialect = expression(text, ignore_case=ignore_case).dialect
-    found, slow = fast_finder(dialect), slowness(dialect)
+    found = fast_finder(linear(text, ignore_case=ignore_case).dialect)
     if isinstance(found, Re2Finder) and found.size > _LARGEST_AT_ONCE:
-        slow = slow or "a big expression"
-    if slow:
-        raise UserError(f"{text!r} may take too long to look for here: {slow}", "write it without")
+        raise _too_long(text, "a big expression")
     return found
+
+
+def _too_long(text: str, why: str) -> UserError:
+    return UserError(f"{text!r} may take too long to look for here: {why}", "write it without")

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Sequence
 
+    from rankdeck.metrics.patterns import MetricPattern
+
 _LONGEST_LINE = 4096
 _MOST_VALUES = 64
 _MOST_SHAPES = 2048
@@ -80,7 +82,7 @@ class Plan(NamedTuple):
 class Reader:
     """Reads lines; remembers their shapes, and nothing else."""
 
-    def __init__(self, patterns: Sequence[re.Pattern[str]] = ()) -> None:
+    def __init__(self, patterns: Sequence[MetricPattern] = ()) -> None:
         """Prepare.
 
         Args:
@@ -137,11 +139,6 @@ class Reader:
     def forget_counts(self) -> None:
         """Count from now on how often shapes are seen."""
         self._seen.clear()
-
-
-def extract(line: str, patterns: Sequence[re.Pattern[str]] = ()) -> Said | None:
-    """What one line tells; None: nothing. For many lines, keep a `Reader`."""
-    return Reader(patterns).read(line)
 
 
 def _may_tell(line: str) -> bool:
@@ -337,14 +334,12 @@ def _fill(plan: Plan, parts: list[str]) -> Said | None:
 # -- the user's own ---------------------------------------------------------------------------
 
 
-def _with_patterns(
-    said: Said | None, line: str, patterns: Sequence[re.Pattern[str]]
-) -> Said | None:
+def _with_patterns(said: Said | None, line: str, patterns: Sequence[MetricPattern]) -> Said | None:
     values: dict[str, float] = {}
     step = None
+    raw = line.encode("utf-8", "surrogatepass")
     for pattern in patterns:
-        match = pattern.search(line)
-        for group, text in (match.groupdict() if match else {}).items():
+        for group, text in pattern.told(raw):
             value = _told(text)
             if value is None:
                 continue
@@ -360,9 +355,7 @@ def _with_patterns(
     return known._replace(values={**known.values, **values})
 
 
-def _told(text: str | None) -> float | None:
-    if not text:
-        return None
+def _told(text: str) -> float | None:
     try:
         return float(text.strip().replace(",", "").rstrip("%"))
     except ValueError:

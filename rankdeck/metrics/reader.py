@@ -21,10 +21,10 @@ from rankdeck.metrics.runs import Run, Told, runs
 from rankdeck.metrics.stamps import Stamps
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Sequence
 
     from rankdeck.logs.sources import RankLog
+    from rankdeck.metrics.patterns import MetricPattern
     from rankdeck.metrics.templates import Row, Templates
     from rankdeck.run.layout import RunDir
 
@@ -56,7 +56,7 @@ class _Log:
 class RankReader:
     """Reads one rank's logs of all attempts, oldest first."""
 
-    def __init__(self, rank: int, patterns: Sequence[re.Pattern[str]]) -> None:
+    def __init__(self, rank: int, patterns: Sequence[MetricPattern]) -> None:
         self.rank = rank
         self._patterns = patterns
         self._lines = Reader(patterns)
@@ -217,7 +217,7 @@ class MetricsReader:
     """The metrics of a run's ranks."""
 
     def __init__(
-        self, run: RunDir, *, patterns: Sequence[re.Pattern[str]] = (), ranks: Sequence[int] = ()
+        self, run: RunDir, *, patterns: Sequence[MetricPattern] = (), ranks: Sequence[int] = ()
     ) -> None:
         """Prepare; nothing is read yet.
 

@@ -83,7 +83,7 @@ async def test_a_wrong_pattern_is_told_beside_it_and_not_kept(home: Path, config
     async with deck.run_test(size=(120, 40)) as pilot:
         await _open(pilot, deck, "log patterns")
         await pilot.press("enter", *"a=(", "enter")
-        await until_shown(pilot, "is no regular expression")
+        await until_shown(pilot, "is not a valid regular expression")
         assert load_settings(config, {}).settings.metric_patterns == ()
         await pilot.press(*"?P<a>.)", "enter")
         await until(

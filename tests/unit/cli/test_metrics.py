@@ -90,4 +90,4 @@ def test_a_projects_bad_expression_is_a_warning(home: Path) -> None:
     (home / "project" / "metrics.yaml").write_text("patterns:\n  - '(?P<x>'\n")
     done = metrics()
     assert done.exit_code == 0
-    assert "metrics.yaml:2: patterns: is no regular expression" in done.stderr
+    assert "metrics.yaml:2: patterns: '(?P<x>' is not a valid regular expression" in done.stderr

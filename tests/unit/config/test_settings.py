@@ -56,7 +56,8 @@ def test_what_is_wrong_is_told_with_its_line_and_the_rest_counts(tmp_path: Path)
         (f"{path}:3: notify: must be true or false, not perhaps", ""),
         (f"{path}:4: read_only: must be one value, not a list", ""),
     ]
-    assert told[3][0].startswith(f"{path}:5: metric_patterns: '(' is no regular expression")
+    message = f"{path}:5: metric_patterns: '(' is not a valid regular expression"
+    assert told[3][0].startswith(message)
 
 
 @pytest.mark.parametrize("text", ["- a\n", "theme: [\n", "a: {b: c}\n", "theme: a\ntheme: b\n"])
