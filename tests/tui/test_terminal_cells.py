@@ -102,6 +102,26 @@ def test_any_change_comes_out_as_if_all_had_been_sent(seed: int) -> None:
         assert terminal.cells == full(rows).cells
 
 
+@pytest.mark.parametrize(
+    ("parts", "cells"),
+    [
+        (["日", "\u0301x"], ["日\u0301", "", "x"]),
+        (["e", "\u0302\u0301x"], ["e\u0302\u0301", "x"]),
+        (["ab", "\u0301", "\u0302", "z"], ["a", "b\u0301\u0302", "z"]),
+        (["日\u0301x"], ["日\u0301", "", "x"]),
+        (["\u0301x"], ["x"]),
+        (["", "\u0301", "x"], ["x"]),
+    ],
+)
+def test_marks_that_combine_take_no_cell_wherever_a_segment_begins(
+    parts: list[str], cells: list[str]
+) -> None:
+    segments = [Segment(part, STYLES[0]) for part in parts]
+    found = cells_of(segments)
+    assert found.text == cells
+    assert found.width == len(found.colours) == sum(part.cell_length for part in segments)
+
+
 def test_what_has_not_changed_is_not_sent() -> None:
     rows = [random_line(random.Random(1)) for _ in range(HEIGHT)]
     shadow = Shadow(WIDTH, HEIGHT)

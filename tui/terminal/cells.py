@@ -45,13 +45,12 @@ def cells_of(segments: Iterable[Segment], system: ColorSystem = ColorSystem.TRUE
         colour = ""
         if style is not None:
             colour = style._ansi if style._ansi is not None else Strip.render_ansi(style, system)
-        found = list(part) if _NARROW.fullmatch(part) else _clusters(part)
-        if found and found[0] == "" and text:
-            # a mark that combines with the last character of the segment before
-            text[-1] += part[0]
-            found = _clusters(part[1:])
-        text += found
-        colours += [colour] * len(found)
+        before = len(text)
+        if _NARROW.fullmatch(part):
+            text += part
+        else:
+            _add_clusters(text, part)
+        colours += [colour] * (len(text) - before)
     return Cells(text, colours)
 
 
@@ -60,19 +59,13 @@ def is_narrow(text: str) -> bool:
     return _NARROW.fullmatch(text) is not None
 
 
-def _clusters(text: str) -> list[str]:
-    found: list[str] = []
-    for char in text:
+def _add_clusters(text: list[str], part: str) -> None:
+    for char in part:
         width = get_character_cell_size(char)
-        if width == 0:
-            if not found:
-                found.append("")
-            elif found[-1] == "" and len(found) > 1:
-                found[-2] += char
-            else:
-                found[-1] += char
-        elif width == 2:
-            found += [char, ""]
-        else:
-            found.append(char)
-    return found
+        if width == 2:
+            text += [char, ""]
+        elif width:
+            text.append(char)
+        elif text:
+            # a mark stands with the character before it, whose second cell stays empty
+            text[-1 if text[-1] else -2] += char
