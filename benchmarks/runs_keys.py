@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _RUNS = 10_000
 _SIZE = (120, 40)
 _TARGET = 50.0
+_TARGET_OF_MOST = 60.0
 _KEYS = (
     *("j", "j", "j", "pagedown", "pagedown", "G", "g", "space", "ctrl+a", "ctrl+a"),
     *("o",) * 9,
@@ -76,5 +77,6 @@ def measure(repeat: int = 3) -> Report:
     goals = (
         Goal("a key, median", statistics.median(many), _TARGET, "ms"),
         Goal("a key, 95 of 100", many[len(many) * 95 // 100], _TARGET, "ms"),
+        Goal("a key, 99 of 100", many[len(many) * 99 // 100], _TARGET_OF_MOST, "ms"),
     )
     return Report(f"keys among {_RUNS:,} runs", samples, "ms", goals)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from rankdeck.errors import UserError
@@ -199,7 +200,9 @@ def _of_field(word: _Word, fields: Fields[_T]) -> Callable[[_T, float, RowText],
     if field in fields.texts:
         read = fields.texts[field]
         matches = _matcher(word)
-        return lambda row, now, text: any(map(matches, read(row)))
+        # thousands of rows say the same
+        found = cache(lambda said: any(map(matches, said)))
+        return lambda row, now, text: found(read(row))
     if field in fields.numbers:
         value = fields.numbers[field]
         compare = _comparison(field, word.text, _number, "=", _example(field, fields))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tui.filter_grammar import Filter, FilterError
 from tui.run_filter import parse_run_filter, run_text
-from tui.widgets.run_table import sort_runs
+from tui.widgets.run_table import CHANGING, sort_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +32,7 @@ class RunListing:
         self._texts: dict[str, tuple[RunSummary, RowText]] = {}
         self._paired: tuple[tuple[RunSummary, ...], list[tuple[RunSummary, RowText]]] = ((), [])
         self._sorting = ("", False)
+        self._sorted: tuple[object, object, tuple[RunSummary, ...]] = (None, None, ())
         self._understood = ""
         """The filter that holds, as it was typed."""
         self._before: tuple[object, object, list[tuple[RunSummary, RowText]]] = (None, None, [])
@@ -58,13 +59,12 @@ class RunListing:
 
     def rows(self, now: float) -> tuple[RunSummary, ...]:
         """The runs to show."""
-        runs = self.runs
-        if self._filter.tests:
-            *before, last = self._filter.tests
-            pairs = self._typed_before(before, now)
-            runs = tuple(run for run, text in pairs if last(run, now, text))
-        column, falls = self._sorting
-        return sort_runs(runs, column, now, falls=falls) if column or falls else runs
+        runs = self._ordered(now)
+        if not self._filter.tests:
+            return runs
+        *before, last = self._filter.tests
+        pairs = self._typed_before(runs, before, now)
+        return tuple([run for run, text in pairs if last(run, now, text)])
 
     def before(self, run: RunSummary) -> RunSummary | None:
         """The run of the same project that came before this one."""
@@ -89,21 +89,32 @@ class RunListing:
         """Take texts made elsewhere: those of thousands of runs take longer than a key may."""
         self._texts.update({run.id: (run, text) for run, text in texts})
 
-    def _typed_before(self, tests: list[_Test], now: float) -> list[tuple[RunSummary, RowText]]:
-        """The runs that meet all words but the last, which is the one that is being typed."""
+    def _ordered(self, now: float) -> tuple[RunSummary, ...]:
+        """Every run in the order that is wanted; a filter takes from it and leaves the order."""
+        column, falls = self._sorting
+        moment = int(now) if column in CHANGING else 0
+        about = (column, falls, moment)
+        if self._sorted[0] is not self.runs or self._sorted[1] != about:
+            self._sorted = (self.runs, about, sort_runs(self.runs, column, now, falls=falls))
+        return self._sorted[2]
+
+    def _typed_before(
+        self, runs: tuple[RunSummary, ...], tests: list[_Test], now: float
+    ) -> list[tuple[RunSummary, RowText]]:
+        """Those that meet all words but the last, which is the one that is being typed."""
         about = (self._understood.rpartition(" ")[0], len(tests), int(now))
-        if self._before[0] is not self.runs or self._before[1] != about:
-            pairs = self._pairs()
+        if self._before[0] is not runs or self._before[1] != about:
+            pairs = self._pairs(runs)
             # one test after the other: a call for each run and each test would cost as much again
             for test in tests:
                 pairs = [pair for pair in pairs if test(pair[0], now, pair[1])]
-            self._before = (self.runs, about, pairs)
+            self._before = (runs, about, pairs)
         return self._before[2]
 
-    def _pairs(self) -> list[tuple[RunSummary, RowText]]:
+    def _pairs(self, runs: tuple[RunSummary, ...]) -> list[tuple[RunSummary, RowText]]:
         """Every run with its text, as long as they are the same runs."""
-        if self._paired[0] is not self.runs:
-            self._paired = (self.runs, [self._pair(run) for run in self.runs])
+        if self._paired[0] is not runs:
+            self._paired = (runs, [self._pair(run) for run in runs])
         return self._paired[1]
 
     def _pair(self, run: RunSummary) -> tuple[RunSummary, RowText]:

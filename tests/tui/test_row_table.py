@@ -7,6 +7,7 @@ import pytest
 from textual.app import App
 
 from tests.tui import hostile
+from tests.tui.pilot import until
 from tui.looks import Piece, safe
 from tui.widgets.row_table import Column, RowTable
 
@@ -251,3 +252,30 @@ async def test_hostile_names_stay_text(size: tuple[int, int]) -> None:
             assert all(segment.text.isprintable() for segment in strip)
             assert sum(segment.cell_length for segment in strip) == size[0]
             assert not any(s.style is not None and s.style.meta.get("@click") for s in strip)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (60, 6), (110, 12), (40, 20)])
+async def test_another_size_shows_the_rows_that_fit_once_each(size: tuple[int, int]) -> None:
+    app = Shows(ROWS)
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.press("G")
+        last = [f"r{number}" for number in range(40 - (size[1] - 1), 40)]
+        await pilot.resize_terminal(*size)
+        await until(
+            pilot, lambda: [line.split()[:1] for line in app.text()[1:]] == [[r] for r in last]
+        )
+        text = app.text()
+        assert [len(line) for line in text] == [size[0]] * size[1]
+        assert ("WIDE" in text[0]) == (size[0] >= 100)
+
+
+async def test_what_has_been_painted_at_a_new_size_is_not_asked_for_again() -> None:
+    app = Shows(ROWS)
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.resize_terminal(60, 13)
+        await until(pilot, lambda: app.table.size.height == 13)
+        assert len(app.text()) == 13
+        asked: list[object] = []
+        app.table.refresh = lambda *regions, **how: asked.append(regions)  # type: ignore
+        app.table.on_resize()
+        assert asked == []

@@ -152,6 +152,36 @@ def test_what_is_typed_narrows_what_the_words_before_left() -> None:
     assert listing.rows(NOW) == ()
 
 
+def test_a_filter_leaves_the_order_and_the_order_follows_the_clock() -> None:
+    def made(name: str, state: RunPhase, ended: float | None) -> RunSummary:
+        return RunSummary(
+            id=name, name=name, state=state, backend="ssh", launcher="torchrun", nnodes=1,
+            world_size=8, nproc_per_node=8, created=NOW, started=NOW, ended=ended,
+        )  # fmt: skip
+
+    listing = RunListing()
+    listing.runs = (
+        made("b-goes-on", RunPhase.RUNNING, None),
+        made("c-ended", RunPhase.FAILED, NOW + 10),
+        made("a-ended", RunPhase.FAILED, NOW + 20),
+    )
+
+    def names(now: float) -> list[str]:
+        return [run.name for run in listing.rows(now)]
+
+    listing.sort("name", falls=False)
+    assert names(NOW) == ["a-ended", "b-goes-on", "c-ended"]
+    listing.read("state:failed ended")
+    assert names(NOW) == ["a-ended", "c-ended"]
+    listing.sort("name", falls=True)
+    assert names(NOW) == ["c-ended", "a-ended"]
+    listing.read("")
+    listing.sort("elapsed", falls=True)
+    assert names(NOW + 5) == ["a-ended", "c-ended", "b-goes-on"]
+    assert names(NOW + 15) == ["a-ended", "b-goes-on", "c-ended"]
+    assert names(NOW + 25) == ["b-goes-on", "a-ended", "c-ended"]
+
+
 async def test_new_runs_appear_and_the_cursor_stays_on_its_run(home: Path) -> None:
     write_run(home, "one", age=200)
     write_run(home, "two", age=100)
@@ -180,6 +210,21 @@ async def test_filter_by_words(home: Path) -> None:
         assert "1 of 3 shown" in screen_text(deck)
         await pilot.press("escape")
         await until(pilot, lambda: len(table.shown_runs) == 3)
+
+
+async def test_the_line_of_the_filter_tells_each_number_that_is_left(home: Path) -> None:
+    for name in ("llama-sft", "llama-dpo", "vit"):
+        write_run(home, name)
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "vit")
+        await pilot.press("slash", *"llama")
+        note = deck.screen.query_one("#prompt-note")
+        for typed, said in (("", "2 of 3"), ("-s", "1 of 3"), ("x", "0 of 3")):
+            await pilot.press(*typed)
+            await until(
+                pilot, lambda said=said: said in screen_text(deck).splitlines()[note.region.y]
+            )
 
 
 async def test_delete_names_what_goes_and_asks(home: Path) -> None:

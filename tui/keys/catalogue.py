@@ -66,11 +66,18 @@ def use_keymap(keys: Mapping[str, str]) -> None:
     _own.clear()
     _own.update(keys)
     _of.cache_clear()
+    _by_id.cache_clear()
 
 
 @cache
 def _of(scope: Scope) -> tuple[Key, ...]:
     return tuple(_owned(key) for key in _builtin(scope))
+
+
+@cache
+def _by_id(scope: Scope) -> dict[str, Key]:
+    # the first of an id, as in the table
+    return {key.id: key for key in reversed(_of(scope))}
 
 
 def _builtin(scope: Scope) -> tuple[Key, ...]:
@@ -91,7 +98,7 @@ def key_of(key_id: str) -> Key | None:
     name = key_id.partition(".")[0].upper()
     if name not in Scope.__members__:
         return None
-    return next((key for key in _of(Scope[name]) if key.id == key_id), None)
+    return _by_id(Scope[name]).get(key_id)
 
 
 def shown_key_of(key_id: str) -> str:

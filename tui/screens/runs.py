@@ -54,6 +54,8 @@ _OF_RUNS = frozenset(
 )
 """What means nothing where there are no runs."""
 _HINT = "words  !not  re:loss.*nan  state:failed  node:node03  age:<2d  ranks:>=64  name:llama*"
+_COLLECTIONS = (2_000, 10, 20)
+"""How rarely each generation is looked at; CPython's own: 700, 10, 10."""
 _URGENT_FIRST = (
     RunPhase.RUNNING,
     RunPhase.STARTING,
@@ -132,9 +134,11 @@ class RunsScreen(RunsDetails):
         def made(texts: list[tuple[RunSummary, RowText]] | None, error: UserError | None) -> None:
             if texts is not None:
                 self._listing.take(texts)
-                # the collector would look at thousands of rows again and again while keys wait
+                # the collector would look at thousands of rows again and again while keys wait,
+                # and at all that is on the screen every few of them
                 gc.collect()
                 gc.freeze()
+                gc.set_threshold(*_COLLECTIONS)
 
         self.controller.do(lambda: [(run, run_text(run)) for run in runs], made, key="texts")
 

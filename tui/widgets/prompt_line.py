@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual import on
 from textual.containers import Horizontal
 from textual.message import Message
@@ -35,6 +36,8 @@ class PromptLine(Horizontal):
     }
     PromptLine > #prompt-note.-wrong { color: $text-error; text-style: bold; }
     """
+
+    _said = ""
 
     class Changed(Message):
         """Something has been typed."""
@@ -85,7 +88,12 @@ class PromptLine(Horizontal):
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Say something beside the line."""
         note = self.query_one("#prompt-note", Static)
-        note.update(safe(text))
+        said = safe(text)
+        if said != self._said:
+            # a line that is as long as the one before moves nothing: every key says something here
+            stays = note.size.height == 1 and cell_len(said) == cell_len(self._said)
+            note.update(said, layout=not stays)
+            self._said = said
         note.set_class(wrong, "-wrong")
 
     @on(Input.Changed)

@@ -21,6 +21,7 @@ from tui.looks import Line, Piece, fit, segments
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from rich.style import Style
     from textual import events
 
 _T = TypeVar("_T")
@@ -119,6 +120,8 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         self._lines: dict[str, Line] = {}
         """Rows as they read at this moment and width, by key."""
         self._widths: tuple[int, dict[str, int]] = (-1, {})
+        self._style: Style | None = None
+        """That of its text, while rows are drawn."""
 
     # -- what it shows ----------------------------------------------------------------------
 
@@ -162,7 +165,7 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         selected = self.selected
         self._rows, self._now = tuple(rows), now
         self._lines.clear()
-        self._places = {self._key(row): index for index, row in enumerate(self._rows)}
+        self._places = dict(zip(map(self._key, self._rows), range(len(self._rows)), strict=True))
         self.virtual_size = Size(self._room, len(self._rows) + 1)
         # whoever stands at the top and asks for another order wants to see what is first in it
         stays = not (self._reordered and self.cursor == 0)
@@ -313,18 +316,27 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     # -- drawing ----------------------------------------------------------------------------
 
     def on_resize(self) -> None:
-        """Draw everything anew; one that is seen for the first time may stand at its end."""
+        """Draw what has come into sight; one that is seen for the first time may stand at its end.
+
+        The library paints the new size before it tells of it: rows that stayed are there already.
+        """
         self.virtual_size = Size(self._room, len(self._rows) + 1)
-        self._lines.clear()
-        self._drawn.clear()
         self._reveal()
-        self.refresh()
+        self._redraw()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """What is seen has moved."""
         super().watch_scroll_y(old_value, new_value)
         self._drawn.clear()
         self.refresh()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some rows of the screen; what is asked of the widgets around it is asked once."""
+        self._style = self.rich_style
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._style = None
 
     def render_line(self, y: int) -> Strip:
         """One row of the screen."""
@@ -333,7 +345,7 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         state = self._state(y)
         self._drawn[y] = state
         under_cursor, marked, line = state
-        style = self.rich_style
+        style = self._style or self.rich_style
         if y == 0:
             style = self.get_component_rich_style("row-table--head")
         elif under_cursor:
@@ -371,7 +383,8 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
     def _state(self, y: int) -> tuple[bool, bool, Line]:
         """All that decides how a row of the screen looks: cursor, mark, text."""
         if y == 0:
-            return False, False, self._line({c.name: (self._title(c), "") for c in self._columns})
+            titles = {column.name: (self._title(column), "") for column in self._columns}
+            return False, False, self._line(titles, self.widths())
         index = y - 1 + self.scroll_offset.y
         if index >= len(self._rows):
             says = y == 2 and self.nothing and not self._rows
@@ -380,7 +393,8 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         key = self._key(row)
         line = self._lines.get(key)
         if line is None:
-            line = self._lines[key] = self._line(self._cells(row, self._now, self.widths()))
+            widths = self.widths()
+            line = self._lines[key] = self._line(self._cells(row, self._now, widths), widths)
         return index == self.cursor, key in self._marks, line
 
     def _title(self, column: Column) -> str:
@@ -391,9 +405,9 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         arrow = "▼" if falls else "▲"
         return f"{arrow}{column.title}" if column.right else f"{column.title} {arrow}"
 
-    def _line(self, cells: Mapping[str, Piece]) -> Line:
+    def _line(self, cells: Mapping[str, Piece], widths: Mapping[str, int]) -> Line:
         pieces: list[Piece] = [(" ", "")]
-        for name, room in self.widths().items():
+        for name, room in widths.items():
             text, style = cells.get(name, ("", ""))
             pieces += [(fit(text, room, right=name in self._right), style), (" ", "")]
         return tuple(pieces)

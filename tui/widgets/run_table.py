@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -41,7 +42,7 @@ class RunTable(RowTable["RunSummary"]):
     """A live table of runs."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(_COLUMNS, lambda run: run.id, run_cells, id=id)
+        super().__init__(_COLUMNS, attrgetter("id"), run_cells, id=id)
 
     @property
     def shown_runs(self) -> tuple[RunSummary, ...]:
@@ -169,3 +170,5 @@ _ORDERS: dict[str, Callable[[RunSummary, float], object]] = {
     "elapsed": elapsed,
     "age": lambda run, now: now - run.created,
 }
+CHANGING = frozenset(("elapsed",))
+"""Columns whose order may be another one a moment later: not all of it goes on."""
