@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,7 +106,9 @@ def begin_courier(line: CourierLine, node: str, root: str, bundle: PackedBundle)
         "size": bundle.size,
         "packed": len(bundle.data),
     }
-    line.send(b"%d\n%s%s\n" % (len(stage), stage, msgspec.json.encode(asked)))
+    # a shell that refuses may end before it is asked: what it said, and its status, tell more
+    with suppress(LinkError):
+        line.send(b"%d\n%s%s\n" % (len(stage), stage, msgspec.json.encode(asked)))
     noise = line.until(wire.MARK)
     if not _answer(line, node, noise).have:
         line.send(bundle.data)

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,7 +26,7 @@ HOST = socket.gethostname()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -33,7 +34,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunDir]:
-    run = RunDir(tmp_path / "home" / "runs" / f"20261121-104512-x-{os.getpid()}")
+    run = RunDir(tmp_path / "home" / "runs" / f"20261121-104512-x-{uuid.uuid4().hex[:12]}")
     run.path.mkdir(parents=True)
     yield run
     LocalBackend().sweep(run, HOST)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rankdeck.run.state import RunState
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -103,7 +103,7 @@ def test_a_hang_is_stopped_by_the_user(tmp_path: Path) -> None:
 
 
 def test_a_successor_goes_on_where_a_killed_supervisor_was(tmp_path: Path) -> None:
-    run = start(tmp_path, "healthy", steps=60)
+    run = start(tmp_path, "healthy", steps=120)
     reader = RunReader(run)
     wait_for(lambda: (reader.snapshot().ranks[0].step or 0) >= 2)
     pid = lock_holder(run.supervisor_lock)

@@ -45,6 +45,7 @@ class Bench:
     options: dict[str, str | int | float | bool] = field(default_factory=dict)
     argv: tuple[str, ...] = ("sh", "-c", "echo rank $RANK; exec sleep 600")
     nproc: int = 1
+    grace: float = 3.0
     told: list[Report] = field(default_factory=list)
 
     def plan(self) -> LaunchPlan:
@@ -74,7 +75,7 @@ class Bench:
                 for index, name in enumerate(self.names)
             ),
             output_dir=str(self.run.path / "out"),
-            grace=3.0,
+            grace=self.grace,
             time_limit=None,
             max_restarts=0,
             hooks=False,
@@ -100,7 +101,7 @@ class Bench:
         plan = self.plan()
         return [build_order(self.run, plan, node, attempt) for node in plan.nodes]
 
-    def until(self, session: MpiSession, done: Callable[[], object], timeout: float = 30.0) -> None:
+    def until(self, session: MpiSession, done: Callable[[], object], timeout: float = 90.0) -> None:
         """Listen until something is true."""
         deadline = time.monotonic() + timeout
         while True:

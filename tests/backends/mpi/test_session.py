@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,19 @@ def mpirun_pid(ref: str) -> int:
     return int(ref.partition(":")[0])
 
 
+def until_stand_in(bench: Bench) -> list[bytes]:
+    """The command line of the stand-in, once the shell before it has become it."""
+    deadline = time.monotonic() + 90
+    while True:
+        for pid in bench.left():
+            with suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+                if any(word.endswith(b"stand_in.py") for word in words):
+                    return words
+        assert time.monotonic() < deadline, "it did not start"
+        time.sleep(0.01)
+
+
 def until_dead(bench: Bench, session: MpiSession, ref: str) -> None:
     """Wait until every agent has left."""
     bench.until(
@@ -37,9 +52,9 @@ def until_dead(bench: Bench, session: MpiSession, ref: str) -> None:
 def test_an_agent_on_every_node_from_the_first_order_to_the_last_word(bench: Bench) -> None:
     session = bench.session()
     ref = bench.placed(session)
-    assert [(type(report), report.node) for report in bench.told] == [
-        (Placed, "n1"),
-        (Placed, "n2"),
+    assert sorted((type(report).__name__, report.node) for report in bench.told) == [
+        ("Placed", "n1"),
+        ("Placed", "n2"),
     ]
     assert session.liveness("n1", ref) is AgentLiveness.ALIVE
     for name in bench.names:
@@ -128,8 +143,7 @@ def test_an_order_that_is_given_up_is_not_carried_out_by_a_late_mpirun(
     session = bench.session()
     session.place(bench.orders(), find_only=False)
     # the same command once more, as a network that comes back late would run it
-    (pid,) = (p for p in bench.left() if b"stand_in" in Path(f"/proc/{p}/cmdline").read_bytes())
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+    words = until_stand_in(bench)
     bench.until(session, lambda: len(bench.told) == 2)
     gate.touch()
     subprocess.run(words, env=bench.environ, check=True, timeout=30)
@@ -145,7 +159,10 @@ def test_a_second_supervisor_finds_what_the_first_one_started(bench: Bench) -> N
     second = bench.session(taken_over=True)
     second.place(bench.orders(), find_only=False)
     bench.until(second, lambda: len(bench.told) == 2)
-    assert bench.told == [Placed(node="n1", ref=ref), Placed(node="n2", ref=ref)]
+    assert sorted(bench.told, key=lambda report: report.node) == [
+        Placed(node="n1", ref=ref),
+        Placed(node="n2", ref=ref),
+    ]
     assert {state.agent.pid for state in bench.states()} == agents
 
 
@@ -250,10 +267,13 @@ def test_an_agent_outlives_a_killed_leash_until_its_ranks_have_ended(bench: Benc
     bench.argv = (
         "sh",
         "-c",
-        "trap 'sleep 2; echo saved; exit 0' TERM; while :; do sleep 0.1; done",
+        "trap 'sleep 2; echo saved; exit 0' TERM; echo up; while :; do sleep 0.1; done",
     )
+    bench.grace = 60.0
     session = bench.session()
     ref = bench.placed(session)
+    logs = [bench.run.node(f"n{rank + 1}").attempt(0).log(rank) for rank in (0, 1)]
+    bench.until(session, lambda: all(log.read_text() == "up\n" for log in logs))
     os.kill(mpirun_pid(ref), signal.SIGTERM)
     until_dead(bench, session, ref)
     assert bench.run.node("n1").attempt(0).log(0).read_text().endswith("saved\n")
@@ -283,7 +303,7 @@ def test_a_sweep_ends_what_an_agent_has_left(bench: Bench) -> None:
     bench.told.clear()
     for name in bench.names:
         session.sweep(name)
-    bench.until(session, lambda: len(bench.told) >= 2)
+    bench.until(session, lambda: sum(isinstance(report, Swept) for report in bench.told) == 2)
     swept = [report for report in bench.told if isinstance(report, Swept)]
     assert [(report.left, report.error) for report in swept] == [((), "")] * 2
     until_dead(bench, session, ref)

@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R", bound=Report)
 
 
-def until(look: Callable[[], _T | None], what: str = "", timeout: float = 30.0) -> _T:
+def until(look: Callable[[], _T | None], what: str = "", timeout: float = 90.0) -> _T:
     """Call `look` until it returns something true; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (found := look()):
@@ -83,7 +83,7 @@ class PipeStream:
         return bytes(self._errors).decode(errors="replace")
 
     def exit_status(self) -> int | None:
-        return None if self._broken else self.process.wait(5)
+        return None if self._broken else self.process.wait(60)
 
     def close(self) -> None:
         self.cut()
@@ -141,7 +141,7 @@ class PipeTransport:
 
     def connect(self, node: Node) -> PipeLink:
         self.attempts += 1
-        self.gate.wait(30.0)
+        self.gate.wait(90.0)
         if node.name in self.refuse:
             raise self.refuse[node.name]
         self.links.append(PipeLink(node, self._environ))
@@ -219,7 +219,7 @@ class Bench:
         self.seen += self.session.reports()
         return self.seen
 
-    def report(self, kind: type[_R], node: str | None = None, timeout: float = 30.0) -> _R:
+    def report(self, kind: type[_R], node: str | None = None, timeout: float = 90.0) -> _R:
         """Wait for a report of this kind."""
 
         def look() -> _R | None:
@@ -238,7 +238,7 @@ class Bench:
             return None
 
     def until_state(
-        self, wanted: Callable[[NodeState], bool], node: str = "n1", timeout: float = 30.0
+        self, wanted: Callable[[NodeState], bool], node: str = "n1", timeout: float = 90.0
     ) -> NodeState:
         """Wait for a state that fits."""
 
@@ -249,7 +249,7 @@ class Bench:
 
         return until(look, f"last: {self.state(node)}, reports: {self.seen}", timeout)
 
-    def done(self, node: str = "n1", timeout: float = 30.0) -> NodeState:
+    def done(self, node: str = "n1", timeout: float = 90.0) -> NodeState:
         """Wait for the agent's last word."""
         return self.until_state(lambda state: state.phase is NodePhase.DONE, node, timeout)
 
@@ -322,7 +322,7 @@ class Bench:
                     os.kill(int(entry.name), 9)
         for courier in self.couriers():
             courier.kill()
-            courier.wait(5)
+            courier.wait(60)
 
     def left(self) -> list[int]:
         """Living processes of the run."""

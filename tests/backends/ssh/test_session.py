@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,17 +122,19 @@ def test_nothing_is_started_when_an_agent_is_only_looked_for(bench: Bench) -> No
 
 
 def test_a_broken_connection_is_told_and_mended_without_a_lost_line(bench: Bench) -> None:
+    # it waits for the test twice, so that something is yet to come each time
     text = (
-        "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i;"
-        " [ $((i%30)) = 0 ] && sleep 0.05; done"
+        "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; [ $((i%30)) = 0 ] && sleep 0.02;"
+        " [ $((i%1000)) = 0 ] && until [ -e go$i ]; do sleep 0.02; done; done"
     )
     bench.place(bench.order(text))
     for turn in range(3):
-        until(lambda turn=turn: bench.log().count(b"\n") > 300 * (turn + 1))
+        until(lambda turn=turn: bench.log().count(b"\n") > 300 + 1000 * turn)
         bench.seen.clear()
         bench.transport.links[-1].close()
         assert bench.report(LinkDown).message
         bench.report(LinkUp)
+        (bench.project / f"go{1000 * (turn + 1)}").touch()
     bench.done()
     assert digest(bench.log()) == digest(bench.far_log().read_bytes())
     assert bench.log().count(b"\n") == 3000
@@ -153,7 +156,7 @@ def test_a_courier_that_hangs_is_noticed_and_replaced(bench: Bench) -> None:
     bench.until_state(running)
     hanging = bench.couriers()[-1]
     hanging.send_signal(signal.SIGSTOP)
-    assert "nothing was heard" in bench.report(LinkDown, timeout=15).message
+    assert "nothing was heard" in bench.report(LinkDown).message
     bench.report(LinkUp)
     assert bench.session.liveness("n1", ref) is AgentLiveness.ALIVE
     hanging.send_signal(signal.SIGCONT)
@@ -295,7 +298,7 @@ def test_release_ends_what_still_lives(bench: Bench) -> None:
     assert bench.left() == []
     assert not bench.far_dir().exists()
     assert bench.log() == b"began\n"
-    assert all(courier.wait(10) == 0 for courier in bench.couriers())
+    assert all(courier.wait(60) == 0 for courier in bench.couriers())
 
 
 def test_the_last_state_comes_after_everything_else(bench: Bench) -> None:
@@ -304,7 +307,7 @@ def test_the_last_state_comes_after_everything_else(bench: Bench) -> None:
     bench.place(bench.order("seq 1 200000"))
     until(lambda: bench.far_dir().joinpath("attempt-0", "state.json").exists())
     size = bench.far_log().stat().st_size
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         state, there = bench.state(), len(bench.log())
         if state is not None and state.phase is NodePhase.DONE:
@@ -378,7 +381,7 @@ def test_what_is_withdrawn_while_it_is_being_reached_is_never_started(
     bench.session.withdraw()
     assert bench.report(Absent).node == "n1"
     bench.transport.gate.set()
-    assert begun.wait(30.0)
+    assert begun.wait(90.0)
     # by the time another agent has done its work there, that one would have begun
     bench.place(bench.order("echo now", attempt=1))
     bench.done()
@@ -406,7 +409,9 @@ def test_secrets_are_on_no_command_line(bench: Bench) -> None:
                 continue
             assert secret.encode() not in words
     for path in bench.far.rglob("*"):
-        assert path.stat().st_mode & 0o077 == 0 or path.is_symlink(), path
+        # a state that is being written may have got its name meanwhile
+        with suppress(FileNotFoundError):
+            assert path.lstat().st_mode & 0o077 == 0 or path.is_symlink(), path
 
 
 def test_a_talkative_login_shell_is_no_trouble(bench: Bench, tmp_path: Path) -> None:
@@ -442,9 +447,9 @@ def test_a_clock_is_told_before_anything_of_its_agent(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = time.time
-    monkeypatch.setattr("backends.ssh.host.time.time", lambda: real() - 3.0)
+    monkeypatch.setattr("backends.ssh.host.time.time", lambda: real() - 300.0)
     bench.session.place([bench.order("true")], find_only=False)
-    assert abs(bench.report(ClockRead).ahead - 3.0) < 1.0
+    assert abs(bench.report(ClockRead).ahead - 300.0) < 60.0
     assert bench.report(Placed).node == "n1"
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
     from backends.ssh.link import Transport
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-_addresses = itertools.count(1)
+_numbers = itertools.count()
+
+
+def own_address() -> str:
+    """A loopback address that nobody else on this machine uses: other sessions have other pids."""
+    pid = os.getpid()
+    return f"127.{16 + pid // 256 % 200}.{pid % 256}.{next(_numbers) % 250 + 1}"
 
 
 def keygen(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
@@ -44,7 +51,7 @@ def public(path: Path) -> str:
     return " ".join(path.with_name(path.name + ".pub").read_text().split()[:2])
 
 
-def until(condition, seconds: float = 10.0):
+def until(condition, seconds: float = 90.0):
     """Poll for something true; fails if it does not come."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -78,7 +85,7 @@ class Server:
     def stop(self) -> None:
         """No new connections; those that are open live on."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @dataclass
@@ -108,7 +115,7 @@ class Site:
         self.config.write_text(
             f"{first}\n{hosts}{stanzas}Host *\n{defaults}\n  IdentityFile {self.key}\n"
             f"  IdentitiesOnly yes\n  UserKnownHostsFile {self.known_hosts}\n"
-            "  GlobalKnownHostsFile /dev/null\n  ConnectTimeout 5\n"
+            "  GlobalKnownHostsFile /dev/null\n  ConnectTimeout 30\n"
         )
 
     def serve(self, name: str, *lines: str, known: bool = True, kind: str = "ed25519") -> Server:
@@ -118,7 +125,7 @@ class Site:
         folder.mkdir()
         key = keygen(folder / "host_key", kind)
         # an address of its own for each: known_hosts and connections then tell hosts apart
-        address = f"127.0.7.{next(_addresses)}"
+        address = own_address()
         port = _free_port(address)
         config = folder / "sshd_config"
         own = {line.split()[0].lower() for line in lines}
@@ -157,7 +164,7 @@ class Site:
         for server in self.servers.values():
             children = server.sessions()
             server.process.kill()
-            server.process.wait(10)
+            server.process.wait(60)
             for pid in children:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -184,6 +191,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(tmp_path)
     yield site
     site.close()
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """For sockets: their paths may have no more than 107 bytes, and those of tests often have."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(params=["paramiko", "openssh"])
@@ -263,7 +277,7 @@ def listen() -> Iterator:
     made: list[Listener] = []
 
     def listen(**settings: object) -> Listener:
-        made.append(Listener(f"127.0.7.{next(_addresses)}", **settings))
+        made.append(Listener(own_address(), **settings))
         return made[-1]
 
     yield listen

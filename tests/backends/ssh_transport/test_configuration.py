@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -16,15 +17,15 @@ from tests.backends.ssh_transport.conftest import keygen, public, run, until
 
 
 @pytest.fixture
-def agent(tmp_path, monkeypatch):
+def agent(short_folder, monkeypatch):
     """An empty ssh-agent of this test's own."""
-    path = tmp_path / "agent"
+    path = short_folder / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
     until(path.exists)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
     yield path
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 def refused(transport, host: str = "alpha") -> LinkError:
@@ -230,13 +231,18 @@ def test_what_a_proxy_command_started_ends_with_the_link(site, make):
     command = f"sh -c 'socat - TCP:{server.address}:{server.port}; sleep 600'"
     site.configure(f"Host alpha\n ProxyCommand {command}\n")
     assert run(make("paramiko"), "alpha", "echo in")[0] == b"in\n"
-    assert not _children_named("sleep")
+    until(lambda: not _children_named("sleep"))
 
 
 def _children_named(name: str) -> list[int]:
     import psutil
 
-    return [c.pid for c in psutil.Process().children(recursive=True) if c.name() == name]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if child.name() == name:
+                found.append(child.pid)
+    return found
 
 
 def test_a_proxy_command_that_fails(site, make):
@@ -360,18 +366,18 @@ def _answers(transport) -> bool:
         return False
 
 
-def test_no_shared_connection_is_left_behind(site, make, tmp_path):
+def test_no_shared_connection_is_left_behind(site, make, short_folder):
     server = site.serve("alpha")
-    socket = tmp_path / "master"
+    socket = short_folder / "master"
     site.configure(f"ControlPath {socket}\nControlMaster auto\nControlPersist 600\n")
     assert run(make("openssh"), "alpha", "echo in")[0] == b"in\n"
     assert not socket.exists()
     until(lambda: not server.sessions())
 
 
-def test_a_connection_that_ssh_shares_is_used(site, make, tmp_path):
+def test_a_connection_that_ssh_shares_is_used(site, make, short_folder):
     site.serve("alpha")
-    socket = tmp_path / "master"
+    socket = short_folder / "master"
     site.configure(f"ControlPath {socket}\n")
     master = subprocess.Popen(["ssh", "-F", site.config, "-M", "-N", "alpha"])
     until(socket.exists)
@@ -380,4 +386,4 @@ def test_a_connection_that_ssh_shares_is_used(site, make, tmp_path):
         assert run(make("paramiko"), "alpha", "echo in")[0] == b"in\n"
     finally:
         master.terminate()
-        master.wait(10)
+        master.wait(60)

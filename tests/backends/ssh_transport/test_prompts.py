@@ -106,12 +106,14 @@ def test_no_connection_is_made_to_find_out_what_is_missing(site, listen):
     assert silent.connections == 0
 
 
-def test_locked_keys_are_listed_once_and_not_if_an_agent_holds_them(site, monkeypatch):
+def test_locked_keys_are_listed_once_and_not_if_an_agent_holds_them(
+    site, monkeypatch, short_folder
+):
     locked = keygen(site.folder / "locked", "ed25519", "secret")
     site.configure(f"IdentityFile {locked}\n")
     # each host has another key beside it
     assert locked_keys([ALPHA, BETA], site.options()) == (LockedKey(locked),)
-    socket = site.folder / "agent"
+    socket = short_folder / "agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     try:
         until(socket.exists)
@@ -129,7 +131,7 @@ def test_locked_keys_are_listed_once_and_not_if_an_agent_holds_them(site, monkey
         assert locked_keys([ALPHA], site.options()) == ()
     finally:
         agent.terminate()
-        agent.wait(10)
+        agent.wait(60)
 
 
 def test_a_locked_key_that_is_the_only_one_is_told_apart(site):
