@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_DEADLINE = 30.0
+_DEADLINE = 90.0
 
 
 class Screen:
@@ -45,7 +45,7 @@ class Screen:
         """Press a key, again if need be: one that comes while a part is laid out is lost."""
         for _ in range(3):
             self.press(key)
-            if self._shows((text,), _DEADLINE / 3):
+            if self._shows((text,), 10.0):
                 return
         self.until(text)
 

@@ -49,7 +49,7 @@ for step in range(1, steps + 1):
 """
 
 
-def wait_for(met: Callable[[], bool], timeout: float = 30.0) -> None:
+def wait_for(met: Callable[[], bool], timeout: float = 90.0) -> None:
     """Look until something is so."""
     deadline = time.monotonic() + timeout
     while not met():

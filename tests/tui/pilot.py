@@ -36,7 +36,7 @@ def screen_text(deck: Deck) -> str:
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 
-async def until(pilot: Pilot[None], met: Callable[[], bool], timeout: float = 30.0) -> None:
+async def until(pilot: Pilot[None], met: Callable[[], bool], timeout: float = 90.0) -> None:
     """Let the interface go on until something is so."""
     deadline = time.monotonic() + timeout
     while not met():
@@ -45,6 +45,6 @@ async def until(pilot: Pilot[None], met: Callable[[], bool], timeout: float = 30
         await pilot.pause(0.02)
 
 
-async def until_shown(pilot: Pilot[None], text: str, timeout: float = 30.0) -> None:
+async def until_shown(pilot: Pilot[None], text: str, timeout: float = 90.0) -> None:
     """Let the interface go on until the screen says something."""
     await until(pilot, lambda: text in screen_text(pilot.app), timeout)  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ class Terminal:
         self.slave = slave
         self.text = b""
 
-    def read_until(self, marker: bytes, timeout: float = 20.0) -> None:
+    def read_until(self, marker: bytes, timeout: float = 90.0) -> None:
         deadline = time.monotonic() + timeout
         while marker not in self.text:
             ready, _, _ = select.select([self.master], [], [], deadline - time.monotonic())

@@ -312,7 +312,7 @@ async def test_a_read_only_deck_writes_no_note(
     async with deck.run_test(size=WIDE, notifications=True) as pilot:
         await opened(pilot, deck, draft)
         await pilot.press("t")
-        await until_shown(pilot, "read-only", 8)
+        await until_shown(pilot, "read-only")
         screen = deck.screen
         assert isinstance(screen, NodesScreen)
         screen._survey.note(("node01",), NodeNote(text="x"), lambda: None)

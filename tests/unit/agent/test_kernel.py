@@ -106,7 +106,7 @@ os.kill(orphan, 9)
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
     assert done.stdout.strip() == "True", done.stderr

@@ -33,7 +33,7 @@ class Talk:
         self.seen = b""
 
     def until(self, text: bytes) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while text not in self.seen:
             assert select.select([self.master], [], [], max(0, deadline - time.monotonic()))[0]
             try:

@@ -152,15 +152,15 @@ class Attached:
             setattr(self, name, getattr(self, name) + data)
 
     def until(self, met: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not met():
             assert time.monotonic() < deadline, (self.told, self.lines)
             time.sleep(0.02)
 
     def end(self) -> int:
-        code = self.process.wait(30)
+        code = self.process.wait(90)
         for reader in self._readers:
-            reader.join(30)
+            reader.join(90)
         return code
 
 

@@ -118,7 +118,7 @@ def test_it_is_taken_once_and_leaves_nothing_half_done(project: Path, run_dir: R
     (run_dir.path / ".code.tmp").mkdir()
     thread = begin_code_snapshot(run_dir, project)
     assert thread is not None
-    thread.join(30)
+    thread.join(90)
     assert taken(run_dir).files
     assert not (run_dir.path / ".code.tmp").exists()
     assert begin_code_snapshot(run_dir, project) is None
