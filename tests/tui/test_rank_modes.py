@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from textual.app import App
 
-from rankdeck.run.node_state import RankState
+from rankdeck.run.node_state import GpuDevice, RankState
 from rankdeck.run.view import RankView
 from tui.widgets.rank_cells import RankCells
 from tui.widgets.rank_grid import RankGrid
@@ -72,6 +72,43 @@ def test_where_nothing_moves_one_step_behind_is_behind() -> None:
     quiet = words(Mode.SILENCE, at(60.0))
     assert (quiet[5], set(quiet[:5] + quiet[6:])) == ("silent before the others", {"under 5m"})
     assert "silent before the others" not in words(Mode.SILENCE, at(2.0))
+
+
+def most_urgent_first(mode: Mode, ranks: tuple[RankView, ...]) -> list[str]:
+    reading = read_ranks(mode, ranks, NOW)
+    levels = {reading.scale[level] for level in reading.levels}
+    assert len({level.urgency for level in levels}) == len(levels)
+    return [level.word for level in sorted(levels, key=lambda level: -level.urgency)]
+
+
+def test_one_glyph_for_many_ranks_is_that_of_the_idlest_and_of_broken_gpus() -> None:
+    percents = (99.0, None, 1.0, 50.0)
+    loads = tuple(rank(n, cpu_percent=percent) for n, percent in enumerate(percents))
+    assert most_urgent_first(Mode.LOAD, loads) == [
+        *("cpu idle", "cpu below 63%", "cpu 75% of a core or more", "not known"),
+    ]
+    devices = (
+        GpuDevice(index=0, util=99.0),
+        GpuDevice(index=1, util=1.0),
+        GpuDevice(index=2),
+        GpuDevice(index=3, util=50.0, error="GPU is lost"),
+    )
+    gpus = tuple(rank(n, gpu=device) for n, device in enumerate(devices))
+    assert most_urgent_first(Mode.LOAD, (*gpus, rank(5))) == [
+        *("gpu broken", "gpu does not answer", "gpu idle", "gpu 75% or more", "not known"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("percent", "word"),
+    [
+        *((1.9, "idle"), (12.4, "below 13%"), (12.6, "below 25%"), (49.9, "below 50%")),
+        *((50.0, "below 63%"), (74.9, "below 75%"), (75.0, "75% or more"), (100.0, "75% or more")),
+    ],
+)
+def test_the_legend_of_loads_says_what_the_bars_stand_for(percent: float, word: str) -> None:
+    (told,) = words(Mode.LOAD, (rank(0, gpu=GpuDevice(index=0, util=percent)),))
+    assert told == f"gpu {word}"
 
 
 def test_trouble_is_also_who_the_others_may_wait_for() -> None:

@@ -109,11 +109,12 @@ _STILL = 10.0
 """Seconds after which ranks that print nothing are not just between two lines."""
 _BEFORE = 5.0
 """Seconds by which the one that was silent first is told from those that wait for it."""
-_PERCENT = ("12%", "25%", "37%", "50%", "62%", "75%")
+_BELOW = ("below 13%", "below 25%", "below 38%", "below 50%", "below 63%", "below 75%")
+"""As `bar_of` divides them."""
 
 
 def _bars(what: str, most: str) -> tuple[Level, ...]:
-    words = ("idle", *_PERCENT, most)
+    words = ("idle", *_BELOW, most)
     return tuple(
         Level(glyph, "lost" if index == 0 else "stepping", f"{what} {word}", 10 - index)
         for index, (glyph, word) in enumerate(zip(BARS, words, strict=True))
@@ -121,9 +122,9 @@ def _bars(what: str, most: str) -> tuple[Level, ...]:
 
 
 _UNKNOWN = Level("·", "pending", "not known", 0)
-_CPU_SCALE = (_UNKNOWN, *_bars("cpu", "100% of a core"), _ENDED)
+_CPU_SCALE = (_UNKNOWN, *_bars("cpu", "75% of a core or more"), _ENDED)
 _GPU_SCALE = (
-    *(_UNKNOWN, *_bars("gpu", "100%"), _ENDED),
+    *(_UNKNOWN, *_bars("gpu", "75% or more"), _ENDED),
     Level("?", "lost", "gpu does not answer", 11),
     Level("✖", "failed", "gpu broken", 12),
 )
