@@ -90,7 +90,11 @@ class GroupFinder:
         """Where the first match and its groups are, (-1, -1) for one that is not; empty: none."""
         # the automaton that knows no groups goes through lines that do not match far sooner
         span = self._find(text, 0, len(text))
-        return [] if span is None else list(self._match(self._anchor, text, *span))
+        if span is None:
+            return []
+        # what follows counts for `$` and `\b`, so the text is not cut where the match ends
+        spans: list[Span] = self._match(self._anchor, text, span[0], len(text))
+        return spans
 
 
 class ReFinder:

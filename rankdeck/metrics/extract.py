@@ -93,14 +93,19 @@ class Reader:
         self._seen: dict[tuple[str, ...], int] = {}
         self._silent: set[tuple[str, ...]] = set()
 
-    def read(self, line: str) -> Said | None:
-        """What the line tells; None: nothing."""
+    def read(self, line: str, *, own: bool = True) -> Said | None:
+        """What the line tells; None: nothing.
+
+        Args:
+            line: The line.
+            own: Whether one of the `patterns` may match it.
+        """
         if len(line) > _LONGEST_LINE:
             line = line[-_LONGEST_LINE:]
         if "\x1b" in line:
             line = COLOUR.sub("", line)
         said = self._read(line)
-        return _with_patterns(said, line, self._patterns) if self._patterns else said
+        return _with_patterns(said, line, self._patterns) if own and self._patterns else said
 
     def _read(self, line: str) -> Said | None:
         parts = DIGITS.split(line)
@@ -355,8 +360,8 @@ def _with_patterns(said: Said | None, line: str, patterns: Sequence[MetricPatter
     return known._replace(values={**known.values, **values})
 
 
-def _told(text: str) -> float | None:
+def _told(text: bytes) -> float | None:
     try:
-        return float(text.strip().replace(",", "").rstrip("%"))
+        return float(text.strip().replace(b",", b"").rstrip(b"%"))
     except ValueError:
         return None

@@ -29,7 +29,7 @@ _HINT = r"write a regular expression with named groups, like 'score (?P<score>[\
 class MetricPattern:
     """One expression that finds numbers."""
 
-    __slots__ = ("_find", "_names", "text")
+    __slots__ = ("_find", "_names", "query")
 
     def __init__(self, text: str) -> None:
         """Understand it.
@@ -37,24 +37,23 @@ class MetricPattern:
         Raises:
             UserError: It is not valid, may take too long, or tells no metric.
         """
-        dialect = linear(text).dialect
+        self.query = linear(text)
+        dialect = self.query.dialect
         if not dialect.names:
             raise UserError(f"{text!r} has no named group, so that it tells no metric", _HINT)
-        self.text = text
         self._names = dialect.names
         try:
             self._find = GroupFinder(dialect).groups
         except ValueError:
             raise UserError(f"{text!r} is too big an expression", "write several of them") from None
 
-    def told(self, line: bytes) -> list[tuple[str, str]]:
+    def told(self, line: bytes) -> list[tuple[str, bytes]]:
         """The groups of its first match in a line, by name; none: it does not match."""
         spans = self._find(line)
-        return [
-            (name, line[slice(*spans[number])].decode("utf-8", "replace"))
-            for name, number in (self._names if spans else ())
-            if spans[number][0] >= 0
-        ]
+        if not spans:
+            return []
+        found = [(name, spans[number]) for name, number in self._names]
+        return [(name, line[begin:end]) for name, (begin, end) in found if begin >= 0]
 
 
 def compile_patterns(

@@ -16,6 +16,7 @@ from rankdeck.metrics import words
 from rankdeck.metrics.extract import Reader, Said
 from rankdeck.metrics.joiner import Joiner, RankMetrics
 from rankdeck.metrics.lines import KnownWords, all_lines, even, lines_with, some_with
+from rankdeck.metrics.own_lines import OwnLines, by_number, together
 from rankdeck.metrics.picker import TemplatePicker
 from rankdeck.metrics.runs import Run, Told, runs
 from rankdeck.metrics.stamps import Stamps
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rankdeck.logs.sources import RankLog
+    from rankdeck.metrics.own_lines import Lines
     from rankdeck.metrics.patterns import MetricPattern
     from rankdeck.metrics.templates import Row, Templates
     from rankdeck.run.layout import RunDir
@@ -58,8 +60,8 @@ class RankReader:
 
     def __init__(self, rank: int, patterns: Sequence[MetricPattern]) -> None:
         self.rank = rank
-        self._patterns = patterns
         self._lines = Reader(patterns)
+        self._own = OwnLines(patterns)
         self._joiner = Joiner(rank)
         self._logs: dict[int, _Log] = {}
         self._words = KnownWords()
@@ -142,29 +144,33 @@ class RankReader:
         return cut
 
     def _take(self, data: bytes, log: _Log) -> None:
-        # expressions of one's own may be about any line, and unusual names must be noticed once
-        thorough = self._patterns or self.bytes_read < _THOROUGH or not self._blocks % _EVERY
+        # unusual names must be noticed once
+        thorough = self.bytes_read < _THOROUGH or not self._blocks % _EVERY
         self._blocks += 1
         known = len(self.metrics.series)
         block = even(data)
-        templates = None if self._patterns else self._templates.pick()
-        if templates is None:
-            self._take_lines(block, log, thorough=bool(thorough))
+        own = self._own.of(block)
+        templates = self._templates.pick()
+        if templates is None or 2 * len(own) > block.count(b"\n"):
+            self._take_lines(block, log, own, thorough=thorough)
         else:
-            self._take_rows(block, log, templates, thorough=bool(thorough))
+            self._take_rows(block, log, own, templates, thorough=thorough)
         if len(self.metrics.series) > known:
             for key in self.metrics.series:
                 self._words.learn(key)
 
-    def _take_lines(self, block: bytes, log: _Log, *, thorough: bool) -> None:
-        """Look at lines one by one: at all, or at those with a known word."""
+    def _take_lines(self, block: bytes, log: _Log, own: Lines, *, thorough: bool) -> None:
+        """Look at lines one by one: at all, or at one's own and those with a known word."""
         stamps = Stamps(log.times, log.source.clock_ahead, log.done, block)
-        for begin, line in all_lines(block) if thorough else lines_with(block, self._words.words):
-            said = self._lines.read(line.decode("utf-8", "replace"))
+        likely = all_lines(block) if thorough else lines_with(block, self._words.words)
+        for begin, line in likely if thorough else together(likely, own):
+            said = self._lines.read(line.decode("utf-8", "replace"), own=begin in own)
             if said is not None:
                 self._joiner.add(said, stamps.at_byte(begin))
 
-    def _take_rows(self, block: bytes, log: _Log, templates: Templates, *, thorough: bool) -> None:
+    def _take_rows(
+        self, block: bytes, log: _Log, own: Lines, templates: Templates, *, thorough: bool
+    ) -> None:
         """Take lines of known shapes as a whole, and look at the others one by one."""
         if not block.endswith(b"\n"):
             block += b"\n"
@@ -173,12 +179,13 @@ class RankReader:
         others = []
         if matched < len(rows):
             others = [(number, row[-1]) for number, row in enumerate(rows) if row[-1]]
-        words = () if thorough else self._words.words
-        told = [
-            (number, said)
-            for number, line in (others if thorough else some_with(others, words))
-            if (said := self._lines.read(line.decode("utf-8", "replace"))) is not None
-        ]
+        owned = dict(by_number(block, own))
+        chosen = others if thorough else some_with(others, self._words.words)
+        told = []
+        for number, line in together(chosen, owned):
+            said = self._lines.read(line.decode("utf-8", "replace"), own=number in owned)
+            if said is not None:
+                told.append((number, said))
         self._templates.found(matched)
         stamps = Stamps(log.times, log.source.clock_ahead, log.done, block)
         at = 0

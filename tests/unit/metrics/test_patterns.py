@@ -22,7 +22,7 @@ def test_a_projects_expressions_are_read(tmp_path: Path) -> None:
     assert project_patterns(tmp_path) == ((), ())
     (tmp_path / "metrics.yaml").write_text("patterns:\n  - 'score (?P<score>\\d+)'\n")
     patterns, problems = project_patterns(tmp_path)
-    assert [pattern.text for pattern in patterns] == [r"score (?P<score>\d+)"]
+    assert [pattern.query.text for pattern in patterns] == [r"score (?P<score>\d+)"]
     assert problems == ()
 
 
@@ -54,6 +54,8 @@ def test_the_users_own_are_told_by_their_place() -> None:
     [
         (r"(?P<a>\d+)", "x 12 y 13", [("a", "12")]),
         ("(?P<a>1)|(?P<b>2)", "2", [("b", "2")]),
+        ("(?P<a>1)$|(?P<b>1)", "12", [("b", "1")]),
+        (r"x(?P<a>1\b|1)", "1 x12", [("a", "1")]),
         ("(x|y)(?P<a>1)?(?:z)(?P<b>2)", "yz2", [("b", "2")]),
         ("(?i)LOSS (?P<loss>[^ ]+)", "é loss 1.5é x", [("loss", "1.5é")]),
         ("(?:(?P<a>[0-9]) ?)+$", "1 2 3", [("a", "3")]),
@@ -63,7 +65,8 @@ def test_the_users_own_are_told_by_their_place() -> None:
     ],
 )
 def test_groups_are_told_by_their_names(text: str, line: str, told: list[tuple[str, str]]) -> None:
-    assert MetricPattern(text).told(line.encode()) == told
+    found = MetricPattern(text).told(line.encode())
+    assert [(name, group.decode()) for name, group in found] == told
 
 
 def test_an_expression_does_not_go_astray_on_any_line(monkeypatch: pytest.MonkeyPatch) -> None:

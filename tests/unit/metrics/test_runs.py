@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rankdeck.logs.sources import RankLog
+from rankdeck.metrics.lines import all_lines
+from rankdeck.metrics.own_lines import OwnLines
+from rankdeck.metrics.patterns import MetricPattern
 from rankdeck.metrics.picker import TemplatePicker
 from rankdeck.metrics.reader import RankReader
 from rankdeck.metrics.series import MOST_POINTS, Series
@@ -58,8 +61,8 @@ def flat(dice: random.Random) -> Iterator[str]:
         yield f"iter {step}: loss {dice.choice([0, -1, 0.5])}, grad_norm 0.0, mfu 12.{step % 9}%"
 
 
-def read(log: RankLog, budget: int) -> RankMetrics:
-    reader = RankReader(0, ())
+def read(log: RankLog, budget: int, *patterns: MetricPattern) -> RankMetrics:
+    reader = RankReader(0, patterns)
     reader.know([log])
     reader.refresh()
     while reader.read_some(budget):
@@ -118,6 +121,32 @@ def test_many_at_a_time_and_one_by_one_are_the_same(
     assert max(len(series) for series in told.series.values()) <= 700
     if kind is eventful:
         assert {alert.kind.value for alert in told.alerts} == {"nan", "spike", "divergence"}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [r"loss:? (?P<own>[0-4.]+)5\d\b", "(?P<own>[0-9.]+)", r"^(?P<own>)$|7/\d+.*loss:? (?P<b>\d)"],
+)
+@pytest.mark.parametrize("kind", [steady, eventful])
+def test_lines_that_an_own_expression_is_about_are_found_among_many(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Callable[[random.Random], Iterator[str]],
+    own: str,
+) -> None:
+    dice = random.Random(own)
+    log = RankLog(0, "n", 0, 0, tmp_path / "log", tmp_path / "times")
+    coloured = ["loss"] * 40 + ["lo\x1b[31mss\x1b[0m"]
+    lines = [line.replace("loss", dice.choice(coloured)) for line in kind(dice)]
+    log.path.write_text("".join(line + dice.choice(["\n"] * 30 + ["\r"]) for line in lines))
+    monkeypatch.setattr("rankdeck.metrics.reader.CHUNK", 50_000)
+    pattern = MetricPattern(own)
+    told = read(log, 200_000, pattern)
+    assert {"own", "b"} & set(told.series)
+    # all lines are tried, one by one
+    monkeypatch.setattr(TemplatePicker, "pick", lambda _: None)
+    monkeypatch.setattr(OwnLines, "of", lambda _, block: dict(all_lines(block)))
+    compare(told, read(log, 200_000, pattern))
 
 
 @pytest.mark.parametrize("limit", [700, MOST_POINTS])
