@@ -24,6 +24,7 @@ from rankdeck.probe.preflight import node_field, quick_findings, ranks_text
 from rankdeck.run.layout import rankdeck_home
 from tui.backend_form import BackendForm, describe_backend
 from tui.form.last_run import LastRun, differences, with_types
+from tui.form.plan_rows import plan_rows
 from tui.form.texts import job_texts, shown_value
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rankdeck.probe.preflight import Finding
     from rankdeck.project.hyperparameters import HyperParameterFile
     from tui.form.last_run import LastRuns
+    from tui.form.plan_rows import PlanRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class JobPreview:
     """The complete job; None where something is wrong with it."""
     plan: LaunchPlan | None = None
     """Exactly what would be executed; None where something is wrong."""
+    rows: tuple[PlanRow, ...] = ()
+    """The plan as it is shown."""
     batch: str = ""
     """The script that a scheduler would be given; empty: none would."""
     ranks: str = ""
@@ -88,15 +92,17 @@ def preview_job(
     cwd: Path,
     environ: Mapping[str, str],
     runs: LastRuns | None = None,
+    *,
+    in_full: bool = False,
 ) -> JobPreview:
-    """Work out what this description would do."""
+    """Work out what this description would do; `in_full` shows all of every node."""
     try:
         base = base_of(target, environ)
     except UserError as error:
         return JobPreview(problems=_problems(error, ""))
     try:
         resolution = resolve(target, draft, cwd, environ, base=base)
-        preview = _ready(target, resolution, runs)
+        preview = _ready(target, resolution, runs, in_full=in_full)
     except InvalidJobError as error:
         preview = _unready(target, draft, cwd, base, error.problems, runs)
     if base is None:
@@ -104,7 +110,9 @@ def preview_job(
     return replace(preview, workspace=workspace_store(environ).current)
 
 
-def _ready(target: str | None, resolution: Resolution, runs: LastRuns | None) -> JobPreview:
+def _ready(
+    target: str | None, resolution: Resolution, runs: LastRuns | None, *, in_full: bool
+) -> JobPreview:
     spec = resolution.spec
     effective = job_texts(spec)
     last = runs.of(target, spec.project) if runs else None
@@ -129,6 +137,7 @@ def _ready(target: str | None, resolution: Resolution, runs: LastRuns | None) ->
     return replace(
         known,
         plan=plan,
+        rows=plan_rows(plan, in_full=in_full),
         batch=batch,
         ranks=ranks_text(plan),
         findings=quick_findings(spec, plan, _avoided(runs)),

@@ -15,6 +15,7 @@ from rankdeck.probe.preflight import Finding, Level
 from rankdeck.run.layout import RunDir
 from rankdeck.run.store import RunStore
 from tests.tui.fake_run import write_project, write_run
+from tui import looks
 from tui.form.history import History
 from tui.form.kept import KeptForm, KeptForms, harmless
 from tui.form.last_run import LastRun, LastRuns, differences
@@ -207,6 +208,16 @@ def test_nodes_after_the_first_show_only_what_differs_unless_all_is_wanted(
     assert sum(line.startswith("  cwd") for line in full) == 6
     # the command is the first thing said of a node
     assert text[text.index("node 0: n0 (rank 0)") + 1].startswith("  run")
+
+
+@pytest.mark.parametrize("width", [7, 30, 60])
+def test_plain_text_is_wrapped_as_any_other(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    texts = ("   python -m torch.distributed.run --nnodes 512 x.py", "x" * 70, "a b " * 20, "")
+    lines = [(("  run", "accent"), (text, "")) for text in texts]
+    told = [looks.wrap(line, width) for line in lines]
+    monkeypatch.setattr(looks, "_narrow", lambda text: False)
+    assert [looks.wrap(line, width) for line in lines] == told
+    assert all(looks.line_width(part) <= width for parts in told for part in parts)
 
 
 def test_problems_come_first_and_know_their_field(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,11 @@ from rankdeck.run.store import RunStore
 from tests.tui.fake_run import write_project, write_run
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
 from tests.tui.test_hostile_screens import ALL, assert_plain
+from tui import preview
 from tui.form.choice import Choice
 from tui.form.kept import KeptForms
+from tui.form.plan_rows import PlanRow, plan_rows
+from tui.screens import new_job_plan
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.job_pick import PickScreen
 from tui.screens.new_job import NewJobScreen
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
     from textual.pilot import Pilot
 
+    from rankdeck.plan.records import LaunchPlan
     from tui.deck import Deck
 
 DECLARED = {
@@ -331,6 +336,40 @@ async def test_long_values_are_edited_elsewhere(
         _form(deck).go_to_field("args")
         await pilot.press("ctrl+x")
         assert _field(deck, "args").text == "--a 2 --b 'c d'"
+
+
+async def test_the_plan_is_written_out_in_the_background(
+    home: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def told(plan: LaunchPlan, *, in_full: bool = False) -> tuple[PlanRow, ...]:
+        threads.append(threading.current_thread())
+        rows = plan_rows(plan, in_full=in_full)
+        return (PlanRow((("all of every node", ""),)), *rows) if in_full else rows
+
+    monkeypatch.setattr(preview, "plan_rows", told)
+    monkeypatch.setattr(new_job_plan, "plan_rows", told)
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await _open(pilot, deck, *DIRECT, ("name", "scripts"))
+        await pilot.press("f6")
+        await until_shown(pilot, "launcher:   direct")
+        assert "all of every node" not in screen_text(deck)
+        await pilot.press("z")
+        await until_shown(pilot, "all of every node")
+        # what is asked anew comes as it was wanted last
+        form = deck.screen
+        assert isinstance(form, NewJobScreen)
+        name = form.fields.get("name")
+        assert name is not None
+        name.input.value = "other"
+        await until_shown(pilot, "run:        other")
+        assert "all of every node" in screen_text(deck)
+        await pilot.press("z")
+        await until(pilot, lambda: "all of every node" not in screen_text(deck))
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_the_preview_is_searched_copied_and_written(

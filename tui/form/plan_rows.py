@@ -41,9 +41,7 @@ class PlanRow:
 _EMPTY = PlanRow(())
 
 
-def preview_rows(
-    preview: JobPreview, findings: Sequence[Finding] = (), *, in_full: bool = False
-) -> tuple[PlanRow, ...]:
+def preview_rows(preview: JobPreview, findings: Sequence[Finding] = ()) -> tuple[PlanRow, ...]:
     """Everything that is wrong, what was found, what is different, and the plan."""
     rows: list[PlanRow] = []
     if preview.problems:
@@ -64,8 +62,7 @@ def preview_rows(
             rows.append(PlanRow(told, field))
         rows.append(_EMPTY)
     rows += _finding_rows([each for each in found if each.level is Level.OK], preview.backend)
-    if preview.plan is not None:
-        rows += plan_rows(preview.plan, in_full=in_full)
+    rows += preview.rows
     if preview.batch:
         rows += [_EMPTY, PlanRow((("The script that the scheduler is given:", "title"),)), _EMPTY]
         rows += [PlanRow(((f"  {safe(line)}", ""),)) for line in preview.batch.splitlines()]
@@ -79,8 +76,8 @@ def all_findings(preview: JobPreview, asked: Sequence[Finding]) -> tuple[Finding
     return (*asked, *quick)
 
 
-def plan_rows(plan: LaunchPlan, *, in_full: bool = False) -> list[PlanRow]:
-    """The plan, node by node."""
+def plan_rows(plan: LaunchPlan, *, in_full: bool = False) -> tuple[PlanRow, ...]:
+    """The plan, node by node; of hundreds of nodes this takes longer than a key may."""
     rows = [
         PlanRow(((f"{label + ':':<12}", "accent"), (safe(value), "")))
         for label, value in plan_facts(plan)
@@ -102,7 +99,7 @@ def plan_rows(plan: LaunchPlan, *, in_full: bool = False) -> list[PlanRow]:
             rows.append(PlanRow(same, node=number))
         if not number:
             seen.update(lines)
-    return rows
+    return tuple(rows)
 
 
 def _problem_rows(

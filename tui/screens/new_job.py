@@ -170,12 +170,12 @@ class NewJobScreen(DeckScreen):
         if draft is None:
             self._next = None
             return
-        target, runs, cwd = self.target, self.runs, here()
+        target, runs, cwd, in_full = self.target, self.runs, here(), self.planning.in_full
 
         def job() -> JobPreview:
             from tui.preview import preview_job
 
-            return preview_job(target, draft, cwd, os.environ, runs)
+            return preview_job(target, draft, cwd, os.environ, runs, in_full=in_full)
 
         def done(preview: JobPreview | None, error: UserError | None) -> None:
             if not self.is_there:
@@ -186,6 +186,8 @@ class NewJobScreen(DeckScreen):
             if preview is not None and asked == self._asked:
                 self._told = asked
                 self._show(preview)
+                if in_full != self.planning.in_full:
+                    self.planning.fill()
 
         self.controller.do(job, done, key="preview", pool=self.pool)
 
@@ -221,9 +223,7 @@ class NewJobScreen(DeckScreen):
         if self.preview is None:
             return
         self.fields.show(self.preview, self.checkup.findings)
-        self.planning.show(
-            preview_rows(self.preview, self.checkup.findings, in_full=self.planning.in_full)
-        )
+        self.planning.show(preview_rows(self.preview, self.checkup.findings))
         self.start.show_offer(self.preview)
         self.head.show_parts()
         self.head.show_about(self.field)

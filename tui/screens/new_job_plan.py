@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from rankdeck.library.templates import template_of, template_store
 from rankdeck.plan.render import command_scripts
 from rankdeck.run.files import write_atomic
 from tui.form.paths import here
-from tui.form.plan_rows import PlanRow
+from tui.form.plan_rows import PlanRow, plan_rows
 from tui.looks import counted, plain, safe
 from tui.widgets.form_plan import PlanView
 
@@ -75,7 +76,25 @@ class FormPlan:
 
     def _show_in_full(self) -> None:
         self.in_full = not self.in_full
-        self._form.show_known()
+        self.fill()
+
+    def fill(self) -> None:
+        """Show every node in full, or only what differs, as it is wanted now."""
+        preview, in_full = self._form.preview, self.in_full
+        if preview is None or preview.plan is None:
+            return
+        plan = preview.plan
+
+        def done(rows: tuple[PlanRow, ...] | None, error: UserError | None) -> None:
+            if error is not None:
+                self._form.deck.tell(error)
+            elif rows is not None and self._form.preview is preview and in_full is self.in_full:
+                self._form.preview = replace(preview, rows=rows)
+                self._form.show_known()
+
+        self._form.controller.do(
+            lambda: plan_rows(plan, in_full=in_full), done, key="plan", pool=self._form.pool
+        )
 
     # -- out of here ------------------------------------------------------------------------
 
