@@ -26,7 +26,7 @@ from tui.screens.run_titles import grid_title, pane_title
 from tui.watch import WatchFailed
 from tui.widgets.bars import KeyBar, LineBar, TitleBar
 from tui.widgets.curves_pane import CurvesPane
-from tui.widgets.node_load import NodeLoad, node_rows, nodes_title
+from tui.widgets.node_load import NodeLoad, nodes_title
 from tui.widgets.rank_grid import RankGrid
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
         self._show_header()
         silent = {} if snapshot.run.state.final else silent_nodes(snapshot)
         self.grid.show(snapshot.ranks, silent, now)
-        self.nodes.show(node_rows(snapshot), now)
+        self.show_nodes(snapshot, now)
         self.events_pane.tick(now)
         self._measure()
         self._show_titles()

@@ -8,10 +8,10 @@ from textual import on
 
 from rankdeck.run.layout import RunDir
 from tui.looks import safe
-from tui.screens.base import DeckScreen
 from tui.screens.run_events import EventsPane
 from tui.screens.run_failure import FailureCard
-from tui.widgets.node_load import NodeLoad
+from tui.screens.run_loads import RunLoads
+from tui.widgets.node_load import NodeLoad, node_rows
 from tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from tui.widgets.rank_grid import RankGrid
 
 
-class RunDoing(DeckScreen):
+class RunDoing(RunLoads):
     """The actions of the run screen that reach beyond it."""
 
-    run_id: str
     facts: RunFacts | None
     hang: Hang | None
     logs: RunLogs
@@ -170,6 +169,7 @@ class RunDoing(DeckScreen):
     def _tell_details(self) -> None:
         """Show in the details what is known of their node now."""
         from tui.node_gpus import node_lines
+        from tui.node_past import past_lines
 
         if self._details is None or self.facts is None:
             return
@@ -178,8 +178,17 @@ class RunDoing(DeckScreen):
         node = next((node for node in snapshot.nodes if node.name == name), None)
         if node is not None:
             ranks = [rank for rank in snapshot.ranks if rank.node == name]
-            lines = node_lines(node, ranks, self.now(), ended=snapshot.run.state.final)
-            page.show(tuple(lines))
+            ended, past = snapshot.run.state.final, self.pasts.get(name)
+            lines = node_lines(node, ranks, self.now(), ended=ended)
+            more = [(), *past_lines(past)] if past is not None else []
+            page.show((*lines, *more))
+            self.ask_pasts(snapshot, self.now(), (name,))
+
+    def pasts_changed(self) -> None:
+        """Show what nodes did over the run, in the table and in the details."""
+        if self.facts is not None:
+            self.nodes.show(node_rows(self.facts.snapshot, self.pasts), self.now())
+            self._tell_details()
 
     def _open_shell(self, node: NodeView) -> None:
         """Work out how to get there in the background, then lend the terminal to it."""

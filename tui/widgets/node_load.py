@@ -13,12 +13,14 @@ from rankdeck.text import age, size
 from tui.keys import Scope, bindings
 from tui.looks import Piece, safe
 from tui.node_gpus import gpu_cells
+from tui.node_past import sparkline
 from tui.widgets.row_table import Column, RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rankdeck.run.view import NodeView, RunSnapshot
+    from tui.node_past import NodePast
 
 _LATE = 8.0
 """An agent that has not written for so long is told."""
@@ -33,11 +35,12 @@ _COLUMNS = (
     Column("gpus", "GPUS", 8, from_width=72),
     Column("vram", "VRAM", 4, right=True, from_width=100),
     Column("hot", "HOT", 4, right=True, from_width=100),
+    Column("filled", "MEMORY, OVER THE RUN", 12, share=4, most=48, from_width=170),
     Column("memory", "USED/TOTAL", 19, right=True, from_width=140),
     Column("disk", "DISK FREE", 10, right=True, from_width=116),
     Column("clock", "CLOCK", 8, right=True, from_width=110),
     Column("heard", "HEARD", 5, right=True, from_width=35),
-    Column("what", "", 4, share=8, from_width=56),
+    Column("what", "OVER THE RUN", 4, share=8, from_width=56),
 )
 
 
@@ -49,13 +52,18 @@ class NodeRow:
     clock_ahead: float
     ended: bool
     """The run has ended: load and silence mean nothing any more."""
+    past: NodePast | None = None
+    """What it did over the run, once that has been read."""
 
 
-def node_rows(snapshot: RunSnapshot) -> tuple[NodeRow, ...]:
+def node_rows(
+    snapshot: RunSnapshot, pasts: Mapping[str, NodePast] | None = None
+) -> tuple[NodeRow, ...]:
     """The nodes, those in trouble first, then in their own order. Pure."""
     ended = snapshot.run.state.final
+    known = pasts or {}
     rows = [
-        NodeRow(view, node.clock_ahead, ended)
+        NodeRow(view, node.clock_ahead, ended, known.get(view.name))
         for view, node in zip(snapshot.nodes, snapshot.run.nodes, strict=True)
     ]
     return tuple(sorted(rows, key=lambda row: (calm(row), row.view.node_rank)))
@@ -109,6 +117,23 @@ def node_cells(row: NodeRow, now: float) -> dict[str, Piece]:
     if abs(row.clock_ahead) >= _SKEW:
         cells["clock"] = (f"{row.clock_ahead:+.1f}s", "warning")
     return cells
+
+
+def past_cells(
+    past: NodePast | None, widths: Mapping[str, int], *, trouble: Piece
+) -> dict[str, Piece]:
+    """What the node did over the run, as wide as the columns are. Pure.
+
+    Args:
+        past: What is known of that.
+        widths: Cells of the columns that are shown.
+        trouble: What is wrong with the node, which comes first.
+    """
+    if past is None:
+        return {"what": trouble, "filled": ("", "")}
+    busy = sparkline(past.busy, widths.get("what", 0))
+    memory = sparkline(past.curve("memory"), widths.get("filled", 0), peaks=True)
+    return {"what": trouble if trouble[0] else (busy, ""), "filled": (memory, "")}
 
 
 def _heard(row: NodeRow, now: float) -> Piece:
@@ -192,8 +217,20 @@ class NodeLoad(RowTable[NodeRow]):
         super().__init__(_COLUMNS, lambda row: row.view.name, self._cells_of, id=id)
 
     @staticmethod
-    def _cells_of(row: NodeRow, now: float, _: Mapping[str, int]) -> Mapping[str, Piece]:
-        return node_cells(row, now)
+    def _cells_of(row: NodeRow, now: float, widths: Mapping[str, int]) -> Mapping[str, Piece]:
+        cells = node_cells(row, now)
+        return {**cells, **past_cells(row.past, widths, trouble=cells["what"])}
+
+    @property
+    def shows_past(self) -> bool:
+        """Whether it is seen, and wide enough for what nodes did over the run."""
+        return self.size.height > 0 and "what" in self.widths()
+
+    @property
+    def in_sight(self) -> tuple[str, ...]:
+        """The names of the nodes whose rows are seen."""
+        top = self.scroll_offset.y
+        return tuple(row.view.name for row in self.rows[top : top + self.size.height])
 
     def _ask(self, what: str) -> None:
         row = self.selected
