@@ -11,7 +11,6 @@ from rankdeck.project.secrets import HIDDEN, is_secret
 
 if TYPE_CHECKING:
     from rankdeck.job.draft import JobDraft
-    from rankdeck.job.spec import JobSpec
 
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,17 +23,11 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
     new: object
 
 
-def compare_jobs(old: JobSpec, new: JobSpec) -> tuple[FieldChange, ...]:
-    """Every field in which the jobs differ, in the order fields are shown."""
-    return _compare(old, new)
-
-
 def compare_drafts(old: JobDraft, new: JobDraft) -> tuple[FieldChange, ...]:
-    """The same for two jobs as they are written, whether or not they could run here and now."""
-    return _compare(old, new)
+    """Every field in which the jobs differ, in the order fields are shown.
 
-
-def _compare(old: JobSpec | JobDraft, new: JobSpec | JobDraft) -> tuple[FieldChange, ...]:
+    They are compared as they are written, whether or not they could run here and now.
+    """
     changes: list[FieldChange] = []
     for field in FIELDS:
         before, after = getattr(old, field.name), getattr(new, field.name)

@@ -157,13 +157,6 @@ class Shelf:
         except OSError as error:
             raise UserError(f"{path} cannot be removed: {error.strerror}") from error
 
-    def free_name(self, wanted: str) -> str:
-        """`wanted`, or with the first number behind it that is not taken."""
-        name, number = wanted, 2
-        while os.path.lexists(self.path(name)):
-            name, number = f"{wanted[:60]}-{number}", number + 1
-        return name
-
     def parse(self, text: str, name: str) -> Kept:
         """What a text would be under that name; nothing is written."""
         return self._kept(self.path(name), text.encode("utf-8", "surrogateescape"), 0.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rankdeck.errors import InvalidJobError, UserError
+from rankdeck.errors import InvalidJobError
 from rankdeck.job.draft import JobDraft
 from rankdeck.job.dump import draft_to_yaml
 from rankdeck.job.resolve import launcher_for
@@ -99,17 +99,3 @@ def template_of(job: JobSpec | JobDraft) -> JobDraft:
     if isinstance(pass_as := given["pass_as"], str):
         given["pass_as"] = getattr(pass_as, "value", pass_as)
     return JobDraft(**given)
-
-
-def job_text_of(path: Path) -> str:
-    """The text of a job file as it is written.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not valid UTF-8") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error

@@ -206,10 +206,10 @@ async def test_filter_by_words(home: Path) -> None:
         await until_shown(pilot, "vit")
         table = deck.screen.query_one(RunTable)
         await pilot.press("slash", *"sft LLAMA", "enter")
-        await until(pilot, lambda: [run.name for run in table.shown_runs] == ["llama-sft"])
+        await until(pilot, lambda: [run.name for run in table.rows] == ["llama-sft"])
         assert "1 of 3 shown" in screen_text(deck)
         await pilot.press("escape")
-        await until(pilot, lambda: len(table.shown_runs) == 3)
+        await until(pilot, lambda: len(table.rows) == 3)
 
 
 async def test_the_line_of_the_filter_tells_each_number_that_is_left(home: Path) -> None:

@@ -144,12 +144,6 @@ def read_ranks(mode: Mode, ranks: Sequence[RankView], now: float) -> Reading:
     return Reading(_CPU_SCALE, tuple(map(_cpu_load, ranks)))
 
 
-def median_step(ranks: Sequence[RankView]) -> int | None:
-    """The step in the middle of all ranks that tell one."""
-    steps = [rank.step for rank in ranks if rank.step is not None]
-    return int(median(steps)) if steps else None
-
-
 def _last_lines(ranks: Sequence[RankView]) -> list[float]:
     """When those that live printed last."""
     return [r.last_output for r in ranks if r.last_output is not None and not r.state.final]

@@ -44,11 +44,6 @@ class RunTable(RowTable["RunSummary"]):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(_COLUMNS, attrgetter("id"), run_cells, id=id)
 
-    @property
-    def shown_runs(self) -> tuple[RunSummary, ...]:
-        """The runs in the table."""
-        return self.rows
-
 
 def run_cells(run: RunSummary, now: float, widths: Mapping[str, int]) -> dict[str, Piece]:
     """A run's row."""

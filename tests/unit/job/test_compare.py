@@ -2,26 +2,27 @@ from __future__ import annotations
 
 import msgspec
 
-from rankdeck.job.compare import FieldChange, change_texts, compare_jobs
-from rankdeck.job.spec import JobSpec, PassAs
+from rankdeck.job.compare import FieldChange, change_texts, compare_drafts
+from rankdeck.job.draft import JobDraft
+from rankdeck.job.spec import PassAs
 
-OLD = JobSpec(name="a", entry="/p/e", project="/p", hyperparameters={"lr": "1", "x": "2"})
+OLD = JobDraft(name="a", entry="/p/e", project="/p", hyperparameters={"lr": "1", "x": "2"})
 
 
 def test_equal_jobs_do_not_differ() -> None:
-    assert compare_jobs(OLD, msgspec.structs.replace(OLD)) == ()
+    assert compare_drafts(OLD, msgspec.structs.replace(OLD)) == ()
 
 
 def test_every_difference_is_listed_field_by_field_and_key_by_key() -> None:
     new = msgspec.structs.replace(
-        OLD, nproc_per_node=4, hyperparameters={"lr": "3", "y": "4"}, pass_as=PassAs.BOTH
+        OLD, nproc_per_node=4, hyperparameters={"lr": "3", "y": "4"}, pass_as="both"
     )
-    assert compare_jobs(OLD, new) == (
+    assert compare_drafts(OLD, new) == (
         FieldChange(field="hyperparameters.lr", old="1", new="3"),
         FieldChange(field="hyperparameters.x", old="2", new=None),
         FieldChange(field="hyperparameters.y", old=None, new="4"),
-        FieldChange(field="pass_as", old=PassAs.ENV, new=PassAs.BOTH),
-        FieldChange(field="nproc_per_node", old=1, new=4),
+        FieldChange(field="pass_as", old=None, new="both"),
+        FieldChange(field="nproc_per_node", old=None, new=4),
     )
 
 
