@@ -92,9 +92,7 @@ def print_first_errors(
     run: RunDir, logs: Sequence[RankLog], query: Expression | None, *, as_json: bool
 ) -> None:
     """The first error of each rank, the earliest first."""
-    errors: tuple[FirstError, ...] = ()
-    for so_far in first_errors(logs, ERRORS if query is None else query):
-        errors = so_far.errors
+    errors = first_errors(logs, ERRORS if query is None else query)
     nodes = {log.rank: log.node for log in logs}
     if as_json:
         rows = [

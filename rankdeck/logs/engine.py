@@ -255,8 +255,3 @@ def judge_of(dialect: Dialect, text: str, own: bool) -> Judge:
 def _patient(pattern: bytes, text: str) -> Patient:
     # each has a process, which ends when it is dropped here and nobody uses it
     return Patient(pattern, text)
-
-
-def end_processes() -> None:
-    """End the processes that look for slow expressions and are not in use."""
-    _patient.cache_clear()

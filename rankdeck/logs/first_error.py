@@ -11,7 +11,7 @@ from rankdeck.logs.plain_source import FileSource
 from rankdeck.logs.search import expression
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from rankdeck.logs.lines import LogLine
     from rankdeck.logs.search import Query
@@ -46,20 +46,10 @@ class FirstError:
     not."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorsSoFar:
-    """A piece of the work."""
-
-    errors: tuple[FirstError, ...]
-    """Those found so far, the earliest first; where no times are known, last and by rank."""
-    looked_at: int
-    """Ranks whose logs have been looked through."""
-
-
 def first_errors(
     logs: Iterable[RankLog], query: Query = ERRORS, *, most: int = _MOST
-) -> Iterator[ErrorsSoFar]:
-    """Look through one log after another; drop the iterator to cancel.
+) -> tuple[FirstError, ...]:
+    """The first error of each log that has one: the earliest first, without a time last, by rank.
 
     Args:
         logs: The logs; those that are not there tell of nothing.
@@ -68,19 +58,19 @@ def first_errors(
 
     Raises:
         OSError: A log is there but cannot be read.
+        UserError: To look for it takes too long.
     """
     found: list[FirstError] = []
-    for number, log in enumerate(logs):
+    for log in logs:
         source = FileSource(log.path, log.times, rank=log.rank, clock_ahead=log.clock_ahead)
         begin = source.position_near(1 - most / source.size) if source.size > most else 0
         for step in source.search(query, begin, source.size):
             if step.hits:
                 found.append(_told(source, step.hits[0].offset, whole=begin == 0))
                 break
-            yield ErrorsSoFar(tuple(found), number)
         source.close()
-        found.sort(key=lambda error: (math.inf if error.time is None else error.time, error.rank))
-        yield ErrorsSoFar(tuple(found), number + 1)
+    found.sort(key=lambda error: (math.inf if error.time is None else error.time, error.rank))
+    return tuple(found)
 
 
 def _told(source: FileSource, offset: int, *, whole: bool) -> FirstError:

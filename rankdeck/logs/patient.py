@@ -11,6 +11,7 @@ import signal
 import struct
 import sys
 import threading
+import weakref
 from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,15 +50,9 @@ class Patient:
         self._seconds = seconds
         self._idle = idle
         self._child: subprocess.Popen[bytes] | None = None
+        self._end: weakref.finalize[..., Patient] | None = None
         self._asking = threading.Lock()
         self._failure = ""
-
-    def __del__(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-            _close(child)
-            child.wait()
 
     def judge(self, lines: Sequence[bytes]) -> list[tuple[int, int] | None]:
         """Where the first match in each line is.
@@ -80,6 +75,8 @@ class Patient:
         """Why there was no answer; empty: the process had ended because nobody asked."""
         child, self._child = self._child, None
         assert child is not None
+        assert self._end is not None
+        self._end.detach()
         _close(child)
         ended = child.wait()
         if ended == -signal.SIGALRM:
@@ -120,7 +117,15 @@ class Patient:
         )
         assert child.stdin is not None
         child.stdin.write(struct.pack("<q", len(self._pattern)) + self._pattern)
+        # when nobody needs this any more, and when Python ends
+        self._end = weakref.finalize(self, _end, child)
         return child
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    _close(child)
+    child.wait()
 
 
 def _close(child: subprocess.Popen[bytes]) -> None:

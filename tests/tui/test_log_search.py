@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,17 +68,12 @@ async def test_matches_are_marked(desk: Desk) -> None:
     assert [s.text for s in third if s.style and s.style.reverse] == ["needle"]
 
 
-@pytest.fixture
-def no_process_stays() -> Iterator[None]:
-    yield
-    engine.end_processes()
-
-
-@pytest.mark.usefixtures("no_process_stays")
 async def test_no_expression_can_stop_the_interface(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "Patient", partial(Patient, seconds=0.1))
+    # its processes end with it
+    patients = lru_cache(maxsize=4)(partial(Patient, seconds=0.1))
+    monkeypatch.setattr(engine, "_patient", patients)
     desk.write(f"{'a' * 4000}b\nnormal\naaa\n")
     await desk.open()
     await desk.press("g")

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
 
 import pytest
 
-from rankdeck.logs.engine import end_processes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from rankdeck.logs import engine
+from rankdeck.logs.patient import Patient
 
 
-@pytest.fixture(autouse=True, scope="module")
-def no_process_stays() -> Iterator[None]:
-    yield
-    end_processes()
+@pytest.fixture(autouse=True)
+def no_process_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    # a process ends with the last that knows of it, which is the test
+    monkeypatch.setattr(engine, "_patient", lru_cache(maxsize=4)(Patient))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def without_re2(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    caches = (engine._re2, engine.finder, engine._patient)
+    caches = (engine._re2, engine.finder)
     monkeypatch.setitem(sys.modules, "re2", None)
     for cache in caches:
         cache.cache_clear()

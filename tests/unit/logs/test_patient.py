@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +49,23 @@ def test_nothing_stays_when_nobody_needs_it() -> None:
     assert child is not None
     del patient
     assert child.returncode is not None
+
+
+def test_nothing_stays_when_python_ends() -> None:
+    program = """
+        from rankdeck.logs import engine
+        from rankdeck.logs.query import expression
+        query = expression("a(?!b)")
+        assert query.find(b"ab ac") == (3, 4)
+        print(engine.judge_of(query.dialect, query.text, False)._child.pid)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    # it has been waited for, so not even its number is there
+    assert not Path("/proc", done.stdout.strip()).exists()
