@@ -102,6 +102,7 @@ class Save:
         self.percent = 0
         self.failure = ""
         self.cancelled = False
+        self.begun = False
         self._done = done
 
     def cancel(self) -> None:
@@ -110,6 +111,7 @@ class Save:
 
     def begin(self, view: View, low: int, high: int | None) -> None:
         """Write the lines from `low` to `high`."""
+        self.begun = True
         threading.Thread(
             target=self._run, args=(view, low, high), name="log-save", daemon=True
         ).start()

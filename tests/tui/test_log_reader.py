@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from textual.app import App
@@ -11,6 +11,7 @@ from textual.app import App
 from rankdeck.logs.handle import Handle
 from tests.tui.log_desk import Deck, Desk, numbered
 from tests.tui.pilot import until
+from tui import log_save
 from tui.log_reader import Intent, next_ones, queued
 from tui.log_work import LogWork
 from tui.widgets import log_base
@@ -127,6 +128,55 @@ async def test_another_log_is_shown_while_one_hangs(desk: Desk, hang: Hang, tmp_
     await desk.tick()
     assert desk.texts[0] == "other"
     assert desk.pane._reader is not stuck
+
+
+async def leave_behind(desk: Desk, hang: Hang, other: Path) -> None:
+    """Open another log while the reader of this one hangs."""
+    hang.let_go.clear()
+    await desk.pilot.press("g")
+    await until(desk.pilot, hang.hanging.is_set)
+    stuck = desk.pane._reader
+    assert stuck is not None
+    await until(desk.pilot, lambda: stuck.stuck_for > 0.05)
+    hang.let_go = threading.Event()
+    hang.let_go.set()
+    desk.pane.open(other, "rank 1")
+    await desk.tick()
+
+
+async def test_the_end_of_saving_is_told_though_its_reader_was_left_behind(
+    desk: Desk, hang: Hang, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = threading.Event()
+    real = log_save.lines_between
+
+    def slow(*given: Any) -> Iterator[Any]:
+        written.wait(60)
+        yield from real(*given)
+
+    monkeypatch.setattr(log_save, "lines_between", slow)
+    desk.write(numbered(1, 100))
+    await desk.open()
+    await desk.enter("ctrl+s", str(tmp_path / "saved"))
+    await leave_behind(desk, hang, tmp_path / "other")
+    assert "saving" in desk.pane.status
+    written.set()
+    await until(desk.pilot, lambda: "100 lines saved" in desk.pane.status)
+
+
+async def test_a_save_that_a_hung_reader_never_began_is_over(
+    desk: Desk, hang: Hang, tmp_path: Path
+) -> None:
+    desk.write(numbered(1, 100))
+    await desk.open()
+    hang.let_go.clear()
+    await desk.pilot.press("g")
+    await until(desk.pilot, hang.hanging.is_set)
+    desk.pane._save_to(str(tmp_path / "saved"))
+    assert "saving" in desk.pane.status
+    await leave_behind(desk, hang, tmp_path / "other")
+    assert "saving" not in desk.pane.status
+    assert not desk.pane.check_action("leave", ())
 
 
 class Two(App[None]):

@@ -155,6 +155,8 @@ class LogBase(Vertical):
             return
         if self._reader is not None:
             self._reader.end()
+        if self._save is not None and not self._save.begun:
+            self._save = None  # that reader was to begin it
         marks, choices = self._marks, self._choices
         self._reader = LogReader(lambda: LogWork(marks, choices), self._hand)
         self._send_size()

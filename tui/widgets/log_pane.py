@@ -193,14 +193,18 @@ class LogPane(LogFinds):
         self._start_save(Path(os.path.expanduser(name)).absolute(), None)
 
     def _start_save(self, path: Path, then: Outside | None) -> None:
-        reader = self._reader
-        if reader is None:
+        if self._reader is None:
             return
         if self._save is not None:
             self._save.cancel()
-        self._save = save = Save(path, lambda done: self._hand(reader, done), then=then)
+        self._save = save = Save(path, self._end_of_save, then=then)
         self._send("save", lambda work: work.save(save))
         self._tell()
+
+    def _end_of_save(self, save: Save) -> None:
+        # another reader may have come in the place of the one that began it
+        if self._reader is not None:
+            self._hand(self._reader, save)
 
     def _saved(self, save: Save) -> None:
         if save is not self._save:
