@@ -327,7 +327,8 @@ async def test_own_expressions_are_used_and_bad_ones_told(home: Path, run: RunDi
     (home / "project" / "metrics.yaml").write_text("patterns:\n  - '(?P<x>'\n")
     fill(run, 0, ["score after 1 was <7>", "score after 2 was <8>"])
     app = Desk(run, Settings(metric_patterns=(r"after (?P<step>\d+) was <(?P<score>\d+)>",)))
-    async with app.run_test(size=(160, 40)) as pilot:
+    # wide: the path of the file is shown, too
+    async with app.run_test(size=(400, 40)) as pilot:
         await until(pilot, lambda: "score" in app.pane.state.metrics)
         await pilot.press("A")
         await shown(pilot, "metrics.yaml:2:")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,8 +91,9 @@ WITH_LOAD = ("nodes-of-run", "node-details", "ranks-by-gpu")
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of always the same name, in UTC; one test at a time has it."""
-    folder = Path(tempfile.gettempdir()) / f"rankdeck-looks-{os.getuid()}"
-    with open(f"{folder}.lock", "w") as lock:
+    # parts of its path are in the pictures: neither $TMPDIR nor who runs the tests may be
+    folder = Path("/tmp/rankdeck-looks-0")
+    with open(f"/tmp/rankdeck-looks-{os.getuid()}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
