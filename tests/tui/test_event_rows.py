@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
+
+from textual.app import App
 
 from rankdeck.run.eventlog import EventLog
 from rankdeck.run.events import Event, EventKind
@@ -14,6 +17,8 @@ from tui.screens.run_events import EventsPane
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from textual.app import ComposeResult
 
 
 def started(seq: int, rank: int, at: float = 0.0, state: str = "spawned") -> Event:
@@ -85,3 +90,46 @@ async def test_events_are_seen_at_their_end_unfolded_and_by_trouble(home: Path) 
         await pilot.pause()
         assert pane.table.marked == ()
         assert deck.screen.body.wanted.top  # type: ignore[attr-defined]
+
+
+class Pane(App[None]):
+    def compose(self) -> ComposeResult:
+        yield EventsPane()
+
+
+async def test_the_end_is_followed_until_the_cursor_is_moved_away() -> None:
+    app = Pane()
+    async with app.run_test(size=(100, 12)) as pilot:
+        pane = app.query_one(EventsPane)
+
+        async def come(count: int) -> int:
+            """So many events are there; the number of the one under the cursor."""
+            pane.show([started(n, n, state=f"state-{n}") for n in range(1, count + 1)], NOW)
+            await pilot.pause()
+            assert pane.selected is not None
+            return pane.selected.seq
+
+        pane.table.focus()
+        assert [await come(30), await come(40)] == [30, 40]
+        await pilot.press("home")
+        assert await come(50) == 1
+        await pilot.press("end")
+        assert await come(60) == 60
+
+
+async def test_all_of_what_is_under_the_cursor_is_told() -> None:
+    app = Pane()
+    async with app.run_test(size=(100, 12)) as pilot:
+        pane = app.query_one(EventsPane)
+        told = Event(seq=9, t=NOW, kind=EventKind.PROBLEM, message="disk full", hint="free some")
+        pane.show([started(1, 0), started(2, 1, 4.0), told], NOW)
+        await pilot.pause()
+        day, clock, later = (
+            time.strftime(text, time.localtime(NOW + after))
+            for text, after in (("%Y-%m-%d", 0), ("%H:%M:%S", 0), ("%H:%M:%S", 4))
+        )
+        pane.table.focus()
+        assert f"{day} {clock} disk full · try: free some" in screen_text(app).splitlines()[-1]
+        await pilot.press("home")
+        line = screen_text(app).splitlines()[-1].strip()
+        assert line == f"{day} {clock} – {later} rank 0-1 spawned"

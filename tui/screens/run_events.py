@@ -213,6 +213,7 @@ class EventsPane(Vertical):
             until = time.strftime("%H:%M:%S", time.localtime(row.events[-1].t))
             _, kind, subject, state, _ = row.columns()
             when = f"{when} – {until}"
-            details = " ".join(part for part in (kind, subject, safe(state), details) if part)
+            whose = subject if subject.startswith(kind) else f"{kind} {subject}"
+            details = " ".join(part for part in (safe(whose), safe(state), details) if part)
         hint = f" · try: {safe(event.hint)}" if event.hint else ""
         self._line.show(((f" {when} ", "dim"), (f"{details}{hint}", "")))
