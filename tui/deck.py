@@ -15,7 +15,7 @@ from tui.controller import Answer, Controller
 from tui.frame import Frame
 from tui.history import History
 from tui.keys import Scope, bindings
-from tui.looks import safe
+from tui.looks import counted, safe
 from tui.places import place
 from tui.screens.runs import RunsScreen
 
@@ -274,7 +274,7 @@ class Deck(Frame):
                 ((f"{word} {safe(name)}?", "title"),),
                 ((run_id, "dim"),),
                 (),
-                ((f"{how} {ranks} rank(s).", ""),),
+                ((f"{how} {counted(ranks, 'rank')}.", ""),),
             ),
             lambda: self.controller.end_run(run_id, kill=kill, done=heard),
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rankdeck.errors import UserError
 from rankdeck.run.layout import RunDir
 from rankdeck.text import size
-from tui.looks import Line, safe
+from tui.looks import Line, counted, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ def question(batch: Batch, folder: str, amount: str = "…") -> tuple[Line, ...]
         how = "Ranks get TERM, then time to save, then KILL."
         if batch.kind is BatchKind.KILL:
             how = "Ranks end at once and save nothing."
-        lines.append(((f"{how} {ranks} rank(s).", ""),))
+        lines.append(((f"{how} {counted(ranks, 'rank')}.", ""),))
     if batch.left_out:
         lines += [(), _left_out(batch)]
     return tuple(lines)

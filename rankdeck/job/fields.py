@@ -194,8 +194,8 @@ FIELDS: tuple[Field, ...] = (
         "Pass as",
         _K.CHOICE,
         _H,
-        "How hyperparameters reach the entry: as environment variables, as --name value"
-        " arguments, or both.",
+        "How hyperparameters reach the entry (as environment variables, as --name value"
+        " arguments, or both).",
         choices=tuple(way.value for way in PassAs),
     ),
     _field(

@@ -17,7 +17,7 @@ from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_sh
 from tui.backend_form import describe_backend
 from tui.form.last_run import LastRuns
 from tui.form.starts import find_starts
-from tui.form.words import in_labels, label_of, problem_text
+from tui.form.words import in_labels, in_short, label_of, problem_text
 from tui.looks import line_width
 from tui.preview import preview_job
 from tui.screens.job_pick import PickScreen
@@ -67,6 +67,19 @@ def test_options_of_the_command_line_are_told_as_fields() -> None:
     # neither what has no field, nor a part of another word, nor what is quoted
     for text in ("give --mpi-plugin", "x--host", "'--host'", "a/--host"):
         assert in_labels(text) == text
+
+
+@pytest.mark.parametrize(
+    ("room", "told"),
+    [
+        (60, "Shell line (one) run first, as `a.b`; ranks get it (all)."),
+        (54, "Shell line run first, as `a.b`; ranks get it"),
+        (40, "Shell line run first, as `a.b`"),
+        (8, "Shell line run first, as `a.b`"),
+    ],
+)
+def test_a_help_text_is_as_long_as_there_is_room(room: int, told: str) -> None:
+    assert in_short("Shell line (one) run first, as `a.b`; ranks get it (all).", room) == told
 
 
 def test_what_is_wrong_in_a_file_is_told_in_its_own_words() -> None:

@@ -238,6 +238,29 @@ async def test_a_pasted_command_line_fills_the_form_after_a_yes(home: Path, proj
         await until(pilot, lambda: any("/plain/path" in f.text for f in _form(deck).fields.all))
 
 
+async def test_what_a_command_line_lacks_is_asked_for_by_the_names_of_fields(
+    home: Path, project: Path
+) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        deck.post_message(events.Paste("torchrun --nnodes 2 --rdzv-endpoint n1:29500 train.py"))
+        await until_shown(pilot, "the line names no hosts: give Hostfile or Hosts")
+        await pilot.press("y")
+        await until(pilot, lambda: _field(deck, "nnodes").text == "2")
+        await until_shown(pilot, "1 problem: ctrl+l goes there")
+        assert "the line names no hosts" not in screen_text(deck), "it has been told"
+
+
+async def test_where_there_is_one_machine_no_nodes_are_chosen(home: Path, project: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
+        await _open(pilot, deck)
+        await pilot.press("ctrl+e")
+        await until_shown(pilot, "everything runs on this machine")
+        assert isinstance(deck.screen, NewJobScreen)
+
+
 async def test_nothing_to_run_offers_a_way_on(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

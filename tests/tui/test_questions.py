@@ -52,11 +52,15 @@ async def _launch(pilot: Pilot[None], deck: Deck, project: Path) -> None:
 async def test_a_job_starts_when_everything_is_answered(home: Path, tmp_path: Path) -> None:
     project = write_project(tmp_path / "project")
     deck = make_deck(home, clock=None)
-    async with deck.run_test(size=WIDE) as pilot:
+    async with deck.run_test(size=WIDE, notifications=True) as pilot:
         await _launch(pilot, deck, project)
         text = screen_text(deck)
         assert "Trust [/node1]?" in text
         assert "SHA256:[bold]abc[/]" in text
+        # what agrees to anything elsewhere says how to answer, and answers nothing
+        await pilot.press("enter")
+        await until_shown(pilot, "y does it, n does not")
+        assert isinstance(deck.screen, ConfirmScreen)
         # the interface goes on while the work waits
         heard: list[int | None] = []
         deck.controller.count_living(lambda count, _: heard.append(count))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from textual.widget import Widget
+from textual.widgets import Input
 
 from rankdeck.errors import UserError
 from rankdeck.run.eventlog import EventLog
@@ -123,12 +124,56 @@ async def test_zoom_shows_one_pane_alone_and_comes_back(home: Path, size: tuple[
         await until(pilot, lambda: seen_panes(deck) == {"log"})
         assert deck.screen.query_one("#pane-log").region.width == size[0]
         assert focused_pane(deck) == "log"
+        await until_shown(pilot, "2 log · zoomed · rank 0")
         await pilot.press("tab")
         await until(pilot, lambda: seen_panes(deck) == {"curves"})
         # esc ends the zoom before it leaves the screen
         await pilot.press("2", "escape")
         await until(pilot, lambda: seen_panes(deck) == before)
         assert isinstance(deck.screen, RunScreen)
+        await until(pilot, lambda: "zoomed" not in screen_text(deck))
+
+
+@pytest.mark.parametrize(("pane", "key"), [("1", "slash"), ("2", "slash"), ("3", "slash")])
+async def test_a_line_that_is_typed_into_says_how_it_ends(home: Path, pane: str, key: str) -> None:
+    run_id = write_run(home, "good", text="step 1 loss 2.5")
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "step 1 loss 2.5")
+        await pilot.press(pane, key)
+        await until_shown(pilot, "enter ok  esc cancel")
+        assert isinstance(deck.focused, Input)
+        await pilot.press("x", "escape")
+        await until(pilot, lambda: not isinstance(deck.focused, Input))
+        assert isinstance(deck.screen, RunScreen)
+        await until(pilot, lambda: "esc cancel" not in screen_text(deck))
+
+
+async def test_titles_say_what_is_joined(home: Path) -> None:
+    run_id = write_run(home, "good", text="step 1 loss 2.5")
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "step 1 loss 2.5")
+        await pilot.press("2", "m")
+        await until_shown(pilot, "2 log · all ranks by time")
+        await pilot.press("m")
+        await until_shown(pilot, "2 log · rank 0")
+        await pilot.press("1", "c")
+        await until_shown(pilot, "by state, one a node · rank 0")
+
+
+async def test_a_node_that_is_to_blame_can_be_left_out_with_a_key_that_is_seen(home: Path) -> None:
+    failure = msgspec.structs.replace(FAILURE, node="node002")
+    several = write_cluster_run(home, "bad", RunPhase.FAILED, nodes=2, ranks=2, failure=failure)
+    alone = write_run(home, "sole", RunPhase.FAILED, failure=FAILURE)
+    deck = make_deck(home, several)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "R without bad node")
+        await until_shown(pilot, "next  r runs it again   R without node002")
+    deck = make_deck(home, alone)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "next  r runs it again   l its log")
+        await until_shown(pilot, "r rerun  z zoom")
 
 
 async def test_two_logs_compare_the_culprit_with_rank_0(home: Path) -> None:
@@ -267,6 +312,7 @@ async def test_the_failure_card_leads_to_the_culprits_log_and_is_copied(
         await until(pilot, lambda: bool(copied))
         assert "rank 2 on node01 raised ValueError: boom" in copied[0]
         assert "runs it again" not in copied[0]
+        assert copied[0].endswith("lost a peer or were ended with the run.\n"), "all of it"
         await pilot.press("1", "home", "6", "l")
         await until(pilot, lambda: focused_pane(deck) == "log")
         assert deck.screen.query_one(RankGrid).selected == 2

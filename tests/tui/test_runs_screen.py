@@ -392,7 +392,7 @@ async def test_several_are_stopped_at_once(home: Path, monkeypatch: pytest.Monke
         await until_shown(pilot, "live-2")
         await pilot.press("ctrl+a", "s")
         await until_shown(pilot, "Stop 3 runs?")
-        assert "12 rank(s)" in screen_text(deck)
+        assert "12 ranks" in screen_text(deck)
         await pilot.press("y")
         await until_shown(pilot, "3 runs: asked to stop")
         for run_id in ids:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from rankdeck.job.fields import FIELDS
 from tui.backend_form import PREFIX
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _LABELS = {field.name: field.label for field in FIELDS}
 _OPTIONS = {field.option: field.label for field in FIELDS if field.option}
+_ASIDE = re.compile(r"\s*\([^()]*\)")
 _OPTION = re.compile(r"(?<![\w'`/-])--[a-z][a-z-]*")
 
 
@@ -35,6 +38,17 @@ def label_of(key: str, backend: BackendForm | None = None) -> str:
 def in_labels(text: str) -> str:
     """A sentence with labels where it names options of the command line that have a field."""
     return _OPTION.sub(lambda found: _OPTIONS.get(found[0], found[0]), text)
+
+
+def in_short(text: str, room: int) -> str:
+    """A help text in so many columns: in full, without its asides, or only how it begins.
+
+    What is still too long is left to be cut: no part of a sentence is better than another.
+    """
+    aside = _ASIDE.sub("", text).rstrip(".")
+    first = re.split(r"[.;](?:\s|$)", aside, maxsplit=1)[0]
+    shorter = (text, aside, first)
+    return next((one for one in shorter if cell_len(one) <= room), first)
 
 
 def problem_text(problem: Problem, backend: BackendForm | None = None) -> str:

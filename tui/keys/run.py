@@ -32,6 +32,15 @@ KEYS: tuple[Key, ...] = (
         "Run the same job again: shows its plan and lets you change it first.",
         bar=True,
     ),
+    Key(
+        _S.RUN,
+        "R",
+        "rerun_without",
+        "R",
+        "without bad node",
+        "Run the job again without the nodes that are to blame.",
+        bar=True,
+    ),
     Key(_S.RUN, "z", "zoom", "z", "zoom", "This pane alone on the screen, and back.", bar=True),
     Key(
         _S.RUN,
@@ -53,14 +62,6 @@ KEYS: tuple[Key, ...] = (
         writes=True,
     ),
     Key(_S.RUN, "K", "kill", "K", "kill", "Kill the run, without grace. Asks first.", writes=True),
-    Key(
-        _S.RUN,
-        "R",
-        "rerun_without",
-        "R",
-        "rerun without",
-        "Run the job again without the nodes that are to blame.",
-    ),
     Key(_S.RUN, "tab", "next_pane(1)", "tab", "next pane", "The next pane."),
     Key(_S.RUN, "shift+tab", "next_pane(-1)", "shift+tab", "pane before", "The pane before."),
     Key(

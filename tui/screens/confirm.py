@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from tui.keys import Scope, bindings, keys_of
+from tui.keys import Scope, bindings, keys_of, shown_key_of
 from tui.widgets.bars import KeyBar
 from tui.widgets.text_lines import TextLines
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.app import ComposeResult
 
     from tui.looks import Line
@@ -50,6 +51,13 @@ class ConfirmScreen(ModalScreen[bool]):
         self._lines = lines
         if self.is_mounted:
             self.query_one(TextLines).show(lines)
+
+    def on_key(self, event: events.Key) -> None:
+        """Keys that agree to anything elsewhere do not here: say which ones answer."""
+        if event.key in ("enter", "space"):
+            event.stop()
+            yes, no = shown_key_of("confirm.answer-true"), shown_key_of("confirm.answer-false")
+            self.notify(f"{yes} does it, {no} does not", timeout=3, markup=False)
 
     def action_answer(self, answer: bool) -> None:
         """Give the answer to whoever asked."""

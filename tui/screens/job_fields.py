@@ -103,7 +103,7 @@ class JobFields:
 
     def texts(self) -> dict[str, str]:
         """What was typed, by key, into the fields that the backend has a use for."""
-        unused = () if self._multi_node else NODE_FIELDS
+        unused = () if self.takes_nodes else NODE_FIELDS
         typed = {key: field.text for key, field in self._fields.items() if key not in unused}
         return {**typed, **self._waiting}
 
@@ -207,7 +207,8 @@ class JobFields:
         return rows
 
     @property
-    def _multi_node(self) -> bool:
+    def takes_nodes(self) -> bool:
+        """Whether the backend starts jobs on other nodes than this one."""
         return self._backend is None or self._backend.multi_node
 
     def _exchange(self, prefix: str, rows: list[FormField]) -> list[FormField]:
@@ -249,7 +250,7 @@ class JobFields:
         """Hide what backend and launcher have no use for; what something is wrong with stays."""
         for name in NODE_FIELDS:
             field = self._fields[name]
-            field.display = self._multi_node or bool(field.problem)
+            field.display = self.takes_nodes or bool(field.problem)
         launcher, options = self._fields["launcher"], self._fields["launcher_args"]
         wanted = offers_options(launcher.text or launcher.default or "torchrun")
         options.display = wanted or bool(options.text) or bool(options.problem)

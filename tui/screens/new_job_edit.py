@@ -122,6 +122,10 @@ class FormEdit:
         """Choose the nodes from a list; what is chosen comes back as an expression."""
         from tui.screens.nodes import NodesScreen
 
+        if not self._form.fields.takes_nodes:
+            told = "everything runs on this machine: choose another backend to choose nodes"
+            self._form.notify(told, timeout=4, markup=False)
+            return
         draft = self._form.typed_draft()
 
         def picked(include: str, exclude: str) -> None:

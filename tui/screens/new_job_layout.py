@@ -29,7 +29,8 @@ NewJobScreen #declared-in { color: $text-muted; height: auto; }
 NewJobScreen #options-of { color: $text-muted; height: auto; margin-top: 1; }
 NewJobScreen.-beside #form { width: 11fr; }
 NewJobScreen.-beside #preview { display: block; width: 9fr; border-left: vkey $panel; }
-NewJobScreen.-all #form { overflow-y: auto; }
+NewJobScreen.-all #form { width: 13fr; overflow-y: auto; }
+NewJobScreen.-all #preview { width: 7fr; }
 NewJobScreen.-all #form > VerticalScroll {
     display: block; height: auto; margin-bottom: 1; padding: 0;
     border-top: solid $panel; border-title-color: $text-muted;

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tui.form.kept import KeptForm, KeptForms
 from tui.form.paths import here
-from tui.form.words import label_of
+from tui.form.words import in_labels, label_of
 from tui.looks import Line, safe
 
 if TYPE_CHECKING:
@@ -187,7 +188,9 @@ class FormStart:
             if error is not None:
                 form.deck.tell(error)
             if start is not None and form.is_there:
-                form.deck.ask(_question(start), lambda: self._loaded(start, None))
+                # the question tells the notes
+                told = replace(start, notes=())
+                form.deck.ask(_question(start), lambda: self._loaded(told, None))
 
         form.controller.do(lambda: read_pasted(text, cwd), done, pool=form.pool)
 
@@ -206,5 +209,5 @@ def _question(start: Start) -> tuple[Line, ...]:
         ((f"  {safe(label_of(key))}: ", "bold"), (safe(text), ""))
         for key, text in start.texts.items()
     ]
-    lines += [((f"  ! {safe(note)}", "warning"),) for note in start.notes]
+    lines += [((f"  ! {safe(in_labels(note))}", "warning"),) for note in start.notes]
     return tuple(lines)

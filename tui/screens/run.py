@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _LOG_EVERY = 0.1
 _ALONE_EVERY = 5
 _OF_LIVING = frozenset(("stop", "kill", "signal"))
+_OF_BLAMED = frozenset(("rerun_without",))
+_NONE: frozenset[str] = frozenset()
 _LAST_LAYOUTS: WeakKeyDictionary[App[None], RunLayout] = WeakKeyDictionary()
 """How large the panes were last, for as long as the deck runs."""
 
@@ -92,14 +94,12 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
             "failure": self.failure,
         }
         layout = replace(_LAST_LAYOUTS.get(self.app, RunLayout()), main="log", split=False)
-        yield TitleBar()
-        yield LineBar(id="progress")
+        yield from (TitleBar(), LineBar(id="progress"))
         panes = [Pane(name, content) for name, content in contents.items()]
         self.body = RunBody(panes, replace(layout, focus="ranks", zoomed=False))
         yield self.body
         self.prompt = RunPrompt()
-        yield self.prompt
-        yield KeyBar()
+        yield from (self.prompt, KeyBar())
 
     def on_mount(self) -> None:
         """Begin to watch."""
@@ -287,11 +287,11 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
         for name, line in titles.items():
             number = PANES.index("log" if name == OTHER else name) + 1
             lead = wanted.split and name == self.logs.active
-            mark = "▸" if lead else "z" if wanted.zoomed else " "
+            mark = "▸" if lead else " "
             word = "log" if name == OTHER else name
             if name == "failure" and self.hang and not snapshot.run.failure:
                 word = "hang"
-            title = pane_title(mark, f"{number} {word}", line)
+            title = pane_title(mark, f"{number} {word}", line, zoomed=wanted.zoomed)
             self.body.panes[name].show_title(title, tabs if name == wanted.main else ())
 
     def action_pane(self, name: str) -> None:
@@ -360,9 +360,9 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
 
     @property
     def useless(self) -> frozenset[str]:
-        """What cannot be done to a run that has ended."""
+        """What cannot be done to a run that has ended, or where no node is to blame."""
         ended = self.facts is not None and self.facts.snapshot.run.state.final
-        return _OF_LIVING if ended else frozenset()
+        return (_OF_LIVING if ended else _NONE) | (_NONE if self.to_blame() else _OF_BLAMED)
 
     @on(RankGrid.Selected)
     def _selected(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual import on
 
 from rankdeck.run.layout import RunDir
-from tui.looks import safe
+from tui.looks import counted, safe
 from tui.screens.run_events import EventsPane
 from tui.screens.run_failure import FailureCard
 from tui.screens.run_loads import RunLoads
@@ -95,7 +95,7 @@ class RunDoing(RunLoads):
         of_node = tuple(r.rank for r in snapshot.ranks if r.node == rank.node)
         targets = (
             (f"rank {rank.rank}", (rank.rank,)),
-            (f"the {len(of_node)} rank(s) on {safe(rank.node)}", of_node),
+            (f"the {counted(len(of_node), 'rank')} on {safe(rank.node)}", of_node),
             (f"all {len(snapshot.ranks):,} ranks", ()),
         )
 

@@ -20,6 +20,10 @@ from tui.widgets.text_lines import TextLines
 if TYPE_CHECKING:
     from rankdeck.diagnose.hang import Hang
     from rankdeck.run.state import Failure, RunState
+    from tui.looks import Piece
+
+_NEXT: Piece = ("next  ", "key")
+"""Before what can be done about it; a copy of the card goes without that line."""
 
 
 def failure_lines(
@@ -51,6 +55,8 @@ def failure_lines(
     lines.append((("sure  ", "key"), (CERTAINTIES.get(failure.certainty, UNSURE), "")))
     if failure.hint:
         lines.append((("try   ", "key"), (safe(failure.hint), "")))
+    # above the evidence: on a low screen what comes after that is not seen
+    lines.append(_keys(to_blame))
     lines += [(("· ", "dim"), (safe(fact), "")) for fact in failure.facts]
     lines.append(())
     lines += [(("│ ", "dim"), (safe(line), "")) for line in failure.evidence]
@@ -62,20 +68,21 @@ def failure_lines(
         lines.append(((_collateral(failure), "dim"),))
     if hang is not None:
         lines += [(), *hang_lines(hang, over=over)]
-    lines += [*_other_lines(run), (), _keys(to_blame)]
+    lines += _other_lines(run)
     return tuple(lines)
 
 
 def _keys(to_blame: tuple[str, ...]) -> Line:
-    keys: list[tuple[str, str]] = [("r", "key"), (" runs it again   ", "")]
+    keys: list[Piece] = [_NEXT, ("r", "key"), (" runs it again   ", "")]
     if to_blame:
         more = f" and {len(to_blame) - 1} more" if len(to_blame) > 1 else ""
         keys += [("R", "key"), (f" without {safe(to_blame[0])}{more}   ", "")]
-    return (*keys, ("l", "key"), (" its log   ", ""), ("y", "key"), (" copy", ""))
+    return (*keys, ("l", "key"), (" its log   ", ""), ("y", "key"), (" copies this", ""))
 
 
 def _hang_keys(*, over: bool) -> Line:
-    keys: list[tuple[str, str]] = [("l", "key"), (" the log   ", ""), ("y", "key"), (" copy", "")]
+    keys: list[Piece] = [_NEXT, ("l", "key"), (" the log   ", "")]
+    keys += [("y", "key"), (" copies this", "")]
     if not over:
         keys += [("   S", "key"), (" sends a signal   ", ""), ("s", "key"), (" stops the run", "")]
     return tuple(keys)
@@ -141,5 +148,5 @@ class FailureCard(TextLines):
 
     def action_copy(self) -> None:
         """Copy the card, without the line of keys."""
-        lines = [plain(line) for line in self.lines[:-1]]
+        lines = [plain(line) for line in self.lines if _NEXT not in line]
         self.post_message(self.CopyAsked("\n".join(lines).strip() + "\n"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from rankdeck.text import ranges
 from tui.log_choices import LogChoices
 from tui.log_marks import LogMarks
 from tui.looks import Line, safe
@@ -97,6 +98,10 @@ class RunLogs:
             return (("no log", "dim"),)
         if shown.rank is None or shown.rank >= len(snapshot.ranks):
             return ((f"{shown.what} of {safe(shown.node)}", ""),)
+        look = self.panes[name].look
+        if look.merged:
+            ranks = f"ranks {ranges(look.ranks)}" if look.ranks else "all ranks"
+            return ((f"{ranks} by time", "bold"),)
         rank = snapshot.ranks[shown.rank]
         silent = next((n.silent_since for n in snapshot.nodes if n.name == rank.node), None)
         return rank_line(rank, now, ended=snapshot.run.state.final, silent_since=silent)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
-from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.geometry import NULL_OFFSET, Spacing
 from textual.layout import Layout, WidgetPlacement
 from textual.message import Message
 from textual.widgets import Input
 
+from tui.keys import Scope, bindings
 from tui.looks import line_width, whole_pieces
 from tui.screens.run_layout import Needs, RunLayout, border_at, dragged, place_panes
 from tui.widgets.bars import LineBar
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from textual import events
     from textual.app import ComposeResult
-    from textual.binding import BindingType
     from textual.geometry import Region, Size
     from textual.layout import ArrangeResult
     from textual.widget import Widget
@@ -195,9 +194,7 @@ class RunPrompt(Input):
     DEFAULT_CSS = """
     RunPrompt { height: 1; border: none; padding: 0 1; background: $boost; display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Close", tooltip="Close the line", show=False)
-    ]
+    BINDINGS = bindings(Scope.PROMPT)
 
     def __init__(self) -> None:
         super().__init__(id="prompt", compact=True)
@@ -219,7 +216,11 @@ class RunPrompt(Input):
         event.stop()
         self._close(event.value)
 
-    def action_leave(self) -> None:
+    async def action_give(self) -> None:
+        """Give what was typed."""
+        await self.action_submit()
+
+    def action_cancel(self) -> None:
         """Give nothing."""
         self._close(None)
 

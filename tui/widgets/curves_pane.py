@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rich.segment import Segment
 from rich.style import Style
@@ -68,6 +68,20 @@ def _style(name: str) -> Style:
     return _STYLES.get(name) or STYLES.get(name) or Style()
 
 
+class _Line(Input):
+    """What is typed into a pane's own line."""
+
+    BINDINGS = bindings(Scope.PROMPT)
+
+    async def action_give(self) -> None:
+        """It is meant."""
+        await self.action_submit()
+
+    def action_cancel(self) -> None:
+        """It is not."""
+        cast("CurvesPane", self.parent).action_back()
+
+
 class CurvesPane(Widget, can_focus=True):
     """The curves of one run, and of others laid over them."""
 
@@ -97,7 +111,7 @@ class CurvesPane(Widget, can_focus=True):
 
     def compose(self) -> ComposeResult:
         """The line that is typed into; everything else is drawn."""
-        yield Input(compact=True)
+        yield _Line(compact=True)
 
     # -- the run ----------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from tui.form.history import History
+from tui.form.words import in_short
 from tui.looks import Line, fit, safe
 from tui.widgets.form_input import FormInput
 
@@ -89,7 +90,8 @@ class FormField(Horizontal):
         self.input = FormInput(
             suggester=suggester, switch=choices in _SWITCHES, takes_commands=takes_commands
         )
-        self._note = Static(self._help, classes="note", markup=False)
+        self._note = Static("", classes="note", markup=False)
+        self._noted: Content | None = None
 
     @property
     def editor(self) -> Widget:
@@ -125,7 +127,7 @@ class FormField(Horizontal):
     def about(self) -> Line:
         """What is most worth knowing of it, in full: what is wrong and what to do, else its use."""
         if self._problem:
-            todo = f"  {safe(self._hint)}" if self._hint else ""
+            todo = f" · {safe(self._hint)}" if self._hint else ""
             return ((f"✖ {safe(self._problem)}", "error"), (todo, "dim"))
         if marked := [(mark, text) for mark, text in self._remarks if mark != "✔"]:
             mark, text = marked[0]
@@ -204,11 +206,18 @@ class FormField(Horizontal):
         pieces += [(f"{mark} {safe(text)}", _STYLES[mark]) for mark, text in self._remarks]
         told = bool(pieces)
         if self._help and not told:
-            pieces.append((self._help, ""))
+            pieces.append((in_short(self._help, self._note.size.width), ""))
         self.set_class(bool(self._problem), "-wrong")
         self.set_class(not told, "-idle")
         joined = [part for piece in pieces for part in ((" · ", ""), piece)][1:]
-        self._note.update(Content.assemble(*joined))
+        note = Content.assemble(*joined)
+        if note != self._noted:
+            self._noted = note
+            self._note.update(note)
+
+    def on_resize(self) -> None:
+        """Say as much of its use as there is room for."""
+        self._show_note()
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:

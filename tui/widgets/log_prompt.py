@@ -17,6 +17,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from tui.keys import Scope, bindings
+
 if TYPE_CHECKING:
     from textual.app import App, ComposeResult
     from textual.binding import BindingType
@@ -50,31 +52,27 @@ _HINTS = {
 
 class _Line(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Close", tooltip="Close the line", show=False),
         Binding("up", "recall(-1)", "Before", tooltip="What was typed before", show=False),
         Binding("down", "recall(1)", "After", tooltip="What was typed after that", show=False),
     ]
 
-    class Asked(Message):
-        """A key that is not typing."""
+    class Recalled(Message):
+        """What was typed before, or after that, is wanted."""
 
-        def __init__(self, recall: int) -> None:
+        def __init__(self, way: int) -> None:
             super().__init__()
-            self.recall = recall
-            """Which way through the history; 0: leave."""
-
-    def action_leave(self) -> None:
-        """Close the line."""
-        self.post_message(self.Asked(0))
+            self.way = way
+            """Which way through the history."""
 
     def action_recall(self, direction: int) -> None:
         """Go through what was typed before."""
-        self.post_message(self.Asked(direction))
+        self.post_message(self.Recalled(direction))
 
 
 class LogPrompt(Horizontal):
     """A question and the line for its answer; hidden until `ask`."""
 
+    BINDINGS = bindings(Scope.PROMPT)
     DEFAULT_CSS = """
     LogPrompt { height: 1; display: none; background: $panel; }
     LogPrompt.-asking { display: block; }
@@ -147,16 +145,21 @@ class LogPrompt(Horizontal):
         """Nobody else's business."""
         event.stop()
 
-    def on__line_asked(self, event: _Line.Asked) -> None:
-        """Leave, or go through the history."""
+    async def action_give(self) -> None:
+        """Give what was typed."""
+        await self._line.action_submit()
+
+    def action_cancel(self) -> None:
+        """Leave without an answer."""
+        self.leave()
+        self.post_message(self.Left())
+
+    def on__line_recalled(self, event: _Line.Recalled) -> None:
+        """Go through the history."""
         event.stop()
-        if event.recall == 0:
-            self.leave()
-            self.post_message(self.Left())
-            return
         past = self._history[self.kind]
         if self._at == len(past):
             self._draft = self._line.value
-        self._at = max(0, min(len(past), self._at + event.recall))
+        self._at = max(0, min(len(past), self._at + event.way))
         self._line.value = past[self._at] if self._at < len(past) else self._draft
         self._line.cursor_position = len(self._line.value)
