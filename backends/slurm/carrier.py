@@ -160,7 +160,7 @@ class Carrier:
         if job is not None and not self.over:
             if job.look():
                 self._job_started(job)
-            if job.started:
+            if job.started and not self._open_for_another(job):
                 self._watch(job)
             if job.finished is not None and job.kind is Kind.STEP:
                 # the allocation lives on, and Slurm says nothing of steps that have ended
@@ -354,13 +354,23 @@ class Carrier:
             return
         self.over = True
         job.look()
-        if self.endings.reported:
+        if self.endings.reported or self._open_for_another(job):
             # what is open was ordered after that: it is for another job
             self._serve()
             return
         report = self.endings.explain(job, job.notice or state)
         self.endings.report(report)
         self._refuse_open(report.category, report.message, report.hint)
+
+    def _open_for_another(self, job: LiveJob) -> bool:
+        """Whether what is open is of a later attempt, of which this job was never told.
+
+        An earlier supervisor, killed before it could submit the next job, knew how this one ended.
+        """
+        return bool(self._open) and all(
+            order.attempt > job.attempt and find_call(job, self._run, order) is None
+            for order in self._open.values()
+        )
 
     def _publish(self, job: LiveJob) -> None:
         self.view = View(

@@ -94,7 +94,12 @@ class LiveJob:
         if gone := self.gone_waiters():
             node = min(gone)
             return f"{node}: {self.why_gone(node)}"
-        noise = ("srun: Job step aborted", "srun: forcing job", "srun: got SIGCONT")
+        noise = (
+            "srun: Job step aborted",
+            "srun: forcing job",
+            "srun: got SIGCONT",
+            "srun: cluster configuration lacks support",
+        )
         lines = [line.strip() for line in self.log.splitlines()]
         return next(
             (line[:200] for line in reversed(lines) if line and not line.startswith(noise)), ""

@@ -68,7 +68,7 @@ def test_exception_of_one_rank_is_told_apart_from_its_victim(
 
 def test_exit_code_is_the_ranks_own_not_torchruns(cli: Cli, program: Callable[..., Path]) -> None:
     deed = "\nif rank == 0:\n    time.sleep(0.5)\n    os._exit(7)\ntime.sleep(600)\n"
-    done = cli("run", "--nproc-per-node", "2", "--grace", "3", program(DDP + deed))
+    done = cli("run", "--nproc-per-node", "2", "--grace", "60", program(DDP + deed))
     assert done.returncode == 1
     show = cli.show()
     assert (show["ranks"][0]["exit_code"], show["ranks"][0]["signal"]) == (7, None)
