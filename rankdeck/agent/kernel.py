@@ -56,6 +56,18 @@ def read_stat(pid: int) -> Stat | None:
         return None
 
 
+def bytes_written(pid: int) -> int | None:
+    """Bytes a process has handed to `write` so far, to whatever it was; None: it is not known."""
+    try:
+        with open(f"/proc/{pid}/io", "rb") as file:
+            for line in file:
+                if line.startswith(b"wchar:"):
+                    return int(line.split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return None
+
+
 def catches(pid: int, number: int) -> bool:
     """Whether a process has a handler for a signal, so that it would not end it."""
     try:

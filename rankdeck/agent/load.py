@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rankdeck.agent.kernel import read_stat
+from rankdeck.agent.kernel import bytes_written, read_stat
 from rankdeck.agent.notes import note
 
 TYPE_CHECKING = False
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_MUCH = 1 << 20
+"""Bytes written between two samples that tell of work, a checkpoint for example."""
 
 
 class ProcSource:
@@ -124,12 +126,14 @@ class Load:
         self._source = source
         self._node = source.busy_and_total()
         self._seconds: dict[int, tuple[float, float]] = {}
+        self._written: dict[int, int] = {}
 
     def sample(self, ranks: list[Rank], now: float, tick: float) -> dict[str, Any]:
         """Update the ranks' figures and return the node's (NodeState.load)."""
         for rank in ranks:
             if rank.running and rank.pid is not None:
                 self._sample_rank(rank, rank.pid, tick)
+                self._look_at_writes(rank, rank.pid, now)
         busy, total = self._source.busy_and_total()
         passed = total - self._node[1]
         percent = 100.0 * (busy - self._node[0]) / passed if passed > 0 else None
@@ -153,3 +157,11 @@ class Load:
         if before is not None and tick > before[0]:
             rank.cpu_percent = round(100.0 * (seconds - before[1]) / (tick - before[0]), 1)
         self._seconds[pid] = (tick, seconds)
+
+    def _look_at_writes(self, rank: Rank, pid: int, now: float) -> None:
+        written = bytes_written(pid)
+        if written is None:
+            return
+        if written - self._written.get(pid, written) >= _MUCH:
+            rank.last_write = now
+        self._written[pid] = written

@@ -38,6 +38,8 @@ class Rank:
         self.cpu_percent: float | None = None
         self.rss_bytes: int | None = None
         self.threads: int | None = None
+        self.last_write: float | None = None
+        """When its process was last seen to write much."""
         self.gpu: int | None = None
         self.error: dict[str, Any] | None = None
 
@@ -98,6 +100,7 @@ class Rank:
             "cpu_percent": self.cpu_percent,
             "rss_bytes": self.rss_bytes,
             "threads": self.threads,
+            "last_write": self.last_write,
             "gpu": self.gpu,
             "error": self.error,
         }

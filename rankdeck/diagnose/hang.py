@@ -160,18 +160,29 @@ def _stalled(scene: Scene, live: Sequence[Sight]) -> Finding | None:
     least = AT_WORK if any(sight.finished for sight in live) else 0.0
     if scene.rhythm is not None:
         allowed = max(least, patience(scene.rhythm, scene.last_line))
-        if quiet > allowed:
+        if quiet > allowed and not _is_writing(scene, live, since, allowed):
             return _suspected(scene, live, since, scene.rhythm.usual, allowed)
     elif quiet > LEAST:
         found = _suspected(scene, live, since, None, None)
         return msgspec.structs.replace(found, state=HangState.QUIET)
     if scene.step_rhythm is not None and scene.stepped is not None:
         allowed = max(least, STEPLESS, patience(scene.step_rhythm, scene.last_line))
-        if scene.moment - scene.stepped > allowed:
+        quiet = scene.moment - scene.stepped
+        if quiet > allowed and not _is_writing(scene, live, scene.stepped, allowed):
             usual = scene.step_rhythm.usual
             found = _suspected(scene, live, scene.stepped, usual, allowed)
             return msgspec.structs.replace(found, stepless=True)
     return None
+
+
+def _is_writing(scene: Scene, live: Sequence[Sight], since: float, allowed: float) -> bool:
+    """Whether a rank writes much although nothing is said of it: a checkpoint, most likely.
+
+    It counts for as long as silence would from the last write on, so that what hangs behind a
+    checkpoint is told as late as anything else; and for no more than announced work may take.
+    """
+    wrote = max((sight.wrote for sight in live if sight.wrote is not None), default=since)
+    return wrote > since and scene.moment - wrote <= allowed and scene.moment - since <= AT_WORK
 
 
 def _suspected(
@@ -266,11 +277,14 @@ def _lagging(scene: Scene, live: Sequence[Sight]) -> Finding | None:
         suspects=low,
         others=tuple(sight for sight in alike if sight.rank not in chosen),
         usual=rhythm.usual,
-        allowed=patience(rhythm),
+        allowed=patience(rhythm, low[0].last_line),
     )
 
 
 def _is_stuck(scene: Scene, sight: Sight) -> bool:
     if sight.rhythm is None or sight.spoke is None or sight.finished:
         return False
-    return scene.moment - sight.spoke > patience(sight.rhythm)
+    allowed = patience(sight.rhythm, sight.last_line)
+    if _is_writing(scene, [sight], sight.spoke, allowed):
+        return False
+    return scene.moment - sight.spoke > allowed

@@ -27,7 +27,7 @@ _NEAR = 60.0
 
 
 def loads_before(
-    run: RunState, run_dir: RunDir, sights: Sequence[Sight], moment: float, since: float
+    run: RunState, run_dir: RunDir, sights: Sequence[Sight], moment: float, steps: Sequence[float]
 ) -> tuple[tuple[NodeSight, ...], list[Sight]]:
     """The nodes, and the ranks with what they used; as they were where nothing was kept.
 
@@ -36,11 +36,14 @@ def loads_before(
         run_dir: Where the histories are.
         sights: Its ranks.
         moment: Until when.
-        since: When the silence began.
+        steps: When the last step was made, if that is known.
 
     Raises:
         OSError: A history is there but cannot be read.
     """
+    spoken = max((sight.spoke for sight in sights if sight.spoke is not None), default=moment)
+    # lines may come where no steps are made
+    since = min([spoken, *steps])
     nodes: list[NodeSight] = []
     used: dict[int, tuple[RankSample, LoadSample]] = {}
     for node in run.nodes:

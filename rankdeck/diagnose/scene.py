@@ -20,9 +20,10 @@ from rankdeck.run.node_state import RankState
 from rankdeck.run.progress import read_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from rankdeck.metrics.patience import Rhythm
     from rankdeck.run.layout import RunDir
     from rankdeck.run.state import RunState
     from rankdeck.run.view import RankView
@@ -31,6 +32,10 @@ _PAIR = struct.Struct("<dQ")
 _FEW = 66
 _MANY = 65_536
 """Notes read of the rank that prints most: a checkpoint an hour ago must be among them."""
+_LATE = 2.0
+"""Ranks whose last lines are so close to the last of all have spoken last as well."""
+_HEARD = 64
+"""Of so many ranks the last lines are read in the log of a run that is over."""
 _SETTLED = 3
 """Signs of life after a rank's first step that still belong to the start: it compiles."""
 
@@ -77,29 +82,29 @@ def scene_of(
     """
     ahead = {node.name: node.clock_ahead for node in run.nodes if node.clock_ahead}
     sights = []
-    most: tuple[int, Path, RankView] | None = None
+    ends: dict[int, int] = {}
+    most: tuple[int, RankView] | None = None
     for rank in ranks:
-        path = rank.log.with_suffix(".times")
-        count, beats = _beats(path, moment + ahead.get(rank.node, 0.0), _FEW)
-        if beats and (most is None or count > most[0]):
-            most = (count, path, rank)
+        count, beats = _beats(
+            rank.log.with_suffix(".times"), moment + ahead.get(rank.node, 0.0), _FEW
+        )
+        if beats:
+            ends[rank.rank] = beats[-1][1]
+            most = max((most, (count, rank)), key=_count) if most else (count, rank)
         seen = [at - ahead.get(rank.node, 0.0) for at, _ in beats]
         sight = _sight(rank, seen, moment, over)
-        if rank.node in unheard:
-            sight = msgspec.structs.replace(sight, alive=False)
-        sights.append(sight)
+        heard = rank.node not in unheard
+        sights.append(sight if heard else msgspec.structs.replace(sight, alive=False))
     rhythm, last_line = None, ""
     if most is not None:
-        _, path, rank = most
-        _, beats = _beats(path, moment + ahead.get(rank.node, 0.0), _MANY)
-        settled = _settled([at for at, _ in beats], rank, ahead.get(rank.node, 0.0))
-        rhythm = rhythm_of(settled)
-        last_line = _line_before(rank.log, beats[-1][1]) if over else rank.last_line
+        rank = most[1]
+        rhythm = _long_rhythm(rank, moment, ahead.get(rank.node, 0.0))
+        late = _LATE if rhythm is None else max(_LATE, rhythm.usual)
+        last_line = "\n".join(_last_words(rank, ranks, sights, ends, over, late))
     times = _step_times(run, run_dir, moment) if steps else []
     nodes: tuple[NodeSight, ...] = ()
     if over:
-        spoken = max((sight.spoke for sight in sights if sight.spoke is not None), default=moment)
-        nodes, sights = loads_before(run, run_dir, sights, moment, min([spoken, *times[-1:]]))
+        nodes, sights = loads_before(run, run_dir, sights, moment, times[-1:])
     return Scene(
         run_id=run.id,
         moment=moment,
@@ -111,6 +116,16 @@ def scene_of(
         stepped=times[-1] if times else None,
         step_rhythm=rhythm_of(times[_SETTLED:]),
     )
+
+
+def _count(pair: tuple[int, RankView]) -> int:
+    return pair[0]
+
+
+def _long_rhythm(rank: RankView, moment: float, ahead: float) -> Rhythm | None:
+    """The rhythm of a rank's output over so long that a checkpoint an hour ago counts."""
+    _, beats = _beats(rank.log.with_suffix(".times"), moment + ahead, _MANY)
+    return rhythm_of(_settled([at for at, _ in beats], rank, ahead))
 
 
 def _sight(rank: RankView, beats: Sequence[float], moment: float, over: bool) -> Sight:
@@ -127,12 +142,47 @@ def _sight(rank: RankView, beats: Sequence[float], moment: float, over: bool) ->
         joined=rank.times.get(RankState.RENDEZVOUS.value),
         stepping=RankState.STEPPING.value in rank.times,
         spoke=known,
+        last_line="" if over else rank.last_line,
+        wrote=_until(rank.last_write, moment),
         rhythm=rhythm_of(_settled(beats, rank, 0.0)),
         step=rank.step,
         total_steps=rank.total_steps,
         cpu_percent=None if over else rank.cpu_percent,
         gpu_percent=None if over or rank.gpu is None else rank.gpu.util,
     )
+
+
+def _until(when: float | None, moment: float) -> float | None:
+    return when if when is not None and when <= moment else None
+
+
+def _last_words(
+    most: RankView,
+    ranks: Sequence[RankView],
+    sights: Sequence[Sight],
+    ends: Mapping[int, int],
+    over: bool,
+    late: float,
+) -> list[str]:
+    """The last lines of the rank that prints most, and of living ones that spoke last of all.
+
+    Which rank says that a checkpoint is saved is not known: often it is only the first one.
+    """
+    newest = max((s.spoke for s in sights if s.alive and s.spoke is not None), default=None)
+    said = [
+        rank
+        for rank, sight in zip(ranks, sights, strict=True)
+        if rank is most
+        or (
+            newest is not None
+            and sight.alive
+            and sight.spoke is not None
+            and newest - sight.spoke <= late
+        )
+    ]
+    if not over:
+        return [rank.last_line for rank in said]
+    return [_line_before(rank.log, ends[rank.rank]) for rank in said[:_HEARD] if rank.rank in ends]
 
 
 def _settled(beats: Sequence[float], rank: RankView, ahead: float) -> Sequence[float]:

@@ -21,6 +21,8 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stepping: bool = False
     spoke: float | None = None
     """When it printed last; None: it had printed nothing."""
+    wrote: float | None = None
+    """When its process was last seen to write much, until the moment."""
     rhythm: Rhythm | None = None
     step: int | None = None
     total_steps: int | None = None
@@ -62,7 +64,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     rhythm: Rhythm | None = None
     """Of the output of the rank that prints most."""
     last_line: str = ""
-    """What that rank said last. Hostile text."""
+    """What that rank said last, and those that spoke about as late, a line each. Hostile text."""
     stepped: float | None = None
     """When the training made its last step that is known."""
     step_rhythm: Rhythm | None = None

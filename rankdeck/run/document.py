@@ -83,6 +83,8 @@ class RankDocument(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cpu_percent: float | None
     rss_bytes: int | None
     threads: int | None
+    last_write: float | None
+    """When its process was last seen to write much."""
     gpu: GpuDevice | None
     """Its GPU, as far as it is known which that is."""
     error: RankError | None

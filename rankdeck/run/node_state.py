@@ -129,6 +129,8 @@ class RankRecord(_Record, frozen=True, kw_only=True):
     """Of one core, so 200.0 is two busy cores."""
     rss_bytes: int | None = None
     threads: int | None = None
+    last_write: float | None = None
+    """When its process was last seen to write much: a MiB or more within two seconds, anywhere."""
     gpu: int | None = None
     """The index of its GPU, by what it may use and, where the driver tells, by what it uses."""
     error: RankError | None = None

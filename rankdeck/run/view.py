@@ -62,6 +62,8 @@ class RankView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cpu_percent: float | None = None
     rss_bytes: int | None = None
     threads: int | None = None
+    last_write: float | None = None
+    """When its process was last seen to write much."""
     gpu: GpuDevice | None = None
     """Its GPU, as far as it is known which that is."""
     error: RankError | None = None
@@ -345,6 +347,7 @@ def rank_view(
         cpu_percent=record.cpu_percent,
         rss_bytes=record.rss_bytes,
         threads=record.threads,
+        last_write=None if record.last_write is None else record.last_write - clock_ahead,
         gpu=_gpu(record, load),
         error=record.error,
     )

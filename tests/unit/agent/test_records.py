@@ -12,6 +12,7 @@ import pytest
 
 from rankdeck.agent.environment import shim_text
 from rankdeck.agent.errors import read_error
+from rankdeck.agent.kernel import bytes_written
 from rankdeck.agent.load import Load, ProcSource, find_source
 from rankdeck.agent.logwatch import LogWatch
 from rankdeck.agent.order import Order, OrderError, read_order
@@ -188,6 +189,22 @@ def test_both_sources_of_load_agree() -> None:
     assert psutil.memory()[0] == proc.memory()[0]
     assert psutil.memory()[1] == pytest.approx(proc.memory()[1], rel=0.2)
     assert psutil.busy_and_total()[1] == pytest.approx(proc.busy_and_total()[1], rel=0.01)
+
+
+def test_much_that_is_written_is_noted_and_little_is_not(tmp_path: Path) -> None:
+    rank = Rank(0, 0)
+    rank.spawned(os.getpid(), 1, 0.0)
+    load = Load(ProcSource())
+    target = tmp_path / "checkpoint"
+    load.sample([rank], 100.0, 100.0)
+    target.write_bytes(b"x" * 4096)
+    load.sample([rank], 102.0, 102.0)
+    assert rank.last_write is None, "what was written before the first look does not count either"
+    target.write_bytes(b"x" * (2 << 20))
+    load.sample([rank], 104.0, 104.0)
+    load.sample([rank], 106.0, 106.0)
+    assert rank.last_write == rank.record()["last_write"] == 104.0
+    assert bytes_written(2**22 - 1) is None
 
 
 def test_load_is_taken_over_the_time_between() -> None:

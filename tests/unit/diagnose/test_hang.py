@@ -93,6 +93,35 @@ def test_a_pause_is_no_stall(quiet: float, facts: dict[str, Any]) -> None:
     assert judge_hang(scene(*ranks, **facts)) is None
 
 
+@pytest.mark.parametrize(
+    ("quiet", "written", "state"),
+    [
+        (120.0, 30.0, None),
+        (840.0, 59.0, None),
+        # what hangs behind a checkpoint is told a minute after it
+        (840.0, 61.0, HangState.STALLED),
+        # nobody writes for ever
+        (901.0, 1.0, HangState.STALLED),
+        # it was before the silence
+        (120.0, 121.0, HangState.STALLED),
+    ],
+)
+def test_who_writes_much_is_at_work(quiet: float, written: float, state: HangState | None) -> None:
+    ranks = [sight(rank, spoke=NOW - quiet) for rank in range(3)]
+    finding = judge_hang(scene(*ranks, sight(3, spoke=NOW - quiet, wrote=NOW - written)))
+    assert (None if finding is None else finding.state) is state
+    # of one that has ended, what it wrote is no excuse for the others
+    gone = sight(3, spoke=NOW - quiet, wrote=NOW - written, alive=False)
+    assert found(scene(*ranks, gone)).state is HangState.STALLED
+
+
+def test_a_rank_that_saves_while_others_go_on_is_at_work() -> None:
+    ranks = [sight(rank, spoke=NOW - 0.2, step=90) for rank in range(3)]
+    for facts in ({"wrote": NOW - 20}, {"last_line": "saving checkpoint"}):
+        assert judge_hang(scene(*ranks, sight(3, **facts))) is None
+    assert judge_hang(scene(*ranks, sight(3, wrote=NOW - 70))) is not None
+
+
 def test_after_the_last_step_there_is_time_for_the_end() -> None:
     ranks = [sight(rank, step=100, total_steps=100) for rank in range(4)]
     assert judge_hang(scene(*ranks)) is None

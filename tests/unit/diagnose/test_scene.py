@@ -115,7 +115,7 @@ def test_what_came_after_the_moment_does_not_count(bench: Bench) -> None:
     snapshot = bench.snapshot(END + 200)
     scene = scene_of(bench.run, snapshot.ranks, bench.dir, END + 100, over=True)
     assert scene.sights[0].spoke == END
-    assert scene.last_line == "step 50"
+    assert set(scene.last_line.splitlines()) == {"step 50"}
 
 
 def test_times_are_by_one_clock(bench: Bench) -> None:
@@ -224,6 +224,36 @@ def test_a_run_that_was_ended_from_outside_is_judged_as_of_then(
     if hang is not None:
         assert hang.moment == END + 300
         assert hang.summary.startswith("nothing had been printed for 5m")
+
+
+def test_what_any_of_the_last_speakers_has_begun_counts(bench: Bench) -> None:
+    # rank 0 prints most; the one that saves said so half a second before
+    bench.beats[0] += [END + 0.5]
+    bench.facts[3] = {"last_line": "saving checkpoint"}
+    assert find_hang(bench.snapshot(END + 100), bench.dir, END + 100) is None
+    # long ago is another thing
+    bench.beats[3] = [at - 20 for at in bench.beats[3]]
+    assert find_hang(bench.snapshot(END + 100), bench.dir, END + 100) is not None
+
+
+def test_what_was_begun_when_a_run_was_ended_counts(bench: Bench) -> None:
+    snapshot = ended(bench)
+    assert find_hang(snapshot, bench.dir, END + 9000) is not None
+    log = snapshot.ranks[2].log
+    log.write_text(log.read_text().replace("step 50", "saving "))
+    assert find_hang(snapshot, bench.dir, END + 9000) is None
+
+
+def test_who_writes_is_at_work_by_one_clock(bench: Bench) -> None:
+    bench.ahead("n1", 7.0)
+    bench.facts[3] = {"last_write": END + 90}
+    snapshot = bench.snapshot(END + 100)
+    scene = scene_of(bench.run, snapshot.ranks, bench.dir, END + 100, over=False)
+    assert [sight.wrote for sight in scene.sights] == [None, None, None, END + 90]
+    assert find_hang(snapshot, bench.dir, END + 100) is None
+    # what is written on the way out is no work
+    bench.facts[3] = {"last_write": END + 302}
+    assert find_hang(ended(bench), bench.dir, END + 9000) is not None
 
 
 def write_loads(bench: Bench, node: str, *times: float, attempt: int = 0) -> None:
