@@ -84,7 +84,7 @@ class KeyOrder:
         if target is None or not target.is_attached:
             target = self._app.screen
         if not target.post_message(Fence(self._number, round_)):
-            self._app.call_later(self._done)
+            self._app.call_later(self._give_up, self._number)
 
     def _give_up(self, number: int) -> None:
         if self._open and number == self._number and self._next is None:
