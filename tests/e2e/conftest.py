@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FINAL = {"succeeded", "failed", "stopped", "lost"}
+ALL_HERE = """
+import os, time
+here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "here-")
+open(here + os.environ["RANK"], "w").close()
+while not all(os.path.exists(here + str(n)) for n in range(int(os.environ["WORLD_SIZE"]))):
+    time.sleep(0.02)
+"""
+"""For a program: go on when every rank has come here."""
 
 
 @dataclass
@@ -86,17 +94,17 @@ class Cli:
         found = list((self.run_dir() / "nodes").glob("*/state.json"))
         return json.loads(found[0].read_text()) if found else None
 
-    def until_state(self, *wanted: str, timeout: float = 60.0) -> dict[str, Any]:
+    def until_state(self, *wanted: str, timeout: float = 90.0) -> dict[str, Any]:
         """Wait until the newest run is in one of these states."""
         return until(lambda: state if (state := self.state())["state"] in wanted else None, timeout)
 
-    def until_rank(self, rank: int, *states: str, timeout: float = 60.0) -> dict[str, Any]:
-        """Wait until a rank of the newest run is in one of these states."""
+    def until_rank(self, rank: int, *states: str, timeout: float = 90.0) -> dict[str, Any]:
+        """Wait until a rank of the newest run has been in one of these states."""
 
         def look() -> dict[str, Any] | None:
             node = self.node_state()
             for record in (node or {}).get("ranks", ()):
-                if record["rank"] == rank and record["state"] in states:
+                if record["rank"] == rank and not record["times"].keys().isdisjoint(states):
                     return dict(record)
             return None
 
@@ -113,7 +121,7 @@ def _when_made(run: Path) -> tuple[str, int]:
     return run.name[: len("20261121-104512")], (run / "plan.json").stat().st_mtime_ns
 
 
-def until(look: Callable[[], Any], timeout: float = 60.0) -> Any:
+def until(look: Callable[[], Any], timeout: float = 90.0) -> Any:
     """Call `look` until it returns something true; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -141,7 +149,7 @@ def carriers(run_id: str) -> list[int]:
 
 def assert_nothing_left(run_id: str) -> None:
     """No process of the run is left, whatever it did to hide."""
-    until(lambda: not carriers(run_id), 10.0)
+    until(lambda: not carriers(run_id))
 
 
 @pytest.fixture

@@ -43,7 +43,8 @@ def test_its_ranks_are_nice(site: Cli, program: Callable[..., Path]) -> None:
     script = program("import os\nprint('niceness', os.nice(0))\n")
     options = ("--backend", "nice", "--launcher", "direct", "--nproc-per-node", "2")
     site.ok("run", *options, "--backend-option", "niceness=15", script)
-    assert site.log(1).strip() == b"niceness 15"
+    # it adds to what this process has
+    assert site.log(1).strip() == b"niceness %d" % min(os.nice(0) + 15, 19)
     assert_nothing_left(site.run_dir().name)
 
 

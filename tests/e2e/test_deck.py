@@ -27,7 +27,7 @@ for step in range(1, steps + 1):
     time.sleep(0.1)
 """
 HYPERPARAMETERS = """{"HyperParameters": [
- {"name": "steps", "types": "int", "defaultValue": "500", "description": "How many steps"},
+ {"name": "steps", "types": "int", "defaultValue": "5000", "description": "How many steps"},
  {"name": "fatal", "types": "int", "defaultValue": "6", "description": "Where rank 1 fails"}
 ]}"""
 JOB = "entry: train.py\nlauncher: direct\nnproc_per_node: 2\n"

@@ -10,6 +10,7 @@ import base64
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,11 +56,17 @@ def tour(root: Path, texts: Sequence[str], raw: bytes, keys: Sequence[str], *ext
     at_run = run if keys is RUN else ""
     argv = ["env", "-C", str(root / "project"), sys.executable, str(PROGRAM)]
     screen = Screen([*argv, str(root / "state"), at_run, *extra], env, 110, 36)
+    deadline = time.monotonic() + 90
     try:
+        # until there is a first picture of all cells, keys would only be echoed
+        while len(screen.raw) < 4000:
+            assert time.monotonic() < deadline, screen.raw
+            screen.settle(0.2)
         screen.settle(1.0)
         for key in keys:
             screen.press(key)
             screen.settle(0.15)
+        screen.settle(1.0)
         assert screen.alive, screen.until()
         return bytes(screen.raw)
     finally:

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Cli
 
+# one after the other, with enough time between them for the agent to tell them apart
 TALK = """
-import os, time
+import os, pathlib, time
 rank = int(os.environ["RANK"])
+folder = pathlib.Path(__file__).parent
 for turn in range(4):
-    time.sleep(0.3 if turn or rank else 0)
+    before = folder / (f"said-0-{turn}" if rank else f"said-1-{turn - 1}")
+    while (rank or turn) and not before.exists():
+        time.sleep(0.02)
+    time.sleep(0.2)
     print(f"turn {turn} of rank {rank}", flush=True)
-    if rank == 0:
-        time.sleep(0.3 if not turn else 0)
+    (folder / f"said-{rank}-{turn}").touch()
 """
 
 
@@ -114,17 +118,21 @@ if not marker.exists():
 
 
 DIFFER = """
-import os, sys, time
+import os, pathlib, time
 rank = int(os.environ["RANK"])
 print(f"[rank{rank}]: step 1 on cuda:{os.environ['LOCAL_RANK']}", flush=True)
 if rank == 2:
     print("loss is nan", flush=True)
 time.sleep(0.3)
 print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} step 2", flush=True)
+folder = pathlib.Path(__file__).parent
+(folder / f"said-{rank}").touch()
+while rank == 1 and not all((folder / f"said-{other}").exists() for other in range(3)):
+    time.sleep(0.02)
 if rank == 1:
     time.sleep(0.3)
     raise ValueError("boom")
-time.sleep(5)
+time.sleep(60)
 """
 
 

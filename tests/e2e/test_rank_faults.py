@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.conftest import assert_nothing_left, carriers, until
+from tests.e2e.conftest import ALL_HERE, assert_nothing_left, carriers, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,8 @@ VICTIM = """
 import os, sys, time, signal
 rank = int(os.environ["RANK"])
 print("hello from", rank, flush=True)
+{all_here}
 if rank == 1:
-    time.sleep(0.3)
     {deed}
 time.sleep(60)
 """
@@ -59,7 +60,9 @@ def test_culprit_and_its_own_code(
     signal_number: int | None,
     words: str,
 ) -> None:
-    show, _, _ = run_failing(cli, program(VICTIM.format(deed=deed)), "--grace", "3")
+    show, _, _ = run_failing(
+        cli, program(VICTIM.format(deed=deed, all_here=ALL_HERE)), "--grace", "3"
+    )
     culprit = show["ranks"][1]
     assert (culprit["exit_code"], culprit["signal"]) == (exit_code, signal_number)
     assert culprit["state"] == "failed"
@@ -74,7 +77,7 @@ def test_rank_that_ignores_term_is_killed_after_the_grace(
     cli: Cli, program: Callable[..., Path]
 ) -> None:
     text = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + VICTIM.format(
-        deed="sys.exit(5)"
+        deed="sys.exit(5)", all_here=ALL_HERE
     )
     show, _, _ = run_failing(cli, program(text), "--grace", "1")
     assert show["ranks"][1]["exit_code"] == 5
@@ -82,21 +85,23 @@ def test_rank_that_ignores_term_is_killed_after_the_grace(
 
 
 def test_daemon_left_by_a_rank_is_ended(cli: Cli, program: Callable[..., Path]) -> None:
-    text = """
+    # nobody else on this machine sleeps for just as long
+    seconds = f"6{uuid.uuid4().int % 10**9:09}"
+    text = f"""
 import os, subprocess, time
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         time.sleep(600)
     os._exit(0)
-subprocess.Popen(["env", "-i", "setsid", "sleep", "601"])
+subprocess.Popen(["env", "-i", "setsid", "sleep", "{seconds}"])
 time.sleep(0.5)
 print("done", flush=True)
 """
     done = cli("run", "--launcher", "direct", program(text))
     assert done.returncode == 0, done.stderr
     assert_nothing_left(cli.show()["id"])
-    until(lambda: not _sleepers("601"), 10)
+    until(lambda: not _sleepers(seconds))
 
 
 def _sleepers(argument: str) -> list[int]:
@@ -124,6 +129,7 @@ while True:
     time.sleep(0.1)
 """
     cli.ok("run", "-d", "--launcher", "direct", "--nproc-per-node", "2", program(text))
+    cli.until_rank(0, "stepping")
     cli.until_rank(1, "stepping")
     cli.ok("stop", "last")
     show = cli.show()
@@ -141,7 +147,7 @@ def test_kill_does_not_wait(cli: Cli, program: Callable[..., Path]) -> None:
     )
     cli.ok("run", "-d", "--launcher", "direct", "--grace", "300", program(text))
     cli.until_rank(0, "output")
-    cli.ok("kill", "last", timeout=30)
+    cli.ok("kill", "last")
     show = cli.show()
     assert show["ranks"][0]["signal"] == signal.SIGKILL
     assert_nothing_left(show["id"])

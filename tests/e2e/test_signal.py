@@ -27,7 +27,7 @@ while True:
 """
 
 
-def eventually(met: Callable[[], bool], seconds: float = 30.0) -> None:
+def eventually(met: Callable[[], bool], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline, "it never came about"

@@ -37,7 +37,7 @@ def test_closed_terminal_detaches(cli: Cli, program: Callable[..., Path]) -> Non
     pid, master = in_terminal(cli, "run", "--launcher", "direct", program(STEPS))
     cli.until_rank(0, "stepping")
     os.close(master)
-    assert until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 20)
+    assert until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
     assert cli("wait", "last").returncode == 0
     assert cli.log(0).count(b"step") == 60
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import assert_nothing_left, until
+from tests.e2e.conftest import ALL_HERE, assert_nothing_left, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,12 +67,13 @@ def test_exception_of_one_rank_is_told_apart_from_its_victim(
 
 
 def test_exit_code_is_the_ranks_own_not_torchruns(cli: Cli, program: Callable[..., Path]) -> None:
-    deed = "\nif rank == 0:\n    time.sleep(0.5)\n    os._exit(7)\ntime.sleep(600)\n"
+    deed = f"{ALL_HERE}\nif rank == 0:\n    os._exit(7)\ntime.sleep(600)\n"
     done = cli("run", "--nproc-per-node", "2", "--grace", "60", program(DDP + deed))
     assert done.returncode == 1
     show = cli.show()
     assert (show["ranks"][0]["exit_code"], show["ranks"][0]["signal"]) == (7, None)
-    assert show["nodes"][0]["launcher"]["exit_code"] == 1
+    # its own, or none when the agent's TERM comes as it has already let go of its handlers
+    assert show["nodes"][0]["launcher"].get("exit_code") in (1, None)
     assert show["failure"]["rank"] == 0
 
 
@@ -81,7 +82,7 @@ def test_killed_torchrun_leaves_no_rank_behind(cli: Cli, program: Callable[..., 
     cli.until_rank(1, "stepping", "output")
     node = until(cli.node_state)
     os.kill(node["launcher"]["pid"], signal.SIGKILL)
-    state = cli.until_state("failed", timeout=40)
+    state = cli.until_state("failed", timeout=90)
     assert_nothing_left(state["id"])
     why = cli.ok("why", "last")
     assert "SIGKILL" in why
