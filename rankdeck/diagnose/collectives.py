@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 _WORK = re.compile(
     r"Watchdog caught collective operation timeout: WorkNCCL\("
-    r"(?:SeqNum=(\d+), )?OpType=(\w+)(?:, NumelIn=(\d+))?"
+    r"(?:SeqNum=(\d{1,18}), )?OpType=(\w+)(?:, NumelIn=(\d{1,18}))?"
 )
 _STATUS = re.compile(
     r"\[PG (?:ID )?(\d+)(?: PG GUID ([^\s(\]]+))? ?(?:\(([^)]*)\))? Rank \d+\](.*?)"
-    r"last enqueued(?: NCCL)? work: (-?\d+)(?:, last started(?: NCCL)? work: -?\d+)?"
+    r"last enqueued(?: NCCL)? work: (-?\d{1,18})(?:, last started(?: NCCL)? work: -?\d+)?"
     r", last completed(?: NCCL)? work: -?\d+",
     re.IGNORECASE,
 )
-_AT_WORK = re.compile(r"(?:at (?:NCCL )?work(?: sequence id)?): (\d+)", re.IGNORECASE)
+_AT_WORK = re.compile(r"(?:at (?:NCCL )?work(?: sequence id)?): (\d{1,18})\b", re.IGNORECASE)
 _RANKS = r"([\d, ]+)"
 _NAMED = (
     (re.compile(rf"\bRanks? {_RANKS} failed to pass monitoredBarrier"), "monitored_barrier"),
@@ -128,7 +128,7 @@ def _with_status(found: re.Match[str], pending: Work | None) -> Work:
 
 
 def _numbers(text: str) -> list[str]:
-    return re.findall(r"\d+", text)
+    return re.findall(r"\b\d{1,9}\b", text)
 
 
 def absent_from(told: Mapping[int, Testimony], ranks: Collection[int]) -> Absent | None:

@@ -170,6 +170,21 @@ def test_ranks_that_torch_names(text: str, ranks: tuple[int, ...], by: str) -> N
     assert by in found.how
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Watchdog caught collective operation timeout: WorkNCCL(SeqNum={}, OpType=ALLREDUCE)",
+        "Watchdog caught collective operation timeout: WorkNCCL(OpType=ALLREDUCE, NumelIn={})",
+        "[PG 0 Rank 1] collective at work: {}, last enqueued work: 1, last completed work: 1",
+        "[PG 0 Rank 1] collective at work: 1, last enqueued work: {}, last completed work: 1",
+        "Rank {} failed to pass monitoredBarrier",
+        "wait timeout after 1ms, keys: /default_pg/0//cpu//0/{}",
+    ],
+)
+def test_numbers_of_thousands_of_digits_do_no_harm(text: str) -> None:
+    assert heard_in(text.format("9" * 5000)).named == ()
+
+
 def test_who_waited_itself_is_not_missing() -> None:
     two = heard_in("wait timeout after 6000ms, keys: /default_pg/0//cpu//0/2")
     three = heard_in("wait timeout after 6000ms, keys: /default_pg/0//cpu//0/3")
