@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rankdeck.run.layout import RunDir
+    from rankdeck.run.view import RunSnapshot
 
 _MOST_SECONDS = 15.0
 _NOBODY_SECONDS = 4.0
@@ -43,8 +44,8 @@ _MOST_FRAMES = 12
 _LARGEST = 1 << 20
 
 
-class _Answers(msgspec.Struct, frozen=True):
-    """What `--json` prints."""
+class Answers(msgspec.Struct, frozen=True):
+    """What ranks answered; `--json` prints it."""
 
     id: str
     groups: tuple[StackGroup, ...]
@@ -63,22 +64,31 @@ def stacks_command(ref: str, ranks: tuple[int, ...], nodes: tuple[str, ...], as_
     """
     run = open_store().find(ref)
     snapshot = RunReader(run).snapshot()
+    # of a run that has ended nobody can be chosen; that is told first
+    chosen = () if snapshot.run.state.final else choose_ranks(snapshot, ranks, nodes)
+    answers = ask_stacks(run, snapshot, chosen)
+    if as_json:
+        print_json(answers)
+    else:
+        click.echo("\n".join(told(answers.groups, answers.missing)))
+    if not answers.groups:
+        sys.exit(ExitCode.UNUSABLE)
+
+
+def ask_stacks(run: RunDir, snapshot: RunSnapshot, chosen: tuple[int, ...] = ()) -> Answers:
+    """Ask ranks where they are, all that live if none are chosen, and wait for what they say.
+
+    Raises:
+        UserError: The run has ended, or nobody can be asked.
+    """
     if snapshot.run.state.final:
         raise UserError(f"{run.id} has already ended: {snapshot.run.state.value}")
-    chosen = choose_ranks(snapshot, ranks, nodes)
     asked = [r for r in snapshot.ranks if not r.state.final and (not chosen or r.rank in chosen)]
     paths = {rank.rank: rank.log.with_suffix(".stacks") for rank in asked}
     before = {rank: _size(path) for rank, path in paths.items()}
     _ask(run, chosen, snapshot.run.last_seq)
     stacks = _hear(paths, before)
-    groups = group_stacks(stacks)
-    missing = tuple(sorted(paths.keys() - stacks.keys()))
-    if as_json:
-        print_json(_Answers(run.id, groups, missing))
-    else:
-        click.echo("\n".join(told(groups, missing)))
-    if not stacks:
-        sys.exit(ExitCode.UNUSABLE)
+    return Answers(run.id, group_stacks(stacks), tuple(sorted(paths.keys() - stacks.keys())))
 
 
 def _ask(run: RunDir, chosen: tuple[int, ...], after: int) -> None:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 @click.command("why")
 @run_argument()
+@click.option("--stacks", is_flag=True, help="Of a living run: ask every rank where it is, too.")
 @json_option
-def why_command(ref: str, as_json: bool) -> None:
+def why_command(ref: str, stacks: bool, as_json: bool) -> None:
     """Say which rank of RUN failed first, with its evidence.
 
     For a run that makes no progress, or made none when it was ended, say which ranks hold it up.
@@ -31,10 +32,23 @@ def why_command(ref: str, as_json: bool) -> None:
     snapshot = RunReader(run).snapshot()
     state = snapshot.run
     hang = find_hang(snapshot, run, time.time())
-    if as_json:
-        print_json({"id": run.id, "state": state.state, "failure": state.failure, "hang": hang})
-    else:
+    found: dict[str, object] = {
+        "id": run.id,
+        "state": state.state,
+        "failure": state.failure,
+        "hang": hang,
+    }
+    if not as_json:
         click.echo(explain(state, hang))
+    if stacks:
+        from rankdeck.cli.stacks import ask_stacks, told
+
+        answers = ask_stacks(run, snapshot)
+        found["stacks"] = answers
+        if not as_json:
+            click.echo("\n".join(("", *told(answers.groups, answers.missing))).rstrip())
+    if as_json:
+        print_json(found)
 
 
 def explain(state: RunState, hang: Hang | None = None) -> str:

@@ -262,8 +262,13 @@ def _hints(scene: Scene, finding: Finding) -> tuple[str, ...]:
     of_them = f" --rank {chosen}" if chosen else " --merge"
     hints = [f"`rankdeck logs {run}{of_them} -n 50` shows what came last"]
     if scene.over:
+        if not suspects:
+            hints.append("when it hangs again, `rankdeck stacks` shows where every rank is")
         return tuple(hints)
-    hints.insert(0, f"`rankdeck stacks {run}` shows where every rank is in its program")
+    where = f"`rankdeck stacks {run}` shows where every rank is in its program"
+    if not suspects:
+        where += ": one that is elsewhere than the others may be the one they wait for"
+    hints.insert(0, where)
     if suspects:
         one = suspects[0]
         hints.append(

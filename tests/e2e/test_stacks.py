@@ -59,8 +59,19 @@ def test_every_rank_tells_where_it_is_and_goes_on(cli: Cli, program: Callable[..
     assert "wait_for_others" in told
     # what is asked of a rank is no sign of life
     assert b"wait_for_others" not in cli.log(1)
+    told = cli.ok("why", "last", "--stacks")
+    assert "no rank has failed\n\nrank 2\n" in told
+    assert "no answer from rank 3" in told
+    assert json.loads(cli.ok("why", "last", "--stacks", "--json"))["stacks"]["missing"] == [3]
     cli("kill", "last")
-    assert "has already ended" in cli("stacks", "last").stderr
+    for command in (
+        ("stacks", "last"),
+        ("why", "last", "--stacks"),
+        ("stacks", "last", "--rank=9"),
+    ):
+        done = cli(*command)
+        assert done.returncode == 2
+        assert "has already ended" in done.stderr
 
 
 def comm(cli: Cli, rank: int) -> bytes:

@@ -305,3 +305,14 @@ def test_nodes_whose_load_stands_out_are_told() -> None:
 )
 def test_lapse(seconds: float, text: str) -> None:
     assert lapse(seconds) == text
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_where_nobody_is_named_the_next_step_is_to_ask_the_ranks(over: bool) -> None:
+    one = scene(*(sight(rank) for rank in range(4)), over=over)
+    told = told_hang(one, found(one))
+    assert told.suspects == ()
+    hint = told.hints[-1] if over else told.hints[0]
+    assert hint.startswith("when it hangs again" if over else "`rankdeck stacks r` shows where")
+    assert "stacks" in hint
+    assert ("may be the one they wait for" in hint) is not over
