@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import os
 
 TYPE_CHECKING = False
@@ -26,6 +27,10 @@ def read_error(path: str) -> dict[str, Any] | None:
         extra = told["extraInfo"]
         time = float(extra.get("time", extra["timestamp"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    except (OverflowError, RecursionError):  # written by whoever pleased to
+        return None
+    if not math.isfinite(time):
         return None
     return {"type": kind[:_LONGEST], "message": rest[:_LONGEST], "time": time}
 

@@ -24,10 +24,12 @@ class Reporter:
 
     def write(self, document: dict[str, Any], durable: bool = False, path: str = "") -> bool:
         """Replace the state; whether that succeeded. `durable`: it must survive a power cut."""
-        text = json.dumps(document, separators=(",", ":")).encode()
+        # what is no Unicode (of a file name in an exception) must not make it unreadable
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        data = text.encode("utf-8", "replace")
         target = path or self._path
         try:
-            _replace(target, text, durable)
+            _replace(target, data, durable)
         except OSError as error:
             self.disk_full |= is_full(error)
             note(f"agent: {target}: {error.strerror}")

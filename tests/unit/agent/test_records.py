@@ -89,12 +89,30 @@ def test_an_error_record(tmp_path: Path, message: str, kind: str, rest: str) -> 
         assert error["message"] == rest
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"message": "flat"}', '{"message": null}'])
+def record_at(time: str) -> str:
+    return f'{{"message": {{"message": "X: y", "extraInfo": {{"timestamp": {time}}}}}}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[1]", "{}", '{"message": "flat"}', '{"message": null}'),
+        *(record_at(time) for time in ("NaN", "1e999", "9" * 400, "[]")),
+        '{"message": ' + "[" * 100_000,
+    ],
+    ids=range(10),
+)
 def test_what_is_no_error_record(tmp_path: Path, text: str) -> None:
     path = tmp_path / "error.json"
     path.write_text(text)
     assert read_error(str(path)) is None
     assert read_error(str(tmp_path / "missing")) is None
+
+
+def test_what_is_no_unicode_leaves_the_state_readable(tmp_path: Path) -> None:
+    Reporter(str(tmp_path)).write({"message": "caf\udce9.txt – 日本 🚀"})
+    written = (tmp_path / "state.json").read_bytes()
+    assert msgspec.json.decode(written) == {"message": "caf?.txt – 日本 🚀"}
 
 
 def test_the_shims_lines_are_read_once_and_whole(tmp_path: Path) -> None:
