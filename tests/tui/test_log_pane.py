@@ -60,6 +60,19 @@ async def test_it_follows_pauses_counts_what_is_new_and_resumes(desk: Desk) -> N
     assert desk.texts[-1] == "line 111"
 
 
+async def test_a_log_that_hardly_grows_is_looked_at_less_often(desk: Desk) -> None:
+    desk.write("one\n")
+    await desk.open()
+    desk.write("two\n")
+    seen = []
+    for _ in range(5):
+        desk.pane.tick(seldom=True)
+        await desk.settle()
+        seen.append("two" in desk.texts)
+    assert not seen[0]
+    assert seen[-1]
+
+
 async def test_every_way_to_move(desk: Desk) -> None:
     desk.write(numbered(1, 100))
     await desk.open()

@@ -160,10 +160,10 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
         self.curves.tick(self.facts, self.now())
 
     def _tick_logs(self) -> None:
-        if self.on_top:
-            for name in LOGS:
-                if self.body.panes[name].display:
-                    self.logs.panes[name].tick()
+        ended = self.facts is not None and self.facts.snapshot.run.state.final
+        for name in LOGS if self.on_top else ():
+            if self.body.panes[name].display:
+                self.logs.panes[name].tick(seldom=ended)
 
     def _show_all(self) -> None:
         facts = self.facts

@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     from rankdeck.run.layout import RunDir
 
 
+_SELDOM = 5
+"""One look in so many is enough at a log that hardly grows."""
+
+
 class LogPane(LogFinds):
     """The log of one rank or launcher, or of many ranks together."""
 
     BINDING_GROUP_TITLE = "Log"
     BINDINGS = bindings(Scope.LOG)
     _recalled = False
+    _ticks = 0
 
     # -- for the owner ----------------------------------------------------------------------
 
@@ -89,9 +94,10 @@ class LogPane(LogFinds):
         else:
             self._send("recall", lambda work: work.recall_choices())
 
-    def tick(self) -> None:
-        """Look for news; at most ten times a second."""
-        if self._target is not None:
+    def tick(self, *, seldom: bool = False) -> None:
+        """Look for news; to be called ten times a second. `seldom`: there can be few more."""
+        self._ticks += 1
+        if self._target is not None and not (seldom and self._ticks % _SELDOM):
             self._send("poll", lambda work: work.poll())
             self._tell()
 
