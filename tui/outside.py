@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from textual.app import SuspendNotSupported
@@ -14,7 +16,7 @@ from rankdeck.command_log import executed
 from rankdeck.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from textual.app import App
 
@@ -44,6 +46,26 @@ def at_line(command: Sequence[str], path: str, line: int) -> list[str]:
     return [*command, path]
 
 
+@contextmanager
+def lent_terminal(app: App[Any]) -> Iterator[None]:
+    """The terminal is another program's, and so is what is typed to interrupt it.
+
+    Raises:
+        SuspendNotSupported: This terminal cannot be given away.
+    """
+    with app.suspend():
+        # a handler that does nothing: what is ignored would be ignored by the program, too
+        before = {
+            number: signal.signal(number, lambda *_: None)
+            for number in (signal.SIGINT, signal.SIGQUIT)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
 def run_outside(app: App[Any], command: Sequence[str]) -> None:
     """Give the terminal to another program until it ends.
 
@@ -51,7 +73,7 @@ def run_outside(app: App[Any], command: Sequence[str]) -> None:
         UserError: It cannot be started, or this terminal cannot be given away.
     """
     try:
-        with app.suspend():
+        with lent_terminal(app):
             began = time.monotonic()
             done = subprocess.run(command, check=False)
     except SuspendNotSupported:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ from rankdeck.programs import editor, pager
 from tui.outside import at_line, run_outside
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -64,3 +67,23 @@ async def test_a_terminal_that_cannot_be_given_away_says_so() -> None:
         with pytest.raises(UserError, match="cannot be given") as raised:
             run_outside(app, ["less", "a file"])
         assert "less 'a file'" in raised.value.hint
+
+
+def test_an_interrupt_that_is_typed_is_the_other_programs(tmp_path: Path) -> None:
+    """The terminal sends it to both: whoever leaves a pager's search must not lose the deck."""
+
+    class Lending(App[None]):
+        def suspend(self) -> AbstractContextManager[None]:  # type: ignore[override]
+            return nullcontext()
+
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        mine, said = signal.getsignal(signal.SIGINT), tmp_path / "said"
+        script = 'kill -INT "$PPID"; echo on > "$0"; kill -INT "$$"; echo after >> "$0"'
+        run_outside(Lending(), ["sh", "-c", script, str(said)])
+        assert said.read_text() == "on\n", "the program itself is ended by it"
+        assert not heard
+        assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -28,6 +28,7 @@ class ConfirmScreen(ModalScreen[bool]):
         width: 92; max-width: 98%; height: auto; max-height: 90%; padding: 1;
         background: $surface; border: round $warning;
     }
+    ConfirmScreen ToastRack { dock: top; align: right top; }
     ConfirmScreen TextLines { height: auto; max-height: 14; background: $surface; }
     ConfirmScreen KeyBar { margin-top: 1; background: $surface; }
     """

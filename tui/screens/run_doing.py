@@ -216,8 +216,10 @@ class RunDoing(RunLoads):
 
         from textual.app import SuspendNotSupported
 
+        from tui.outside import lent_terminal
+
         try:
-            with self.app.suspend():
+            with lent_terminal(self.app):
                 print(f"rankdeck: {' '.join(argv)}  (its end brings the deck back)", flush=True)
                 try:
                     subprocess.run(argv, check=False)

@@ -58,10 +58,8 @@ def failure_lines(
     # above the evidence: on a low screen what comes after that is not seen
     lines.append(_keys(to_blame))
     lines += [(("· ", "dim"), (safe(fact), "")) for fact in failure.facts]
-    lines.append(())
-    lines += [(("│ ", "dim"), (safe(line), "")) for line in failure.evidence]
     if failure.evidence:
-        lines.append(())
+        lines += [(), *((("│ ", "dim"), (safe(line), "")) for line in failure.evidence), ()]
     if failure.collateral_ranks:
         ended = f"ranks {ranges(failure.collateral_ranks)}"
         lines.append((("ended because of it: ", "dim"), (ended, "")))
