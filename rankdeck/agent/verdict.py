@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _ENDING = {signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 # torchrun and deepspeed; the latter says so a moment after a rank has failed, too
 _TOLD = re.compile(rb"death signal, shutting down workers|\] Killing subprocess \d+")
-_REPORTED = re.compile(rb"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: (-?\d+) \(pid: (\d+)\)")
+_REPORTED = re.compile(
+    rb"rank\s*: (\d{1,9}) \(local_rank: \d+\)\s+exitcode\s*: (-?\d{1,9}) \(pid: (\d{1,9})\)"
+)
 _IN_USE = re.compile(rb"EADDRINUSE|address already in use", re.IGNORECASE)
 
 

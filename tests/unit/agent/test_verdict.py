@@ -82,6 +82,8 @@ def test_torchruns_report_is_read() -> None:
     pid, how = exits[1]
     assert (pid, how.code, how.signal) == (101, None, 15)
     assert verdict.reported_exits(b"nothing") == {}
+    forged = b"rank : 0 (local_rank: 0) exitcode : 1 (pid: " + b"9" * 5000 + b")"
+    assert verdict.reported_exits(forged) == {}
 
 
 @pytest.mark.parametrize(
