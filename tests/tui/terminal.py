@@ -48,6 +48,16 @@ class Terminal:
             assert ready, f"{marker!r} never came; the screen was {self.text[-2000:]!r}"
             self.text += os.read(self.master, 65536)
 
+    def ended(self, timeout: float = 90.0) -> int:
+        """Its exit code once it has ended; reads on meanwhile, for it may have much to say."""
+        deadline = time.monotonic() + timeout
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, "it does not end"
+            if select.select([self.master], [], [], 0.05)[0]:
+                self.text += os.read(self.master, 65536)
+        self.drain()
+        return self.process.returncode
+
     def write(self, keys: bytes) -> None:
         """Everything at once, as a terminal that had to wait for its line."""
         os.write(self.master, keys)
