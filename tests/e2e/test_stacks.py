@@ -33,10 +33,13 @@ wait_for_others()
 """
 
 WORKING = """
-import time
+import os, time
+go = os.path.join(os.path.dirname(__file__), "go")
 for step in range(1, 41):
     print(f"step {step}/40", flush=True)
-    time.sleep(0.1)
+    while step == 20 and not os.path.exists(go):
+        time.sleep(0.02)
+    time.sleep(0.02)
 """
 
 
@@ -83,11 +86,13 @@ def comm(cli: Cli, rank: int) -> bytes:
 def test_a_run_that_is_asked_again_and_again_succeeds(
     cli: Cli, program: Callable[..., Path]
 ) -> None:
-    cli.ok("run", "-d", "--launcher", "direct", "--nproc-per-node", "2", program(WORKING))
+    script = program(WORKING)
+    cli.ok("run", "-d", "--launcher", "direct", "--nproc-per-node", "2", script)
     cli.until_rank(0, "stepping")
     cli.until_rank(1, "stepping")
     for _ in range(2):
         assert "no answer" not in cli.ok("stacks", "last")
+    script.with_name("go").touch()
     assert cli.until_state("succeeded", "failed")["state"] == "succeeded"
     assert len(cli.log(0).splitlines()) == 40
 
