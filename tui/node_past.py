@@ -13,7 +13,7 @@ from rankdeck.text import clock, duration
 from tui.node_gpus import BARS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rankdeck.run.load_history import LoadSample
     from tui.looks import Line
@@ -72,9 +72,10 @@ def past_of(
     ]
     for index in indexes[:_GPUS_TOLD] if len(indexes) > 1 else ():
         wanted.append((f"gpu {index}", _gpu_reader(index), False))
+    places = _places(samples, begin, end)
     curves = []
     for name, value_of, peaks in wanted:
-        curve = _curve(samples, value_of, begin, end, peaks=peaks)
+        curve = _curve(map(value_of, samples), places, peaks=peaks)
         if any(value is not None for value in curve):
             curves.append((name, curve))
     return NodePast(begin, end, tuple(curves))
@@ -101,34 +102,31 @@ def _gpu_reader(index: int) -> Callable[[LoadSample], float | None]:
     return util
 
 
-def _curve(
-    samples: Sequence[LoadSample],
-    value_of: Callable[[LoadSample], float | None],
-    begin: float,
-    end: float,
-    *,
-    peaks: bool,
-) -> Curve:
-    """A value a cell: of all samples that reach into it the mean, or the most."""
-    found: list[list[float]] = [[] for _ in range(CELLS)]
+def _places(samples: Sequence[LoadSample], begin: float, end: float) -> list[range]:
+    """The cells that each sample reaches into."""
     scale = CELLS / max(end - begin, 1e-9)
+    places = []
     before: LoadSample | None = None
     for sample in samples:
         since = sample.t - _FIRST
         if before is not None and before.attempt == sample.attempt:
             since = min(before.t, sample.t)
         before = sample
-        value = value_of(sample)
-        if value is None:
-            continue
         # one that ends where a cell does is not of the next one
-        first, last = (
-            int((at - begin) * scale + aside)
-            for at, aside in ((since, _ASIDE), (sample.t, -_ASIDE))
-        )
-        for cell in range(max(0, first), min(CELLS - 1, last) + 1):
-            found[cell].append(value)
-    return tuple(_together(values, peaks=peaks) for values in found)
+        first = int((since - begin) * scale + _ASIDE)
+        last = int((sample.t - begin) * scale - _ASIDE)
+        places.append(range(max(0, first), min(CELLS - 1, last) + 1))
+    return places
+
+
+def _curve(values: Iterable[float | None], places: Sequence[range], *, peaks: bool) -> Curve:
+    """A value a cell: of all samples that reach into it the mean, or the most."""
+    found: list[list[float]] = [[] for _ in range(CELLS)]
+    for value, cells in zip(values, places, strict=True):
+        if value is not None:
+            for cell in cells:
+                found[cell].append(value)
+    return tuple(_together(several, peaks=peaks) for several in found)
 
 
 def _together(values: Sequence[float], *, peaks: bool) -> float | None:

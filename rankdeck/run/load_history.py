@@ -108,53 +108,50 @@ def sample_of(word: NodeState, ahead: float = 0.0) -> LoadSample | None:
     )
 
 
-def joined(before: LoadSample, weight: int, newer: LoadSample) -> LoadSample:
-    """Two samples of one attempt as one; the earlier one stands for `weight` like the other."""
-    gpus = {gpu.index: gpu for gpu in before.gpus}
-    for gpu in newer.gpus:
-        old = gpus.get(gpu.index)
-        gpus[gpu.index] = gpu if old is None else _joined_gpu(old, weight, gpu)
-    ranks = {rank.rank: rank for rank in before.ranks}
-    for rank in newer.ranks:
-        known = ranks.get(rank.rank)
-        ranks[rank.rank] = rank if known is None else _joined_rank(known, weight, rank)
+def together(samples: Sequence[LoadSample]) -> LoadSample:
+    """Samples of one attempt, oldest first and at least one, as a single one."""
+    gpus: dict[int, list[GpuSample]] = {}
+    ranks: dict[int, list[RankSample]] = {}
+    for sample in samples:
+        for gpu in sample.gpus:
+            gpus.setdefault(gpu.index, []).append(gpu)
+        for rank in sample.ranks:
+            ranks.setdefault(rank.rank, []).append(rank)
+    last = samples[-1]
     return LoadSample(
-        t=newer.t,
-        attempt=newer.attempt,
-        cpu_percent=_mean(before.cpu_percent, weight, newer.cpu_percent),
-        mem_used=_most(before.mem_used, newer.mem_used),
-        mem_total=_most(before.mem_total, newer.mem_total),
-        gpus=tuple(gpus.values()),
-        ranks=tuple(ranks.values()),
+        t=last.t,
+        attempt=last.attempt,
+        cpu_percent=_mean([sample.cpu_percent for sample in samples]),
+        mem_used=_most([sample.mem_used for sample in samples]),
+        mem_total=_most([sample.mem_total for sample in samples]),
+        gpus=tuple(
+            GpuSample(
+                index,
+                _mean([gpu.util for gpu in several]),
+                _most([gpu.mem_used for gpu in several]),
+                _most([gpu.mem_total for gpu in several]),
+            )
+            for index, several in gpus.items()
+        ),
+        ranks=tuple(
+            RankSample(
+                number,
+                _mean([rank.cpu_percent for rank in several]),
+                _most([rank.rss_bytes for rank in several]),
+                next((rank.gpu for rank in reversed(several) if rank.gpu is not None), None),
+            )
+            for number, several in ranks.items()
+        ),
     )
 
 
-def _joined_gpu(old: GpuSample, weight: int, new: GpuSample) -> GpuSample:
-    return GpuSample(
-        new.index,
-        _mean(old.util, weight, new.util),
-        _most(old.mem_used, new.mem_used),
-        _most(old.mem_total, new.mem_total),
-    )
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(sum(known) / len(known), 1) if known else None
 
 
-def _joined_rank(old: RankSample, weight: int, new: RankSample) -> RankSample:
-    return RankSample(
-        new.rank,
-        _mean(old.cpu_percent, weight, new.cpu_percent),
-        _most(old.rss_bytes, new.rss_bytes),
-        old.gpu if new.gpu is None else new.gpu,
-    )
-
-
-def _mean(before: float | None, weight: int, newer: float | None) -> float | None:
-    if before is None or newer is None:
-        return before if newer is None else newer
-    return round((before * weight + newer) / (weight + 1), 1)
-
-
-def _most(before: int | None, newer: int | None) -> int | None:
-    return max((value for value in (before, newer) if value is not None), default=None)
+def _most(values: Sequence[int | None]) -> int | None:
+    return max([value for value in values if value is not None], default=None)
 
 
 def thinned(samples: Sequence[LoadSample]) -> list[LoadSample]:
@@ -167,7 +164,7 @@ def thinned(samples: Sequence[LoadSample]) -> list[LoadSample]:
             kept += [single] if single is not None else []
             single = sample
         else:
-            kept.append(joined(single, 1, sample))
+            kept.append(together((single, sample)))
             single = None
     kept += [single] if single is not None else []
     return [*kept, *samples[edge:]]
@@ -193,28 +190,14 @@ def read_loads(path: Path, last: int | None = None) -> list[LoadSample]:
     return samples
 
 
-class _Open:
-    """The sample of a node that is being made."""
-
-    __slots__ = ("began", "count", "sample")
-
-    def __init__(self, sample: LoadSample) -> None:
-        self.sample = sample
-        self.began = sample.t
-        self.count = 1
-
-    def add(self, sample: LoadSample) -> None:
-        self.sample = joined(self.sample, self.count, sample)
-        self.count += 1
-
-
 class LoadKeeper:
     """Writes the histories of a run's nodes; one for each supervisor."""
 
     def __init__(self, run: RunDir) -> None:
         """Prepare; nothing is written before there is something to say."""
         self._run = run
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, list[LoadSample]] = {}
+        """What was measured since the last sample, by node."""
         self._measured: dict[str, float] = {}
         self._may_thin = True
 
@@ -240,19 +223,19 @@ class LoadKeeper:
 
     def _add(self, node: str, sample: LoadSample) -> None:
         known = self._open.get(node)
-        if known is not None and known.sample.attempt != sample.attempt:
+        if known is not None and known[0].attempt != sample.attempt:
             self._close(node)
             known = None
         if known is None:
-            self._open[node] = _Open(sample)
+            self._open[node] = [sample]
             return
-        known.add(sample)
+        known.append(sample)
         # a clock that was set back must not keep a sample open for ever
-        if abs(sample.t - known.began) >= EVERY:
+        if abs(sample.t - known[0].t) >= EVERY:
             self._close(node)
 
     def _close(self, node: str) -> None:
-        sample = self._open.pop(node).sample
+        sample = together(self._open.pop(node))
         path = self._run.node(node).load
         # a run can do without its history, not without its supervisor
         with suppress(OSError):

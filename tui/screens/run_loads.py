@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _AGAIN = 10.0
 """Seconds after which a history may have grown."""
+_SHARE = 100.0
+"""Of a long run it is read again when it can have grown by a hundredth: a cell shows more."""
 
 
 class RunLoads(DeckScreen):
@@ -49,13 +51,15 @@ class RunLoads(DeckScreen):
     def ask_pasts(self, snapshot: RunSnapshot, now: float, names: tuple[str, ...]) -> None:
         """Read the histories of these nodes, where they may tell more than is known."""
         state = snapshot.run
-        due = tuple(name for name in names if self._is_due(name, now, over=state.state.final))
+        began = state.created if state.started is None else state.started
+        again = max(_AGAIN, (now - began) / _SHARE)
+        over = state.state.final
+        due = tuple(name for name in names if self._is_due(name, now, again, over=over))
         if not due:
             return
-        self._read.update(dict.fromkeys(due, (now, state.state.final)))
+        self._read.update(dict.fromkeys(due, (now, over)))
         run = RunDir(self.controller.store.runs_dir / self.run_id)
-        began = state.created if state.started is None else state.started
-        ended = state.ended if state.state.final else now
+        ended = state.ended if over else now
 
         def read() -> dict[str, NodePast]:
             from rankdeck.run.load_history import read_loads
@@ -72,6 +76,6 @@ class RunLoads(DeckScreen):
 
         self.controller.do(read, heard, key=("loads", self.run_id, due))
 
-    def _is_due(self, name: str, now: float, *, over: bool) -> bool:
+    def _is_due(self, name: str, now: float, again: float, *, over: bool) -> bool:
         asked, was_over = self._read.get(name, (float("-inf"), False))
-        return not was_over and (over or now - asked >= _AGAIN)
+        return not was_over and (over or now - asked >= again)

@@ -14,9 +14,9 @@ from rankdeck.run.load_history import (
     LoadKeeper,
     LoadSample,
     RankSample,
-    joined,
     read_loads,
     thinned,
+    together,
 )
 from rankdeck.run.node_state import (
     GpuDevice,
@@ -168,7 +168,7 @@ def test_a_folder_that_is_gone_stops_nobody(tmp_path: Path) -> None:
 def test_what_only_one_of_two_knows_is_kept() -> None:
     before = LoadSample(t=1.0, cpu_percent=10.0, gpus=(GpuSample(0, 50.0, 5, 10),))
     after = LoadSample(t=2.0, gpus=(GpuSample(0),), ranks=(RankSample(4, 1.0),))
-    both = joined(before, 3, after)
+    both = together((before, after))
     assert both == LoadSample(
         t=2.0, cpu_percent=10.0, gpus=(GpuSample(0, 50.0, 5, 10),), ranks=(RankSample(4, 1.0),)
     )
