@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 
 from rankdeck.agent.notes import note
@@ -24,9 +25,7 @@ class Reporter:
 
     def write(self, document: dict[str, Any], durable: bool = False, path: str = "") -> bool:
         """Replace the state; whether that succeeded. `durable`: it must survive a power cut."""
-        # what is no Unicode (of a file name in an exception) must not make it unreadable
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        data = text.encode("utf-8", "replace")
+        data = _encoded(document)
         target = path or self._path
         try:
             _replace(target, data, durable)
@@ -35,6 +34,26 @@ class Reporter:
             note(f"agent: {target}: {error.strerror}")
             return False
         return True
+
+
+def _encoded(document: dict[str, Any]) -> bytes:
+    """As JSON that every reader takes: what is no number becomes null, what is no Unicode `?`.
+
+    File names in exceptions may be anything, and so may figures that others have measured.
+    """
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        text = json.dumps(_finite(document), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _replace(path: str, text: bytes, durable: bool) -> None:

@@ -115,6 +115,16 @@ def test_what_is_no_unicode_leaves_the_state_readable(tmp_path: Path) -> None:
     assert msgspec.json.decode(written) == {"message": "caf?.txt – 日本 🚀"}
 
 
+def test_what_is_no_number_leaves_the_state_readable(tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    Reporter(str(tmp_path)).write({"a": nan, "b": ({"c": [inf, -inf, 1.5]}, "x", None, True)})
+    written = (tmp_path / "state.json").read_bytes()
+    assert msgspec.json.decode(written) == {
+        "a": None,
+        "b": [{"c": [None, None, 1.5]}, "x", None, True],
+    }
+
+
 def test_the_shims_lines_are_read_once_and_whole(tmp_path: Path) -> None:
     path = tmp_path / "spawned"
     path.write_text("")
