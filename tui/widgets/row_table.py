@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from tui.keys import Scope, bindings
 from tui.looks import Line, Piece, fit, segments
+from tui.widgets.column_widths import share_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -362,23 +363,9 @@ class RowTable(ScrollView, Generic[_T], can_focus=True):
         """Cells of each column that is shown at this width, in order."""
         room = self._room
         if self._widths[0] != room:
-            self._widths = (room, self._share(room))
+            self._widths = (room, share_room(self._columns, room))
             self._lines.clear()
         return self._widths[1]
-
-    def _share(self, room: int) -> dict[str, int]:
-        columns = [column for column in self._columns if room >= column.from_width]
-        left = room - 1 - sum(column.width + 1 for column in columns)
-        shares = sum(column.share for column in columns)
-        widths = {}
-        for column in columns:
-            extra = max(0, left) * column.share // shares if shares else 0
-            if column.most:
-                extra = min(extra, column.most - column.width)
-            left -= extra
-            shares -= column.share
-            widths[column.name] = column.width + extra
-        return widths
 
     def _state(self, y: int) -> tuple[bool, bool, Line]:
         """All that decides how a row of the screen looks: cursor, mark, text."""
