@@ -79,6 +79,21 @@ async def test_a_job_starts_when_everything_is_answered(home: Path, tmp_path: Pa
     assert run.state is RunPhase.SUCCEEDED
 
 
+async def test_notices_hide_no_keys_of_a_question(home: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL, notifications=True) as pilot:
+        deck.notify("told before", timeout=600)
+        await until_shown(pilot, "told before")
+        deck.ask(((("Go on?", "title"),),), lambda: None)
+        await until_shown(pilot, "y yes  n no")
+        await until(pilot, lambda: screen_text(deck).count("told before") == 1)
+        text = screen_text(deck)
+        assert text.index("told before") < text.index("Go on?")
+        await pilot.press("n")
+        await until(pilot, lambda: "Go on?" not in screen_text(deck))
+        await until_shown(pilot, "told before")
+
+
 async def test_no_starts_nothing(home: Path, tmp_path: Path) -> None:
     project = write_project(tmp_path / "project")
     deck = make_deck(home)

@@ -103,7 +103,7 @@ async def test_a_queued_run_says_why_since_when_and_that_nodes_are_open(
     async with deck.run_test(size=size) as pilot:
         await until_shown(pilot, "waits")
         await pilot.press("enter")
-        await until_shown(pilot, "for 5m: job 4711: Priority, estimated start 14:20")
+        await until_shown(pilot, "queued for 5m: job 4711: Priority, estimated start 14:20")
         assert "4 nodes · 4, not chosen yet" in screen_text(deck)
 
 

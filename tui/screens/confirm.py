@@ -44,8 +44,11 @@ class ConfirmScreen(ModalScreen[bool]):
             yield KeyBar(keys_of(Scope.CONFIRM))
 
     def on_mount(self) -> None:
-        """Show the question."""
+        """Show the question; notices stand above it, once, so that they hide none of its keys."""
         self.query_one(TextLines).show(self._lines)
+        for screen in self.app.screen_stack[:-1]:
+            # shown again by its screen as soon as that is on top
+            screen.query("ToastRack").set(display=False)
 
     def show(self, lines: tuple[Line, ...]) -> None:
         """Say more, as soon as it is known."""

@@ -72,7 +72,10 @@ def progress_line(snapshot: RunSnapshot, now: float, width: int, *, stalled: boo
     run, progress = snapshot.run, snapshot.run.progress
     if progress is None or progress.step is None:
         nothing = "no steps" if run.state.final else "no steps seen yet"
-        return ((" ", ""), (state_text(run, now) or nothing, "dim"))
+        told = state_text(run, now)
+        if told.startswith("for "):
+            told = f"{run.state.value} {told}"
+        return ((" ", ""), (told or nothing, "dim"))
     pieces: list[Piece] = [(" ", "")]
     if progress.total_steps:
         part = progress.step / progress.total_steps
