@@ -94,7 +94,10 @@ def segments(line: Iterable[Piece], base: Style) -> list[Segment]:
 
 def line_width(line: Line) -> int:
     """Cells the line takes."""
-    return sum(len(text) if _narrow(text) else cell_len(text) for text, _ in line)
+    width = 0
+    for text, _ in line:
+        width += len(text) if _narrow(text) else cell_len(text)
+    return width
 
 
 def _narrow(text: str) -> bool:
