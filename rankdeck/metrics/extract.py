@@ -105,7 +105,13 @@ class Reader:
         if "\x1b" in line:
             line = COLOUR.sub("", line)
         said = self._read(line)
-        return _with_patterns(said, line, self._patterns) if own and self._patterns else said
+        if own and self._patterns:
+            return self.with_own(said, line.encode("utf-8", "surrogatepass"))
+        return said
+
+    def with_own(self, said: Said | None, line: bytes) -> Said | None:
+        """What a line without colours tells, with what the `patterns` find in it."""
+        return _with_patterns(said, line, self._patterns)
 
     def _read(self, line: str) -> Said | None:
         parts = DIGITS.split(line)
@@ -339,12 +345,13 @@ def _fill(plan: Plan, parts: list[str]) -> Said | None:
 # -- the user's own ---------------------------------------------------------------------------
 
 
-def _with_patterns(said: Said | None, line: str, patterns: Sequence[MetricPattern]) -> Said | None:
+def _with_patterns(
+    said: Said | None, line: bytes, patterns: Sequence[MetricPattern]
+) -> Said | None:
     values: dict[str, float] = {}
     step = None
-    raw = line.encode("utf-8", "surrogatepass")
     for pattern in patterns:
-        for group, text in pattern.told(raw):
+        for group, text in pattern.told(line):
             value = _told(text)
             if value is None:
                 continue
@@ -354,10 +361,11 @@ def _with_patterns(said: Said | None, line: str, patterns: Sequence[MetricPatter
                 values[group] = value
     if not values and step is None:
         return said
-    known = said or Said(None, None, None, False, False, {})
+    old, total, epoch, within, side, known, bar = said or Said(None, None, None, False, False, {})
     if step is not None:
-        known = known._replace(step=step, total=None, within=False)
-    return known._replace(values={**known.values, **values})
+        total, within = None, False
+    step = old if step is None else step
+    return Said(step, total, epoch, within, side, {**known, **values}, bar)
 
 
 def _told(text: bytes) -> float | None:

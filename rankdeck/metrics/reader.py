@@ -19,6 +19,7 @@ from rankdeck.metrics.lines import KnownWords, all_lines, even, lines_with, some
 from rankdeck.metrics.own_lines import OwnLines, by_number, together
 from rankdeck.metrics.picker import TemplatePicker
 from rankdeck.metrics.runs import Run, Told, runs
+from rankdeck.metrics.runs import said as said_by
 from rankdeck.metrics.stamps import Stamps
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class RankReader:
         block = even(data)
         own = self._own.of(block)
         templates = self._templates.pick()
-        if templates is None or 2 * len(own) > block.count(b"\n"):
+        if templates is None:
             self._take_lines(block, log, own, thorough=thorough)
         else:
             self._take_rows(block, log, own, templates, thorough=thorough)
@@ -181,10 +182,11 @@ class RankReader:
             others = [(number, row[-1]) for number, row in enumerate(rows) if row[-1]]
         owned = dict(by_number(block, own))
         chosen = others if thorough else some_with(others, self._words.words)
-        told = []
+        told: list[tuple[int, Said | None]] = []
         for number, line in together(chosen, owned):
-            said = self._lines.read(line.decode("utf-8", "replace"), own=number in owned)
-            if said is not None:
+            if number in owned and not rows[number][-1]:
+                told.append((number, self._lines.with_own(said_by(templates, rows[number]), line)))
+            elif said := self._lines.read(line.decode("utf-8", "replace"), own=number in owned):
                 told.append((number, said))
         self._templates.found(matched)
         stamps = Stamps(log.times, log.source.clock_ahead, log.done, block)
