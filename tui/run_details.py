@@ -251,5 +251,6 @@ def _failure_lines(failure: Failure) -> list[Line]:
     lines += [(("│ ", "dim"), (safe(text), "")) for text in failure.evidence[-_EVIDENCE:]]
     if failure.collateral_ranks:
         told = ranges(failure.collateral_ranks)
-        lines.append(((f"ended because of it: rank {told}", "dim"),))
+        several = "s" if len(failure.collateral_ranks) > 1 else ""
+        lines.append(((f"ended because of it: rank{several} {told}", "dim"),))
     return lines

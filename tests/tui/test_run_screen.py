@@ -176,6 +176,17 @@ async def test_a_node_that_is_to_blame_can_be_left_out_with_a_key_that_is_seen(h
         await until_shown(pilot, "r rerun  z zoom")
 
 
+async def test_who_ended_with_another_is_counted_in_words(home: Path) -> None:
+    one = msgspec.structs.replace(FAILURE, collateral_ranks=(3,))
+    write_run(home, "bad", RunPhase.FAILED, failure=one)
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE) as pilot:
+        await until_shown(pilot, "ended because of it: rank 3")
+        await pilot.press("enter")
+        await until_shown(pilot, "next  r runs it again")
+        await until_shown(pilot, "ended because of it: rank 3")
+
+
 async def test_two_logs_compare_the_culprit_with_rank_0(home: Path) -> None:
     run_id = write_run(home, "bad", RunPhase.FAILED, failure=FAILURE)
     deck = make_deck(home, run_id)

@@ -61,7 +61,8 @@ def failure_lines(
     if failure.evidence:
         lines += [(), *((("│ ", "dim"), (safe(line), "")) for line in failure.evidence), ()]
     if failure.collateral_ranks:
-        ended = f"ranks {ranges(failure.collateral_ranks)}"
+        several = "s" if len(failure.collateral_ranks) > 1 else ""
+        ended = f"rank{several} {ranges(failure.collateral_ranks)}"
         lines.append((("ended because of it: ", "dim"), (ended, "")))
         lines.append(((_collateral(failure), "dim"),))
     if hang is not None:
