@@ -61,6 +61,9 @@ def follow_run(run: RunDir, *, owns_run: bool) -> ExitCode:
     Args:
         run: The run.
         owns_run: Ctrl-C stops the run (it was started here); otherwise it only stops following.
+
+    Raises:
+        UserError: Every supervisor of the run ends as soon as it starts.
     """
     signals = _Signals()
     try:
@@ -113,9 +116,11 @@ class _Follow:
             time.sleep(_RUNNING_PERIOD if started else _STARTING_PERIOD)
 
     def _keep_supervised(self) -> None:
+        from rankdeck.run.crashes import crash_loop
         from rankdeck.run.launch import ensure_supervised
 
-        ensure_supervised(self._run)
+        if not ensure_supervised(self._run) and (fault := crash_loop(self._run)) is not None:
+            raise fault
 
     def _answer_interrupt(self) -> ExitCode | None:
         if self._signals.interrupts == self._handled:

@@ -17,6 +17,7 @@ from rankdeck.ask import Nobody
 from rankdeck.backend import load_backend
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.plan.records import RunIdentity
+from rankdeck.run.crashes import crash_loop
 from rankdeck.run.identity import new_run_id
 from rankdeck.run.launch_env import LaunchEnv, write_launch_env
 from rankdeck.run.layout import RunDir
@@ -131,7 +132,8 @@ def ensure_supervised(run: RunDir) -> bool:
     """Whether a supervisor looks after `run`; one is started where it has died.
 
     A run that has ended needs none, unless commands wait for an answer. A run whose agents only
-    another machine can reach is left to that machine.
+    another machine can reach is left to that machine, and one that every supervisor ends at is
+    left alone for a while.
     """
     reap()
     if lock_holder(run.supervisor_lock) is not None:
@@ -146,12 +148,14 @@ def ensure_supervised(run: RunDir) -> bool:
     except UserError:
         # deleted meanwhile, or of a backend that is not installed here: not ours to look after
         return False
+    if crash_loop(run) is not None:
+        return False
     start_supervisor(run)
     return True
 
 
 def left_alone(run: RunDir) -> UserError | None:
-    """What is told of a run that has lost its supervisor, where only another machine can help.
+    """What is told of a run that has lost its supervisor and gets no other one from here.
 
     None: it has one, or has ended, or `ensure_supervised` sees to it.
     """
@@ -160,8 +164,10 @@ def left_alone(run: RunDir) -> UserError | None:
             return None
         state = read_state(run)
         refs = [node.agent for node in state.nodes if node.agent is not None]
-        if state.state.final or load_backend(state.backend).reachable_from_here(run, refs):
+        if state.state.final:
             return None
+        if load_backend(state.backend).reachable_from_here(run, refs):
+            return crash_loop(run)
     except UserError as error:
         return error
     host = state.supervisor.host if state.supervisor else "the machine it was started on"

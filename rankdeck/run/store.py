@@ -40,8 +40,10 @@ class RunStore:
         """Make the state directory (0700) if it is not there, and refuse one others could write to.
 
         Raises:
-            UserError: It cannot be made, is not the user's own, or others may write to it.
+            UserError: It cannot be made, is not the user's own, others may write to it, or its path
+                is no UTF-8, which plans and orders could not hold.
         """
+        _check_text(self.home)
         for path in (self.home, self.runs_dir):
             try:
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -175,6 +177,18 @@ def _made(path: Path) -> int:
         return os.stat(path / "plan.json").st_mtime_ns
     except OSError:
         return 0
+
+
+def _check_text(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise UserError(
+            f"{shown}: the path of the state directory is not UTF-8",
+            "set RANKDECK_HOME to a directory whose path is",
+            exit_code=ExitCode.UNUSABLE,
+        ) from None
 
 
 def _check_private(path: Path, facts: os.stat_result) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rankdeck.errors import ExitCode
 from rankdeck.run.events import EventKind
-from rankdeck.run.launch import ensure_supervised
+from rankdeck.run.launch import ensure_supervised, left_alone
 from rankdeck.run.lock import lock_holder
 from rankdeck.run.node_state import NodeState, RankState
 from rankdeck.run.state import RunPhase
@@ -100,6 +101,31 @@ def test_many_clients_that_find_a_run_alone_give_it_one_supervisor(deck: Deck) -
     deck.end(run)
     supervisors = [e for e in deck.check_log(run) if e.kind is EventKind.SUPERVISOR]
     assert len(supervisors) == 2
+
+
+def test_supervisors_that_end_by_a_fault_of_their_own_do_not_follow_each_other_for_ever(
+    deck: Deck,
+) -> None:
+    run = deck.start(FOREVER)
+    deck.wait_rank(run, "output")
+    os.kill(deck.supervisor(run), signal.SIGKILL)
+    wait_for(lambda: lock_holder(run.supervisor_lock) is None, "its end")
+    sound = run.launch_env.read_bytes()
+    # stands for a fault that nobody has thought of
+    run.launch_env.write_bytes(sound.replace(b'"environ":{', '"environ":{"A":"€",'.encode()))
+    wait_for(lambda: not ensure_supervised(run), "an end of trying")
+    alone = left_alone(run)
+    assert alone is not None
+    assert alone.exit_code is ExitCode.UNUSABLE
+    assert "ends as soon as it starts: UnicodeEncodeError" in alone.message
+    assert str(run.supervisor_log) in alone.hint
+    assert deck.state(run).state is RunPhase.RUNNING, "what runs goes on"
+    run.launch_env.write_bytes(sound)
+    old = time.time() - 3600
+    os.utime(run.supervisor_log, (old, old))
+    assert ensure_supervised(run), "it is tried again later"
+    deck.command(run, "kill")
+    deck.end(run)
 
 
 @pytest.mark.parametrize("victim", ["agent", "guardian", "both"])

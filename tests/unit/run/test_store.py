@@ -231,6 +231,14 @@ def test_a_state_directory_of_another_user_is_refused(tmp_path: Path) -> None:
         RunStore(home).ensure()
 
 
+def test_a_state_directory_whose_path_no_plan_could_hold_is_refused(tmp_path: Path) -> None:
+    home = tmp_path / os.fsdecode(b"h\xff")
+    with pytest.raises(UserError, match=r"h\\xff: the path .* is not UTF-8") as caught:
+        RunStore(home).ensure()
+    assert caught.value.exit_code is ExitCode.UNUSABLE
+    assert not home.exists()
+
+
 def test_a_state_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made") as caught:
