@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -166,8 +167,11 @@ def feed(nvml: Figures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr(gpu_feed.sys, "argv", [str(agent_bundle(tmp_path / "cache"))])
     feed = GpuFeed("nvml")
     yield feed
+    samplers_left = feed.pids
     feed.close()
-    os.waitpid(-1, os.WNOHANG)
+    for pid in samplers_left:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 def test_a_stuck_sampler_is_ended_and_another_one_started_later(
