@@ -167,7 +167,8 @@ def empty_lines(picture: Picture, text: str) -> list[Line]:
         (("    step 12/100 loss 1.84 lr 2.9e-5", "accent"),),
         (("    {'loss': 1.84, 'grad_norm': 0.7, 'epoch': 0.1}", "accent"),),
         (),
-        (("  For others write expressions into the project's metrics.yaml:", "dim"),),
+        (("  For others write expressions", "dim"),),
+        (("  into the project's metrics.yaml:", "dim"),),
         (("    patterns:", "accent"),),
         (("      - 'score (?P<score>[\\d.]+) at (?P<step>\\d+)'", "accent"),),
     ]
