@@ -20,6 +20,7 @@ from rankdeck.job.resolve import resolve_job
 from rankdeck.project.scaffold import scaffold
 from rankdeck.run.control import RunCommand, RunCommandKind, send_command
 from rankdeck.run.launch import submit
+from rankdeck.run.lock import lock_holder
 from rankdeck.run.store import RunStore
 from rankdeck.run.view import RunReader
 from tui.deck import Deck
@@ -56,7 +57,7 @@ SCREENS = {
 }
 
 
-def start(store: RunStore, project: Path, name: str, **options: object) -> RunReader:
+def start(store: RunStore, project: Path, name: str, **options: str | float) -> RunReader:
     """Start a job on a simulated cluster."""
     draft = JobDraft(
         project=str(project),
@@ -124,6 +125,10 @@ def main() -> None:
         os.chdir(ROOT)
         send_command(live.dir, RunCommand(command=RunCommandKind.KILL))
         wait(live, 1_000_000)
+        # a run has ended before its supervisor has written its last
+        for reader in (live, failed):
+            while lock_holder(reader.dir.supervisor_lock) is not None:
+                time.sleep(0.1)
 
 
 if __name__ == "__main__":
