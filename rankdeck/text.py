@@ -11,7 +11,7 @@ from rankdeck.logs.sanitise import clean
 from rankdeck.run.state import RunPhase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from rankdeck.run.events import Event
     from rankdeck.run.state import RunNode, RunState
@@ -111,6 +111,11 @@ def ranges(numbers: Iterable[int]) -> str:
         else:
             parts.append([number])
     return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
+
+
+def ranks_text(numbers: Collection[int]) -> str:
+    """`rank 3`, `ranks 0-41, 43`."""
+    return f"rank{'s' if len(numbers) > 1 else ''} {ranges(numbers)}"
 
 
 def event_columns(event: Event) -> tuple[str, str, str, str, str]:

@@ -12,7 +12,7 @@ from rankdeck.job.load import read_job_yaml
 from rankdeck.run.eventlog import read_events
 from rankdeck.run.layout import RunDir
 from rankdeck.run.stored import read_state
-from rankdeck.text import age, attempt_text, duration, event_columns, ranges
+from rankdeck.text import age, attempt_text, duration, event_columns, ranks_text
 from tui.looks import Line, bar, safe, sparkline, state_piece
 from tui.widgets.run_table import elapsed, stale_text
 
@@ -250,7 +250,6 @@ def _failure_lines(failure: Failure) -> list[Line]:
         lines.append((("try: ", "key"), (safe(failure.hint), "")))
     lines += [(("│ ", "dim"), (safe(text), "")) for text in failure.evidence[-_EVIDENCE:]]
     if failure.collateral_ranks:
-        told = ranges(failure.collateral_ranks)
-        several = "s" if len(failure.collateral_ranks) > 1 else ""
-        lines.append(((f"ended because of it: rank{several} {told}", "dim"),))
+        told = ranks_text(failure.collateral_ranks)
+        lines.append(((f"ended because of it: {told}", "dim"),))
     return lines

@@ -9,7 +9,7 @@ import click
 
 from rankdeck.cli.common import find_run, json_option, print_json, run_argument
 from rankdeck.cli.text import paint, shown
-from rankdeck.text import CERTAINTIES, HANGS, UNSURE, other_problems, problem_text, ranges
+from rankdeck.text import CERTAINTIES, HANGS, UNSURE, other_problems, problem_text, ranks_text
 
 if TYPE_CHECKING:
     from rankdeck.diagnose.hang import Hang
@@ -88,8 +88,7 @@ def card(failure: Failure) -> list[str]:
         lines += [f"  │ {shown(line)}" for line in failure.evidence]
         lines.append("")
     if failure.collateral_ranks:
-        several = "s" if len(failure.collateral_ranks) > 1 else ""
-        lines.append(f"  ended because of it: rank{several} {ranges(failure.collateral_ranks)}")
+        lines.append(f"  ended because of it: {ranks_text(failure.collateral_ranks)}")
     if failure.hint:
         lines.append(f"  try: {shown(failure.hint)}")
     return lines

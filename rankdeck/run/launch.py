@@ -17,7 +17,6 @@ from rankdeck.ask import Nobody
 from rankdeck.backend import load_backend
 from rankdeck.errors import ExitCode, UserError
 from rankdeck.plan.records import RunIdentity
-from rankdeck.run.crashes import crash_loop
 from rankdeck.run.identity import new_run_id
 from rankdeck.run.launch_env import LaunchEnv, write_launch_env
 from rankdeck.run.layout import RunDir
@@ -148,6 +147,8 @@ def ensure_supervised(run: RunDir) -> bool:
     except UserError:
         # deleted meanwhile, or of a backend that is not installed here: not ours to look after
         return False
+    from rankdeck.run.crashes import crash_loop
+
     if crash_loop(run) is not None:
         return False
     start_supervisor(run)
@@ -167,6 +168,8 @@ def left_alone(run: RunDir) -> UserError | None:
         if state.state.final:
             return None
         if load_backend(state.backend).reachable_from_here(run, refs):
+            from rankdeck.run.crashes import crash_loop
+
             return crash_loop(run)
     except UserError as error:
         return error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from rankdeck.run.signals import signal_name
-from rankdeck.text import CERTAINTIES, UNSURE, duration, other_problems, problem_text, ranges
+from rankdeck.text import CERTAINTIES, UNSURE, duration, other_problems, problem_text, ranks_text
 from tui.keys import Scope, bindings
 from tui.looks import Line, plain, safe
 from tui.screens.run_hang import hang_lines
@@ -61,8 +61,7 @@ def failure_lines(
     if failure.evidence:
         lines += [(), *((("│ ", "dim"), (safe(line), "")) for line in failure.evidence), ()]
     if failure.collateral_ranks:
-        several = "s" if len(failure.collateral_ranks) > 1 else ""
-        ended = f"rank{several} {ranges(failure.collateral_ranks)}"
+        ended = ranks_text(failure.collateral_ranks)
         lines.append((("ended because of it: ", "dim"), (ended, "")))
         lines.append(((_collateral(failure), "dim"),))
     if hang is not None:

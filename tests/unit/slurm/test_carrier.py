@@ -124,3 +124,11 @@ def test_an_attempt_whose_orders_the_ended_job_had_has_ended_with_it(deserted: D
     deserted.take_over(attempt=1)
     assert [type(told) for told in deserted.told] == [Ended, NotPlaced]
     assert not deserted.submitted.exists()
+
+
+def test_what_srun_says_of_its_own_work_is_no_reason(deserted: Deserted) -> None:
+    noise = "srun: cluster configuration lacks support for cpu binding\nsrun: got SIGCONT\n"
+    job_dir(deserted.run, 0).start(0).log.write_text(f"srun: error: node1: no memory\n{noise}")
+    deserted.carrier.adopt((0, 0))
+    assert deserted.carrier.job is not None
+    assert deserted.carrier.job.last_words() == "srun: error: node1: no memory"
