@@ -273,7 +273,7 @@ class Cluster:
         """The run's processes on one host, by its own numbers."""
         return self.processes(run_id).get(host, [])
 
-    def assert_nothing_left(self, run_id: str, seconds: float = 10.0) -> None:
+    def assert_nothing_left(self, run_id: str, seconds: float = 60.0) -> None:
         """No process of the run is left on any host."""
         deadline = time.monotonic() + seconds
         while left := self.processes(run_id):

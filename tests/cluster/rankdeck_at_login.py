@@ -15,6 +15,7 @@ from tests.cluster.testbed.bed import LOGIN
 from tests.e2e.conftest import FINAL, Cli, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.cluster.cluster import Cluster
@@ -79,22 +80,36 @@ class RankdeckAtLogin(Cli):
                     return dict(record)
         return None
 
-    def until_rank(self, rank: int, *states: str, timeout: float = 60.0) -> dict[str, Any]:
+    def until_rank(self, rank: int, *states: str, timeout: float = 120.0) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             record = self.rank(rank)
             return record if record and record["state"] in states else None
 
-        found: dict[str, Any] = until(look, timeout)
+        found: dict[str, Any] = self._until(look, timeout)
         return found
 
-    def until_line(self, rank: int, text: str, timeout: float = 60.0) -> None:
+    def until_state(self, *wanted: str, timeout: float = 120.0) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            state = self.state()
+            return state if state["state"] in wanted else None
+
+        found: dict[str, Any] = self._until(look, timeout)
+        return found
+
+    def until_line(self, rank: int, text: str, timeout: float = 120.0) -> None:
         """Wait until the login node has that text in a rank's log."""
 
         def look() -> bool:
             logs = self.run_dir().glob(f"nodes/*/attempt-*/rank-{rank}.log")
             return any(text.encode() in path.read_bytes() for path in logs)
 
-        until(look, timeout)
+        self._until(look, timeout)
+
+    def _until(self, look: Callable[[], Any], timeout: float) -> Any:
+        try:
+            return until(look, timeout)
+        except pytest.fail.Exception as failed:
+            pytest.fail(f"{failed}\n{self.story()}")
 
     def end_everything(self) -> None:
         """Kill what still runs, and see that nothing of any run is left on any host."""

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rankdeck.run.layout import RunDir
+from rankdeck.run.lock import lock_holder
 from tests.cluster.cluster import Options
+from tests.e2e.conftest import until
 from tests.e2e.test_run_directory_page import unexplained
 
 if TYPE_CHECKING:
@@ -16,6 +19,13 @@ if TYPE_CHECKING:
 
 CLUSTER = Options(hosts=2)
 NODES = ("--host", "node1,node2")
+
+
+def unexplained_in_the_end(rankdeck: RankdeckAtLogin) -> list[str]:
+    """What is left once the supervisor is gone; it writes for a while after the run's end."""
+    run = RunDir(rankdeck.run_dir())
+    until(lambda: lock_holder(run.supervisor_lock) is None)
+    return unexplained(run.path)
 
 
 @pytest.mark.parametrize(
@@ -36,10 +46,10 @@ def test_run_that_fails(
     done = rankdeck("run", *options, "--launcher", "direct", programs / "trainer.py", *fail)
     assert done.returncode == 1, done.stdout + done.stderr
     assert rankdeck.show()["failure"]["category"] == "exception"
-    assert unexplained(rankdeck.run_dir()) == []
+    assert unexplained_in_the_end(rankdeck) == []
 
 
 def test_run_that_never_began(rankdeck: RankdeckAtLogin, programs: Path) -> None:
     nowhere = ("--backend", "mpi", "--host", "node1,sshdown")
     assert rankdeck("run", *nowhere, programs / "trainer.py").returncode == 1
-    assert unexplained(rankdeck.run_dir()) == []
+    assert unexplained_in_the_end(rankdeck) == []

@@ -30,13 +30,6 @@ if any(subprocess.call([*agent, host, "orted"]) for host in hosts):
     print("-" * 70, "ORTE was unable to reliably start one or more daemons.", sep="\n")
     sys.exit(255)
 processes = []
-for rank in range(per_node * len(hosts)):
-    own = {
-        "OMPI_COMM_WORLD_RANK": str(rank),
-        "OMPI_COMM_WORLD_LOCAL_RANK": str(rank % per_node),
-        "OMPI_UNIVERSE_SIZE": "9",
-    }
-    processes.append(subprocess.Popen(command, env={**os.environ, **own}, process_group=0))
 
 
 def end(number, frame):
@@ -48,6 +41,15 @@ def end(number, frame):
     sys.exit(1)
 
 
+# before there is anybody who could tell that this one is there
 signal.signal(signal.SIGTERM, end)
+for rank in range(per_node * len(hosts)):
+    own = {
+        "OMPI_COMM_WORLD_RANK": str(rank),
+        "OMPI_COMM_WORLD_LOCAL_RANK": str(rank % per_node),
+        "OMPI_UNIVERSE_SIZE": "9",
+    }
+    processes.append(subprocess.Popen(command, env={**os.environ, **own}, process_group=0))
+
 for process in processes:
     process.wait()

@@ -52,6 +52,9 @@ def until_dead(bench: Bench, session: MpiSession, ref: str) -> None:
 def test_an_agent_on_every_node_from_the_first_order_to_the_last_word(bench: Bench) -> None:
     session = bench.session()
     ref = bench.placed(session)
+    # a rank that is told to end before it has said anything says nothing
+    log = bench.run.node("n2").attempt(0).log(1)
+    bench.until(session, lambda: log.read_text() == "rank 1\n")
     assert sorted((type(report).__name__, report.node) for report in bench.told) == [
         ("Placed", "n1"),
         ("Placed", "n2"),
@@ -61,7 +64,6 @@ def test_an_agent_on_every_node_from_the_first_order_to_the_last_word(bench: Ben
         session.send(name, ref, _STOP)
     until_dead(bench, session, ref)
     assert {state.outcome for state in bench.states()} == {NodeOutcome.STOPPED}
-    assert bench.run.node("n2").attempt(0).log(1).read_text() == "rank 1\n"
     session.release()
     assert bench.left() == []
     # mpirun has ended because they had: that is no news
@@ -80,7 +82,11 @@ def test_no_variable_of_the_job_is_in_a_command_line(bench: Bench) -> None:
     session = bench.session()
     bench.environ["TOKEN"] = "very-secret"
     bench.placed(session)
-    words = b"".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in bench.left())
+    words = b""
+    for pid in bench.left():
+        # an agent's helper may have ended meanwhile
+        with suppress(OSError):
+            words += Path(f"/proc/{pid}/cmdline").read_bytes()
     assert b"--pick" in words
     assert b"very-secret" not in words
 
@@ -146,7 +152,7 @@ def test_an_order_that_is_given_up_is_not_carried_out_by_a_late_mpirun(
     words = until_stand_in(bench)
     bench.until(session, lambda: len(bench.told) == 2)
     gate.touch()
-    subprocess.run(words, env=bench.environ, check=True, timeout=30)
+    subprocess.run(words, env=bench.environ, check=True, timeout=120)
     assert bench.states() == []
 
 
