@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rankdeck.backend import AgentLiveness
-from rankdeck.run import policy
+from rankdeck.run import policy, strangers
 from rankdeck.run.clock import Clock
 from rankdeck.run.clocks import check_clocks
 from rankdeck.run.desk import Desk
@@ -20,7 +20,7 @@ from rankdeck.run.losses import Losses
 from rankdeck.run.node_state import RankState
 from rankdeck.run.observe import news
 from rankdeck.run.placing import Placing
-from rankdeck.run.state import Failure, RunPhase
+from rankdeck.run.state import Cause, Failure, RunPhase
 from rankdeck.run.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -168,8 +168,12 @@ class Conductor:
 
     def _explained(self) -> bool:
         """Whether it is known, or cannot be, why agents ended that nobody here told to."""
-        desk = self._desk
-        if self._stopping.stop is not None or not policy.ended_by_strangers(desk.said()):
+        desk, stop = self._desk, self._stopping.stop
+        said = desk.said()
+        ours = stop is not None and not (
+            stop.cause is Cause.FAILURE and strangers.came_first(self.state, said)
+        )
+        if ours or not strangers.signalled(self.state, said):
             return True
         return self._hearing.inquire(_INQUIRY_SECONDS)
 

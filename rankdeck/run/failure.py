@@ -27,7 +27,7 @@ _SENT_SECONDS = 15.0
 def find_failure(desk: Desk, stop: Stop | None, reason: str) -> tuple[Failure, str]:
     """Who failed first and why, and a note if the diagnosis itself went wrong."""
     state, now = desk.state, desk.clock.wall()
-    own = policy.own_failure(state, stop, now, desk.ending)
+    own = policy.own_failure(state, desk.said(), stop, now, desk.ending)
     if own is not None:
         return _with_load(own, desk)
     try:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from rankdeck.run.events import Event, EventKind
 from rankdeck.run.node_state import RankState
-from rankdeck.run.state import RunNode, RunPhase, RunRank, RunState
+from rankdeck.run.state import Cause, RunNode, RunPhase, RunRank, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,6 +27,7 @@ AGENT_LADDER = {
 FINAL_HEIGHT = LADDER[RankState.EXITED.value]
 REQUEUED = "requeued"
 """Category of an attempt that a scheduler began."""
+_ASKED = (Cause.USER.value, Cause.TIME_LIMIT.value)
 EXIT_CODES = {RunPhase.SUCCEEDED: 0, RunPhase.FAILED: 1, RunPhase.STOPPED: 130, RunPhase.LOST: 1}
 """What a run exits with for a script."""
 
@@ -115,6 +116,12 @@ def _run_state(folding: _Folding, event: Event) -> None:
         folding.changes["since"] = event.t
     folding.changes["state"] = phase
     folding.changes["reason"] = event.message or ""
+    if (
+        phase is RunPhase.STOPPING
+        and event.category in _ASKED
+        and folding.get("stop_asked") is None
+    ):
+        folding.changes["stop_asked"] = event.t
     if phase.final:
         folding.changes["ended"] = event.t
         folding.changes["exit_code"] = event.exit_code
@@ -126,6 +133,7 @@ def _attempt(folding: _Folding, event: Event) -> None:
     folding.changes["since"] = event.t
     folding.changes["reason"] = event.message or ""
     folding.changes["failure"] = None
+    folding.changes["stop_asked"] = None
     if event.category == REQUEUED:
         folding.changes["requeues"] = folding.get("requeues") + 1
     for node in folding.nodes.values():

@@ -152,7 +152,9 @@ class Losses:
 
     def _describe(self, node: RunNode, loss: Loss, *, silent: bool) -> tuple[str, str]:
         ending = self._desk.ending
-        if loss is Loss.ENDED and ending is not None:
+        if ending is not None and (
+            loss is Loss.ENDED or (loss is Loss.DEAD and (ending.stopped or ending.again))
+        ):
             return ending.category, ending.message
         if loss is Loss.UNREACHABLE:
             why = f": {node.silence}" if node.silence else ""

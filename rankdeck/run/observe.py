@@ -38,11 +38,28 @@ def news(state: RunState, said: Mapping[str, NodeState]) -> list[Event]:
         for record in word.ranks:
             rank = by_number.get(record.rank)
             if rank is not None:
-                facts += _rank_news(rank, record, word, state.attempt)
+                told = with_end(record, node.clock_ahead, state.stop_asked)
+                facts += _rank_news(rank, told, word, state.attempt)
         if node.clock_ahead:
             facts[begin:] = [replace(f, t=f.t - node.clock_ahead) for f in facts[begin:]]
     facts.sort(key=lambda fact: fact.t)
     return facts
+
+
+def with_end(record: RankRecord, clock_ahead: float, stop_asked: float | None) -> RankRecord:
+    """The record; killed instead of failed where the rank ended after the run was asked to stop.
+
+    A stop comes to the nodes one after another. A rank whose peers are told first fails of their
+    absence before its own agent is told, and has still been ended by the stop.
+    """
+    if record.state is not RankState.FAILED or stop_asked is None:
+        return record
+    when = record.times.get(RankState.FAILED.value)
+    if when is None or when - clock_ahead < stop_asked:
+        return record
+    times = {name: t for name, t in record.times.items() if name != RankState.FAILED.value}
+    times[RankState.KILLED.value] = when
+    return replace(record, state=RankState.KILLED, times=times)
 
 
 def _agent_news(node: RunNode, word: NodeState, attempt: int) -> Iterator[Event]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from rankdeck.run import strangers
 from rankdeck.run.events import EventKind
 from rankdeck.run.node_state import NodeOutcome, RankState
 from rankdeck.run.signals import signal_name
-from rankdeck.run.state import Failure, RunPhase
+from rankdeck.run.state import Cause, Failure, RunPhase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,14 +37,6 @@ OVER = frozenset({"done", "lost"})
 """Agent states in which a node's part of an attempt has ended."""
 UNREACHABLE = "unreachable"
 AGENT_LOST = "agent-lost"
-
-
-class Cause(str, Enum):
-    """Why an attempt is being stopped."""
-
-    USER = "user"
-    TIME_LIMIT = "time-limit"
-    FAILURE = "failure"
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,19 +108,6 @@ def trouble(state: RunState, said: Mapping[str, NodeState]) -> Trouble | None:
     return None
 
 
-def deserted(state: RunState, said: Mapping[str, NodeState]) -> str | None:
-    """Whose ranks somebody ended by a signal to their agent, while another node knows of no end.
-
-    The ranks that go on may wait for those that are gone as long as their library waits.
-    """
-    alone = any(
-        node.state not in OVER and ((word := said.get(node.name)) is None or word.stop is None)
-        for node in state.nodes
-    )
-    gone = [node.name for node in state.nodes if node.state == "done"]
-    return _strangers_text(said, gone) if alone else None
-
-
 def all_over(state: RunState, *, stopping: bool) -> bool:
     """Whether every node's part of the attempt has ended (or, when stopping, never began)."""
     return all(node.state in OVER or (stopping and node.state == "pending") for node in state.nodes)
@@ -159,27 +138,27 @@ def verdict(
     ending: Ended | None = None,
 ) -> Verdict:
     """How the attempt ended, now that every node's part of it is over."""
-    cut_short = ending is not None and ended_by_strangers(said)
+    cut_short = ending is not None and strangers.signalled(state, said)
     if succeeded(state, said) and not (cut_short or _told_to_end(said, stop)):
         return Verdict(phase=RunPhase.SUCCEEDED, reason="")
     if stop is not None and stop.cause is Cause.TIME_LIMIT:
         return Verdict(phase=RunPhase.FAILED, reason=stop.reason)
     if stop is not None and stop.cause is Cause.USER:
         return Verdict(phase=RunPhase.STOPPED, reason=stop.reason)
-    if ending is not None and governs(ending, stop):
+    if ending is not None and governs(ending, stop, state, said):
         phase = RunPhase.STOPPED if ending.stopped else RunPhase.FAILED
         again = ending.again or (_restarts_left(plan, state) and ending.category in PASSING)
         return Verdict(phase=phase, reason=ending.message, again=again, requeued=ending.again)
     if any(node.problem_category == UNREACHABLE for node in state.nodes):
         names = ", ".join(n.name for n in state.nodes if n.problem_category == UNREACHABLE)
         return Verdict(phase=RunPhase.LOST, reason=f"{names} cannot be reached")
-    found = trouble(state, said)
-    if found is not None:
+    told, found = strangers.told(state, said), trouble(state, said)
+    if found is not None and not strangers.came_first(state, said):
         reason = found.reason
-    elif stop is not None:
+    elif stop is not None and found is None:
         reason = stop.reason
     else:
-        reason = _strangers_text(said, said) or "the ranks ended without a result"
+        reason = told or "the ranks ended without a result"
     wanted = stop is None or stop.cause is Cause.FAILURE
     again = wanted and _restarts_left(plan, state) and _worth_another(state)
     return Verdict(phase=RunPhase.FAILED, reason=reason, again=again)
@@ -189,22 +168,17 @@ def _restarts_left(plan: LaunchPlan, state: RunState) -> bool:
     return state.attempt - state.requeues < plan.max_restarts
 
 
-def governs(ending: Ended, stop: Stop | None) -> bool:
+def governs(
+    ending: Ended, stop: Stop | None, state: RunState, said: Mapping[str, NodeState]
+) -> bool:
     """Whether what carried the agents ended first, or only because a rank had failed before."""
-    return stop is None or stop.cause is not Cause.FAILURE or ending.node is not None
-
-
-def ended_by_strangers(said: Mapping[str, NodeState]) -> bool:
-    """Whether an agent was told to end by a signal, which no supervisor sends."""
-    return _strangers_text(said, said) is not None
-
-
-def _strangers_text(said: Mapping[str, NodeState], nodes: Iterable[str]) -> str | None:
-    for name in nodes:
-        stop = said[name].stop if name in said else None
-        if stop is not None and stop.reason.startswith("SIG"):
-            return f"the agent on {name} was ended by {stop.reason}"
-    return None
+    if stop is None or stop.cause is not Cause.FAILURE or ending.node is not None:
+        return True
+    # nodes are lost one after another, and the first of them has begun that stop
+    alone = all(node.problem in (None, ending.message) for node in state.nodes) and not any(
+        rank.state is RankState.FAILED for rank in state.ranks
+    )
+    return alone or strangers.came_first(state, said)
 
 
 def attempt_text(plan: LaunchPlan, state: RunState, end: Verdict) -> str:
@@ -251,10 +225,14 @@ def _worth_another(state: RunState) -> bool:
 
 
 def own_failure(
-    state: RunState, stop: Stop | None, now: float, ending: Ended | None = None
+    state: RunState,
+    said: Mapping[str, NodeState],
+    stop: Stop | None,
+    now: float,
+    ending: Ended | None = None,
 ) -> Failure | None:
     """A failure that needs no diagnosis: the time limit, or an agent that is gone."""
-    if ending is not None and governs(ending, stop):
+    if ending is not None and governs(ending, stop, state, said):
         return Failure(
             rank=None,
             node=ending.node,
@@ -275,6 +253,8 @@ def own_failure(
             hint="give it more time with --time-limit, or resume from the last checkpoint",
             time=now,
         )
+    if (told := strangers.failure(state, said)) is not None:
+        return told
     if any(rank.state is RankState.FAILED for rank in state.ranks):
         return None
     gone = next((n for n in state.nodes if n.problem_category in (AGENT_LOST, UNREACHABLE)), None)

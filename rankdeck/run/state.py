@@ -33,6 +33,14 @@ _FINAL_RUN_PHASES = frozenset(
 )
 
 
+class Cause(str, Enum):
+    """Why an attempt is being stopped: the category of the event that says so."""
+
+    USER = "user"
+    TIME_LIMIT = "time-limit"
+    FAILURE = "failure"
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Who failed first and why, with the evidence; `rankdeck why` prints it."""
 
@@ -127,6 +135,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     requeues: int = 0
     """How many attempts a scheduler began anew; they do not count as restarts."""
     max_restarts: int = 0
+    stop_asked: float | None = None
+    """Since when a user, or the time limit, wants the current attempt to end."""
     exit_code: int | None = None
     """Of the run for a script: 0 succeeded, 1 failed, 130 stopped; null while it lives."""
     supervisor: ProcessRef | None = None

@@ -8,12 +8,12 @@ import msgspec
 from msgspec.structs import replace
 
 from rankdeck.agent_order import AgentCommand, AgentCommandKind
-from rankdeck.run import policy
+from rankdeck.run import policy, strangers
 from rankdeck.run.agents import Loss
 from rankdeck.run.control import RunCommandKind, discard, read_inbox
 from rankdeck.run.events import Event, EventKind
-from rankdeck.run.policy import Cause, Stop
-from rankdeck.run.state import RunPhase
+from rankdeck.run.policy import Stop
+from rankdeck.run.state import Cause, RunPhase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,7 +103,7 @@ class Stopping:
         """
         desk = self._desk
         alone = self.stop is None and desk.ending is None
-        reason = policy.deserted(desk.state, desk.said()) if alone else None
+        reason = strangers.deserted(desk.state, desk.said()) if alone else None
         now = desk.clock.steady()
         if reason is None or self._deserted_since is None:
             self._deserted_since = None if reason is None else now

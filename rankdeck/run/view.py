@@ -28,6 +28,7 @@ from rankdeck.run.node_state import (
     RankState,
     StopRecord,
 )
+from rankdeck.run.observe import with_end
 from rankdeck.run.state import RunNode, RunRank, RunState
 from rankdeck.run.stored import NODE_STATE_DECODER, STATE_DECODER, read_plan, read_state
 
@@ -240,12 +241,15 @@ class RunReader:
         said = reader.file.value
         if said is not None and said.attempt != run.attempt:
             said = None
-        made_from = (said, node, planned, run.attempt, ranks)
+        made_from = (said, node, planned, run.attempt, run.stop_asked, ranks)
         if reader.made_from and _same(reader.made_from, made_from):
             return
         reader.made_from = made_from
         reader.node_view = _node_view(reader, node, planned, said)
-        records = {record.rank: record for record in said.ranks} if said else {}
+        records = {
+            record.rank: with_end(record, node.clock_ahead, run.stop_asked)
+            for record in (said.ranks if said else ())
+        }
         load = said.load if said else None
         reader.rank_views = tuple(
             rank_view(rank, records.get(rank.rank), log, node.clock_ahead, load)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rankdeck.agent_order import AgentOrder
     from rankdeck.backend import SessionContext
     from rankdeck.backend_reports import Report
+    from tests.unit.run.simulation import SimulatedAgent
 
 PLACEHOLDERS = ("slot-0", "slot-1")
 
@@ -28,6 +29,8 @@ class Scheduler:
         self.end: Ended | None = None
         self.end_at = float("inf")
         self.explains = True
+        self.lingers = ""
+        """The node whose agent is gone only a second after the end has been told."""
         self.released = False
 
 
@@ -50,6 +53,7 @@ class QueueSession(DirectSession):
         self._world = world
         self._waiting: list[AgentOrder] = []
         self._ended = False
+        self._leaving: list[SimulatedAgent] = []
 
     def place(self, orders: Sequence[AgentOrder], *, find_only: bool) -> None:
         waiting = [order for order in orders if order.node in PLACEHOLDERS or self._again(order)]
@@ -78,9 +82,11 @@ class QueueSession(DirectSession):
                 self._reports.append(Queued(message="job 7: Priority"))
         if now >= scheduler.end_at and not self._ended and scheduler.end is not None:
             self._ended = True
-            for agent in world.agents:
-                agent.alive = False
+            self._leaving = list(world.agents)
             self._reports.append(scheduler.end)
+        for agent in self._leaving:
+            if agent.order.node != scheduler.lingers or now >= scheduler.end_at + 1.0:
+                agent.alive = False
         return super().reports()
 
     def inquire(self) -> None:

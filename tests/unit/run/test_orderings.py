@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 from rankdeck.backend_direct import DirectSession
 from rankdeck.errors import UserError
+from rankdeck.run.control import RunCommand, RunCommandKind, send_command
 from rankdeck.run.events import EventKind
+from rankdeck.run.node_state import RankRecord, RankState
+from rankdeck.run.observe import with_end
 from rankdeck.run.state import RunPhase
+from rankdeck.run.view import RunReader
 from tests.unit.run.simulation import START, TICK, Fate, World
 
 if TYPE_CHECKING:
@@ -17,6 +21,10 @@ if TYPE_CHECKING:
     from rankdeck.backend import SessionContext
     from rankdeck.backend_reports import Report
     from rankdeck.run.layout import RunDir
+
+
+def stop(run: RunDir) -> None:
+    send_command(run, RunCommand(command=RunCommandKind.STOP))
 
 
 class SlowToTell(DirectSession):
@@ -125,6 +133,27 @@ def test_the_others_do_not_go_on_without_a_node_that_somebody_ended(run_dir: Run
     assert [command.command.value for command in world.agent_on("b").commands] == ["go", "stop"]
 
 
+def test_ranks_that_miss_a_node_somebody_ended_do_not_take_the_blame(run_dir: RunDir) -> None:
+    # b's ranks fail of the lost connection before the signal, or a stop, comes to b
+    fates = {("a", 0): Fate(), ("b", 0): Fate(ends={0: (2.9, 1), 1: (2.9, 1)})}
+    end = WorldOfStrangers(run_dir, fates).run_to_end()
+    assert (end.state, end.reason) == (RunPhase.FAILED, "the agent on a was ended by SIGTERM")
+    assert end.failure is not None
+    assert (end.failure.category, end.failure.node, end.failure.rank) == ("signalled", "a", None)
+    assert end.failure.collateral_ranks == (0, 1, 2, 3)
+
+
+def test_a_signal_that_comes_after_a_failure_is_not_to_blame(run_dir: RunDir) -> None:
+    fates = {("a", 0): Fate(), ("b", 0): Fate(ends={0: (1.9, 1)})}
+    world = WorldOfStrangers(run_dir, fates)
+    end = world.run_to_end()
+    assert world.agent_on("a").stop is not None
+    assert world.agent_on("a").stop.reason == "SIGTERM"
+    assert end.reason == "rank 2 on b failed with exit code 1"
+    assert end.failure is not None
+    assert (end.failure.node, end.failure.rank) == ("b", 2)
+
+
 def test_another_attempt_follows_a_node_that_somebody_ended(run_dir: RunDir) -> None:
     fates = {(name, 0): Fate() for name in ("a", "b")}
     fates |= {(name, 1): Fate(ends={0: (0.5, 0), 1: (0.5, 0)}) for name in ("a", "b")}
@@ -143,3 +172,35 @@ def test_a_signal_that_comes_to_all_nodes_is_no_node_s_own(run_dir: RunDir) -> N
 def test_the_only_node_that_somebody_ended_is_named(run_dir: RunDir) -> None:
     end = WorldOfStrangers(run_dir, {("a", 0): Fate()}).run_to_end()
     assert (end.state, end.reason) == (RunPhase.FAILED, "the agent on a was ended by SIGTERM")
+
+
+def test_ranks_that_fail_of_peers_which_a_stop_reached_first_were_stopped(run_dir: RunDir) -> None:
+    fates = {("a", 0): Fate(), ("b", 0): Fate(ends={0: (2.85, 1), 1: (2.85, 1)}, stop_takes=2.0)}
+    world = World(run_dir, fates, commands={3.0: stop})
+    end = world.run_to_end()
+    assert world.agent_on("b").ranks[0].state is RankState.FAILED
+    assert (end.state, end.failure) == (RunPhase.STOPPED, None)
+    assert {rank.state for rank in end.ranks} == {RankState.KILLED}
+    assert "failed" not in {event.state for event in world.check_log()}
+
+
+def test_a_reader_calls_no_rank_failed_that_the_stop_has_ended(run_dir: RunDir) -> None:
+    fates = {("a", 0): Fate(), ("b", 0): Fate(ends={0: (2.85, 1), 1: (2.85, 1)}, stop_takes=2.0)}
+    world = World(run_dir, fates, commands={3.0: stop})
+    while world.journal.state.stop_asked is None:
+        world.advance()
+    # the agent's file is newer than the supervisor's last look at it
+    world.agent_on("b").tick(START + 4.0)
+    rank = RunReader(run_dir).snapshot().ranks[2]
+    assert (rank.state, rank.exit_code) == (RankState.KILLED, 1)
+    assert rank.times["killed"] == START + 3.6
+
+
+def test_what_failed_before_the_stop_was_asked_for_has_failed() -> None:
+    record = RankRecord(
+        rank=0, local_rank=0, state=RankState.FAILED, times={"spawned": 5.0, "failed": 20.0}
+    )
+    assert with_end(record, 0.0, None) is record
+    assert with_end(record, 0.0, 20.5) is record
+    assert with_end(record, 0.0, 19.5).times == {"spawned": 5.0, "killed": 20.0}
+    assert with_end(record, 3.0, 19.5) is record, "its node's clock is ahead"

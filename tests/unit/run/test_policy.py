@@ -17,8 +17,8 @@ from rankdeck.run.node_state import (
     RankState,
     StopRecord,
 )
-from rankdeck.run.policy import Cause, Stop
-from rankdeck.run.state import RunPhase, RunState
+from rankdeck.run.policy import Stop
+from rankdeck.run.state import Cause, RunPhase, RunState
 from tests.unit.run.simulation import make_plan
 
 if TYPE_CHECKING:

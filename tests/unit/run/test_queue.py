@@ -130,6 +130,47 @@ def test_a_requeued_job_is_another_attempt_on_other_nodes(run_dir: RunDir) -> No
     world.check_log()
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_ranks_that_fail_of_a_job_that_is_ended_do_not_take_the_blame(
+    run_dir: RunDir, again: bool
+) -> None:
+    """The signal comes to one node first; the ranks of the other fail of the lost connection."""
+    scheduler = Scheduler({0: 1.0, 1: 20.0}, HOSTS)
+    world = make(run_dir, scheduler)
+    last = Fate(ends={0: (3.0, 1)})
+    second = {key: fate for key, fate in world.fates.items() if key[1] == 1}
+    world.fates = {key: Fate() for key in world.fates} | {("n9", 0): last} | second
+    while world.clock.now < START + 3.0:
+        world.advance()
+    world.agent_on("n7").ended_by_signal(world.clock.now)
+    scheduler.end = Ended(
+        category="cancelled", message="job 7 is over", stopped=not again, again=again
+    )
+    while not world.journal.state.state.final and world.journal.state.attempt == 0:
+        world.advance()
+        assert world.clock.now < START + 60
+    failed = [e.rank for e in world.check_log() if e.attempt == 0 and e.state == "failed"]
+    assert failed == [2], "before anybody told it to end"
+    scheduler.end = None
+    end = world.run_to_end()
+    assert (end.state, end.requeues) == (
+        (RunPhase.SUCCEEDED, 1) if again else (RunPhase.STOPPED, 0)
+    )
+
+
+def test_agents_that_are_lost_one_after_another_with_their_job_have_one_reason(
+    run_dir: RunDir,
+) -> None:
+    scheduler = Scheduler({0: 1.0}, HOSTS)
+    scheduler.end_at = 4.0
+    scheduler.end = Ended(category="cancelled", message="job 7 was cancelled", stopped=True)
+    world = make(run_dir, scheduler)
+    world.fates = {key: Fate() for key in world.fates}
+    scheduler.lingers = "n9"
+    end = world.run_to_end()
+    assert (end.state, end.reason) == (RunPhase.STOPPED, "job 7 was cancelled")
+
+
 def test_agents_ended_by_a_signal_wait_for_the_scheduler_to_say_why(run_dir: RunDir) -> None:
     scheduler = Scheduler({0: 1.0}, HOSTS)
     world = make(run_dir, scheduler)
