@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster", "Options"]
 
-_SLURM_SETTLES = 60.0
+_SLURM_SETTLES = 120.0
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Cluster:
         on: str = LOGIN,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
-        timeout: float = 60.0,
+        timeout: float = 120.0,
         text: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command on the login node (or `on` another host) as a user there would."""
@@ -127,9 +127,9 @@ class Cluster:
         """A user's environment on the login node."""
         return {**os.environ, **self.bed.environment(), **(extra or {})}
 
-    def ssh(self, host: str, command: str, timeout: float = 60.0) -> str:
+    def ssh(self, host: str, command: str, timeout: float = 120.0) -> str:
         """Run a shell command on a host through its sshd; it must succeed."""
-        done = self.login("ssh", host, command, timeout=timeout)
+        done = self.login("ssh", "-o", "ConnectTimeout=90", host, command, timeout=timeout)
         assert done.returncode == 0, (host, command, done.stdout, done.stderr)
         return done.stdout
 
@@ -309,21 +309,30 @@ class Cluster:
             shutil.rmtree(self.shared, ignore_errors=True)
 
     def _settle_slurm(self) -> None:
-        if self.login("squeue", "-h").stdout.strip():
-            self.login("scancel", "-u", "root")
-            self._until(lambda: not self.login("squeue", "-h").stdout.strip())
-        odd = self.login("sinfo", "-h", "-N", "-p", "debug", "-o", "%n %t").stdout.splitlines()
-        names = sorted({line.split()[0] for line in odd if line.split()[1:] != ["idle"]})
-        for name in names:
-            self.login("scontrol", "update", f"nodename={name}", "state=resume")
-        if names:
-            daemons.wait_for_nodes(self.bed, self.state(), _SLURM_SETTLES)
+        """Cancel every job and resume every node, until there is none of either kind."""
+        self._until(self._empty_queue, "Slurm's queue does not empty")
+        self._until(self._idle_nodes, "Slurm's nodes do not become idle")
 
-    def _until(self, look: Callable[[], bool]) -> None:
+    def _empty_queue(self) -> bool:
+        jobs = self.login("squeue", "-h")
+        if jobs.stdout.strip():
+            self.login("scancel", "-u", "root")
+        return jobs.returncode == 0 and not jobs.stdout.strip()
+
+    def _idle_nodes(self) -> bool:
+        """Whether the controller answers and would give a job any node."""
+        listing = self.login("sinfo", "-h", "-N", "-p", "debug", "-o", "%n %t").stdout
+        states = dict(line.split() for line in listing.splitlines())
+        odd = [name for name in self.hosts if states.get(name) != "idle"]
+        for name in odd if states else ():
+            self.login("scontrol", "update", f"nodename={name}", "state=resume")
+        return not odd
+
+    def _until(self, look: Callable[[], bool], otherwise: str) -> None:
         deadline = time.monotonic() + _SLURM_SETTLES
         while not look():
-            assert time.monotonic() < deadline, "Slurm's queue does not empty"
-            time.sleep(0.05)
+            assert time.monotonic() < deadline, otherwise
+            time.sleep(0.2)
 
     @contextmanager
     def _changing(self) -> Iterator[State]:

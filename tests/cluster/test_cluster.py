@@ -27,8 +27,8 @@ HERE = Path(__file__).parent
 
 def read_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], 30)
-    assert readable, "no line within 30 s"
+    readable, _, _ = select.select([process.stdout], [], [], 90)
+    assert readable, "no line within 90 s"
     return process.stdout.readline().strip()
 
 
@@ -38,15 +38,24 @@ def tell(process: subprocess.Popen[str], line: str) -> None:
     process.stdin.flush()
 
 
-def ssh_error(cluster: Cluster, host: str, *options: str) -> str:
-    done = cluster.login("ssh", "-o", "ConnectTimeout=2", *options, host, "true")
+def ssh_error(cluster: Cluster, host: str, seconds: int = 60) -> str:
+    """What ssh says of a host that lets nobody in; `seconds` are spent on one that is silent."""
+    done = cluster.login("ssh", "-o", f"ConnectTimeout={seconds}", host, "true")
     assert done.returncode == 255, (host, done.stderr)
     return done.stderr
 
 
-def seconds_ahead(cluster: Cluster, host: str, program: str = "date +%s.%N") -> float:
+def assert_silent(cluster: Cluster, host: str) -> None:
+    """The host answers nothing."""
+    error = ssh_error(cluster, host, seconds=2)
+    assert "timed out" in error or "No route" in error
+
+
+def assert_ahead(cluster: Cluster, host: str, seconds: float, program: str = "date +%s.%N") -> None:
+    """The host's clock is that far from this machine's, however long it takes to ask."""
     before = time.time()
-    return float(cluster.ssh(host, program)) - before
+    there = float(cluster.ssh(host, program))
+    assert before - 0.1 < there - seconds < time.time() + 0.1, program
 
 
 # hosts
@@ -58,9 +67,13 @@ def test_each_host_has_its_own_name_address_processes_and_temporary_files(
     for host in cluster.hosts:
         command = "cat /etc/hostname; touch /tmp/$(hostname).own; cd /tmp; ls *.own"
         assert cluster.ssh(host, command).split() == [host, f"{host}.own"]
-    count = cluster.ssh("node1", "sleep 60 </dev/null >/dev/null 2>&1 & pgrep -c sleep")
-    assert count.strip() == "1"
-    assert cluster.exec("node2", "pgrep", "-c", "sleep", check=False).strip() == "0"
+    cluster.ssh("node1", "sleep 60 </dev/null >/dev/null 2>&1 &")
+
+    def asleep(host: str) -> str:
+        return cluster.exec(host, "pgrep", "-c", "sleep", check=False).strip()
+
+    until(lambda: asleep("node1") == "1")
+    assert asleep("node2") == "0"
 
 
 def test_hosts_share_the_checkout_the_python_the_home_and_the_shared_folder(
@@ -100,9 +113,13 @@ def test_a_host_that_is_broken_is_broken_in_its_own_way(cluster: Cluster) -> Non
         "cutoff": ("Connection timed out", "No route to host"),
     }
     assert set(expected) == set(BROKEN)
-    clients = {host: cluster.start("ssh", "-o", "ConnectTimeout=2", host) for host in expected}
+    seconds = {host: 2 if host in ("tarpit", "cutoff") else 60 for host in expected}
+    clients = {
+        host: cluster.start("ssh", "-o", f"ConnectTimeout={seconds[host]}", host)
+        for host in expected
+    }
     for host, client in clients.items():
-        _, error = client.communicate(timeout=30)
+        _, error = client.communicate(timeout=90)
         assert client.returncode == 255
         assert any(message in error for message in expected[host]), (host, error)
 
@@ -128,8 +145,7 @@ def test_cut_loses_packets_without_telling_and_heal_lets_the_connection_go_on(
     assert read_line(session) == "before"
     cluster.cut("node2")
     tell(session, "while cut off")
-    error = ssh_error(cluster, "node2")
-    assert "timed out" in error or "No route" in error, "a cut host answers nothing"
+    assert_silent(cluster, "node2")
     assert session.poll() is None, "nobody has told the client"
     cluster.heal("node2")
     assert read_line(session) == "while cut off"
@@ -152,11 +168,18 @@ def test_drop_delay_and_rate_have_their_effect_and_end(cluster: Cluster) -> None
     shaped = cluster.login("tc", "qdisc", "show", "dev", cluster.bed.veth(1)).stdout
     assert "rate 800Kbit" in shaped
     cluster.rate("node1", 0)
+
+    def retransmitted() -> int:
+        return int(cluster.exec("node1", "sh", "-c", _RETRANSMITTED))
+
+    # logged in before packets are lost: a login may lose more of them than it has time for
+    cluster.start("sh", "-c", "exec ssh node1 cat /dev/zero >/dev/null")
+    until(lambda: cluster.exec("node1", "pgrep", "-x", "cat", check=False))
+    before = retransmitted()
     cluster.drop("node1", 15)
-    cluster.ssh("node1", "head -c 200000 /dev/zero")
     lost = cluster.exec("node1", "nft", "list", "table", "inet", "loss")
     assert "150 drop" in lost
-    assert int(cluster.exec("node1", "sh", "-c", _RETRANSMITTED)) > 0
+    until(lambda: retransmitted() > before)
     cluster.drop("node1", 0)
     assert "loss" not in cluster.exec("node1", "nft", "list", "tables")
     assert cluster.state().host("node1").faults == {}
@@ -186,7 +209,7 @@ def test_freeze_stops_every_process_and_thaw_lets_them_go_on(cluster: Cluster) -
     assert read_line(session) == "one"
     cluster.freeze("node4")
     tell(session, "two")
-    assert _states(cluster, "node4") == {"T"}
+    until(lambda: _states(cluster, "node4") == {"T"})
     cluster.thaw("node4")
     assert read_line(session) == "two"
     (number,) = map(int, cluster.exec("node4", "pgrep", "-x", "cat").split())
@@ -194,7 +217,7 @@ def test_freeze_stops_every_process_and_thaw_lets_them_go_on(cluster: Cluster) -
     assert cluster.exec("node4", "ps", "-o", "stat=", "-p", str(number)).startswith("T")
     cluster.thaw("node4", number)
     cluster.kill("node4", number, signal.SIGTERM)
-    assert session.wait(20) == 255, "ssh tells of a signal as of a lost connection"
+    assert session.wait(90) == 255, "ssh tells of a signal as of a lost connection"
 
 
 def _states(cluster: Cluster, host: str) -> set[str]:
@@ -205,11 +228,11 @@ def _states(cluster: Cluster, host: str) -> set[str]:
 
 def test_processes_of_a_run_are_found_on_every_host(cluster: Cluster) -> None:
     run = f"20990101-{os.getpid()}"
-    leave = f"RANKDECK_RUN_ID={run} setsid sleep 300 </dev/null >/dev/null 2>&1 & echo $!"
+    leave = f"RANKDECK_RUN_ID={run} sleep 300 </dev/null >/dev/null 2>&1 & echo $!"
     numbers = {host: [int(cluster.ssh(host, leave))] for host in ("node1", "node3")}
     here = cluster.start("sleep", "300", env={"RANKDECK_RUN_ID": run})
     expected = {**numbers, "login": [here.pid]}
-    until(lambda: cluster.processes(run) == expected, 10)
+    until(lambda: cluster.processes(run) == expected)
     assert cluster.processes_on("node2", run) == []
     with pytest.raises(pytest.fail.Exception, match=r"node1 \d+: sleep 300"):
         cluster.assert_nothing_left(run, seconds=0.1)
@@ -257,9 +280,9 @@ def test_slurm_runs_over_nodes_and_its_daemons_can_be_restarted(cluster: Cluster
     done = cluster.login("srun", "-N4", "--gpus-per-node=2", "sh", "-c", _GPUS)
     assert sorted(done.stdout.split()) == [f"{host}:0,1" for host in cluster.hosts]
     job = cluster.login("sbatch", "--parsable", "-N1", "--wrap", "sleep 300").stdout.strip()
-    until(lambda: cluster.login("squeue", "-h", "-o", "%t").stdout.strip() == "R", 20)
+    until(lambda: cluster.login("squeue", "-h", "-o", "%t").stdout.strip() == "R")
     cluster.slurmctld("restart")
-    assert cluster.login("squeue", "-h", "-o", "%i %t").stdout.strip() == f"{job} R"
+    until(lambda: cluster.login("squeue", "-h", "-o", "%i %t").stdout.strip() == f"{job} R")
     cluster.slurmd("node4", "restart")
     assert cluster.login("scancel", job).returncode == 0
 
@@ -297,26 +320,27 @@ def test_a_filled_disk_takes_no_byte_and_a_freed_one_does(cluster: Cluster) -> N
     assert int(cluster.ssh("node1", "stat -c %s /tmp/a")) == 900 << 10
 
 
-@pytest.mark.parametrize("offset", [3.0, -3.5])
+@pytest.mark.parametrize("offset", [60.0, -60.5])
 def test_a_moved_clock_is_seen_by_new_programs_and_deadlines_still_hold(
     cluster: Cluster, offset: float
 ) -> None:
     cluster.clock("node1", offset)
     python = f"{sys.executable} -c 'import time; print(time.time())'"
     for program in ("date +%s.%N", python, "env -i date +%s.%N"):
-        assert seconds_ahead(cluster, "node1", program) == pytest.approx(offset, abs=1.0)
-    assert seconds_ahead(cluster, "node2") == pytest.approx(0.0, abs=1.0)
+        assert_ahead(cluster, "node1", offset, program)
+    assert_ahead(cluster, "node2", 0.0)
     for waiting in (_SLEEP_UNTIL, _WAIT_UNTIL, "threading.Event().wait(0.4)", "time.sleep(0.4)"):
         program = f"{sys.executable} -c '{_MEASURED.format(waiting)}'"
-        assert 0.3 < float(cluster.ssh("node1", program)) < 2.5, waiting
+        assert 0.3 < float(cluster.ssh("node1", program)) < 55.0, waiting
     for daemon in ("sshd", "munged", "slurmd"):
         maps = cluster.exec("node1", "sh", "-c", f"cat /proc/$(pgrep -o {daemon})/maps")
         assert "clock.so" in maps, daemon
     before = time.time()
     done = cluster.login("srun", "-w", "node1", "date", "+%s.%N")
-    assert float(done.stdout) - before == pytest.approx(offset, abs=1.5), "also under slurmd"
+    there = float(done.stdout) - offset
+    assert before - 0.1 < there < time.time() + 0.1, "also under slurmd"
     cluster.clock("node1", 0)
-    assert seconds_ahead(cluster, "node1") == pytest.approx(0.0, abs=1.0)
+    assert_ahead(cluster, "node1", 0.0)
 
 
 _MEASURED = """
@@ -370,10 +394,9 @@ def test_restore_undoes_everything_at_once(cluster: Cluster) -> None:
     cluster.slurmctld("stop")
     cluster.heal("cutoff")
     cluster.restore()
-    error = ssh_error(cluster, "cutoff")
-    assert "timed out" in error or "No route" in error
+    assert_silent(cluster, "cutoff")
     for host in cluster.hosts:
         command = f'{sys.executable} -c \'open("/tmp/full", "w").write("x")\'; ls -A ~'
         assert cluster.ssh(host, command).split() == [".ssh"]
-    assert abs(seconds_ahead(cluster, "node2")) < 1
+    assert_ahead(cluster, "node2", 0.0)
     assert all(not host.faults for host in cluster.state().hosts.values())

@@ -42,7 +42,7 @@ def command(bed: Bed, word: str, *options: str) -> subprocess.CompletedProcess[s
         env={**os.environ, "CLUSTER_NAME": bed.name},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
@@ -96,7 +96,7 @@ def test_every_command_of_the_bed_is_there(bed: Bed) -> None:
 @pytest.mark.parametrize("sign", ["etc/hostfile", "hosts/login/sshd.pid", "hosts/node4/init.log"])
 def test_an_up_that_is_killed_half_way_leaves_nothing_after_down(bed: Bed, sign: str) -> None:
     process = subprocess.Popen([HERE / "up"], env={**os.environ, "CLUSTER_NAME": bed.name})
-    until(lambda: (bed.run / sign).exists() or process.poll() is not None, 20)
+    until(lambda: (bed.run / sign).exists() or process.poll() is not None)
     process.kill()
     process.wait()
     lifecycle.down(bed)
@@ -111,7 +111,7 @@ def test_what_a_killed_up_was_waiting_for_ends_with_down(bed: Bed, tmp_path: Pat
     slow.chmod(0o755)
     env = {**os.environ, "CLUSTER_NAME": bed.name, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     process = subprocess.Popen([HERE / "up"], env=env)
-    until(lambda: number.exists() and number.read_text().strip(), 20)
+    until(lambda: number.exists() and number.read_text().strip())
     helper = Process.of(int(number.read_text()))
     process.kill()
     process.wait()
@@ -138,7 +138,7 @@ def test_a_bed_goes_down_with_its_owner(bed: Bed) -> None:
     lifecycle.up(bed, SMALL, owner.pid)
     owner.kill()
     owner.wait()
-    until(lambda: not left_of(bed), 20)
+    until(lambda: not left_of(bed))
 
 
 def test_a_bed_whose_owner_and_watcher_were_killed_goes_when_the_next_comes_up(bed: Bed) -> None:
@@ -150,7 +150,8 @@ def test_a_bed_whose_owner_and_watcher_were_killed_goes_when_the_next_comes_up(b
     other = free_bed()
     try:
         lifecycle.up(other, SMALL)
-        assert left_of(bed) == []
+        # another bed of this machine that came up meanwhile may be the one that takes it down
+        until(lambda: left_of(bed) == [])
     finally:
         lifecycle.down(other)
 
@@ -210,7 +211,7 @@ def test_without_root_one_line_names_what_was_not_run_unless_it_must_be(required
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     if required:

@@ -1,15 +1,18 @@
-"""The daemons of a host, started and stopped one by one, as an administrator would."""
+"""The daemons of a host, started and stopped one by one, as an administrator would.
+
+A command that starts one returns before it listens; all that is here waits for its pid file, which
+each writes once it does.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import hosts
+from . import hosts, slurm_files, ssh_files
 from .bed import LOGIN
 from .errors import BedError
 from .network import at_login, listens
 from .processes import Process, clean_environment, run, spawn, stop, wait_until
-from .slurm_files import CONTROLLER_PORT
 
 if TYPE_CHECKING:
     from .bed import Bed, State
@@ -19,14 +22,14 @@ ACTIONS = ("start", "stop", "restart")
 
 def sshd(bed: Bed, state: State, name: str, action: str) -> None:
     """The listener only: sessions that are open live on when it stops."""
+    path = str(ssh_files.pid_file(bed, name))
     if action in ("stop", "restart"):
-        path = bed.of_host(name) / "sshd.pid" if name == LOGIN else "/run/sshd.pid"
-        _stop_by_pid_file(bed, state, name, str(path))
+        _stop_by_pid_file(bed, state, name, path)
         state.host(name).faults["sshd"] = "stopped"
     if action in ("start", "restart"):
         own = bed.of_host(name)
         words = ["-f", str(own / "sshd_config"), "-E", str(own / "sshd.log")]
-        hosts.inside(bed, state, name, "/usr/sbin/sshd", *words)
+        _start_by_pid_file(bed, state, name, path, "/usr/sbin/sshd", *words)
         state.host(name).faults.pop("sshd", None)
 
 
@@ -35,10 +38,10 @@ def slurmd(bed: Bed, state: State, name: str, action: str) -> None:
     if name not in state.options.nodes or not state.options.slurm:
         raise BedError(f"{name} has no slurmd")
     if action in ("stop", "restart"):
-        _stop_by_pid_file(bed, state, name, "/run/slurmd.pid")
+        _stop_by_pid_file(bed, state, name, slurm_files.SLURMD_PID)
         state.host(name).faults["slurmd"] = "stopped"
     if action in ("start", "restart"):
-        hosts.inside(bed, state, name, "/usr/sbin/slurmd")
+        _start_by_pid_file(bed, state, name, slurm_files.SLURMD_PID, "/usr/sbin/slurmd")
         state.host(name).faults.pop("slurmd", None)
 
 
@@ -47,7 +50,7 @@ def slurmctld(bed: Bed, state: State, action: str, *, fresh: bool = False) -> No
     if not state.options.slurm:
         raise BedError("this bed has no Slurm")
     if action in ("stop", "restart"):
-        stop(state.daemons.pop("slurmctld", None), grace=10.0)
+        stop(state.daemons.pop("slurmctld", None))
         state.host(LOGIN).faults["slurmctld"] = "stopped"
     if action in ("start", "restart"):
         forget = ["-c"] if fresh else []
@@ -58,7 +61,7 @@ def slurmctld(bed: Bed, state: State, action: str, *, fresh: bool = False) -> No
         )
         with at_login(bed):
             ip = state.host(LOGIN).ip
-            wait_until("slurmctld", lambda: listens(ip, CONTROLLER_PORT))
+            wait_until("slurmctld", lambda: listens(ip, slurm_files.CONTROLLER_PORT))
         state.host(LOGIN).faults.pop("slurmctld", None)
 
 
@@ -96,15 +99,51 @@ def wait_for_nodes(bed: Bed, state: State, seconds: float) -> None:
     wait_until("Slurm's nodes", idle, seconds)
 
 
-def _stop_by_pid_file(bed: Bed, state: State, name: str, path: str) -> None:
-    number = hosts.inside(bed, state, name, "cat", path, check=False).strip()
-    if not number.isdigit():
+def all_began(bed: Bed, state: State, name: str) -> bool:
+    """Whether everything that a host's init starts is there, and the init through with it."""
+    if name == LOGIN:
+        return bool(_number(state, name, str(ssh_files.pid_file(bed, name))))
+    own = bed.of_host(name)
+    pid_files = {
+        str(ssh_files.pid_file(bed, name)): not (own / "nosshd").exists(),
+        slurm_files.SLURMD_PID: (own / "slurm").exists(),
+    }
+    try:
+        # the pipe is made behind all mounts: what is at the other paths is the host's own then
+        return hosts.seen(state, name, str(bed.sockets / "wait")).exists() and all(
+            _number(state, name, path) for path, due in pid_files.items() if due
+        )
+    except BedError:  # its init is about to begin
+        return False
+
+
+def _start_by_pid_file(bed: Bed, state: State, name: str, path: str, *argv: str) -> None:
+    if _running(state, name, path):
         return
-    process = (
-        Process.of(int(number)) if name == LOGIN else hosts.processes(state, name).get(int(number))
-    )
-    stop(process)
     hosts.inside(bed, state, name, "rm", "-f", path)
+    hosts.inside(bed, state, name, *argv)
+    wait_until(f"{argv[0]} on {name}", lambda: _running(state, name, path))
+
+
+def _stop_by_pid_file(bed: Bed, state: State, name: str, path: str) -> None:
+    stop(_running(state, name, path))
+    hosts.inside(bed, state, name, "rm", "-f", path)
+
+
+def _running(state: State, name: str, path: str) -> Process | None:
+    """The process that a pid file names, if it lives."""
+    number = _number(state, name, path)
+    found = Process.of(number) if name == LOGIN else hosts.processes(state, name).get(number)
+    return found if found and found.alive() else None
+
+
+def _number(state: State, name: str, path: str) -> int:
+    """What a pid file says; 0 while it says nothing."""
+    try:
+        text = hosts.seen(state, name, path).read_text().strip()
+    except FileNotFoundError:
+        return 0
+    return int(text) if text.isdigit() else 0
 
 
 def restart_all(bed: Bed, state: State, name: str) -> None:

@@ -62,7 +62,7 @@ def free(bed: Bed, state: State, name: str, path: str = "/tmp") -> None:
     if fault not in state.host(name).faults:
         return
     if path == "/tmp":
-        _seen(state, name, "/tmp/.full").unlink(missing_ok=True)
+        hosts.seen(state, name, "/tmp/.full").unlink(missing_ok=True)
         size = state.options.tmp_size
         hosts.inside(bed, state, name, "mount", "-o", f"remount,size={size}", path)
     else:
@@ -145,8 +145,8 @@ def clock(bed: Bed, state: State, name: str, seconds: float) -> None:
     if seconds:
         shim = _built_shim(bed)
         _cover(bed, state, name, "/etc", lambda entry: entry != "ld.so.preload")
-        _seen(state, name, "/etc/clock-offset").write_text(f"{round(seconds * 1e9)}\n")
-        _seen(state, name, "/etc/ld.so.preload").write_text(f"{shim}\n")
+        hosts.seen(state, name, "/etc/clock-offset").write_text(f"{round(seconds * 1e9)}\n")
+        hosts.seen(state, name, "/etc/ld.so.preload").write_text(f"{shim}\n")
         host.faults["clock"] = str(seconds)
     daemons.restart_all(bed, state, name)
 
@@ -173,7 +173,7 @@ def _cover(bed: Bed, state: State, name: str, folder: str, wanted: Callable[[str
         path = os.path.join(folder, entry)
         relative = os.path.islink(path) and os.readlink(path).startswith("..")
         target = os.path.realpath(path) if relative else f"{below}/{entry}"
-        os.symlink(target, _seen(state, name, path))
+        os.symlink(target, hosts.seen(state, name, path))
 
 
 def _uncover(bed: Bed, state: State, name: str, folder: str) -> None:
@@ -189,20 +189,15 @@ def _own_mounts(state: State, name: str) -> None:
     state.host(name)
 
 
-def _seen(state: State, name: str, path: str) -> Path:
-    """A path of the host, reached from here."""
-    return Path(f"/proc/{hosts.init_pid(state, name)}/root") / path.lstrip("/")
-
-
 def _used(state: State, name: str, path: str) -> int:
-    found = os.statvfs(_seen(state, name, path))
+    found = os.statvfs(hosts.seen(state, name, path))
     return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
 def _use_up(state: State, name: str, path: str) -> None:
     """Take the page that the smallest file system has left."""
-    found = os.statvfs(_seen(state, name, path))
+    found = os.statvfs(hosts.seen(state, name, path))
     if found.f_bavail:
-        filler = _seen(state, name, path) / ".full"
+        filler = hosts.seen(state, name, path) / ".full"
         with filler.open("ab") as file:
             os.posix_fallocate(file.fileno(), 0, found.f_bavail * found.f_frsize)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from . import daemons, hosts, ssh_files
 from .bed import LOGIN
 from .errors import BedError
-from .network import at_login, listens, set_wire
+from .network import set_wire, wait_for_wire
 from .processes import Process, kill, wait_until
 
 if TYPE_CHECKING:
     from .bed import Bed, Host, State
 
-_MOST_PASSES = 50
 _OUTLIVE_CRASH = frozenset({"key", "drop", "delay", "rate"})
 """Faults of the wire and of files; the others are mounts, processes and stopped daemons."""
 
@@ -23,23 +22,23 @@ def crash(bed: Bed, state: State, name: str) -> None:
     """Power cut: everything in the host ends at once, and nothing tells its peers."""
     host = _separate(state, name)
     set_wire(bed, state.host(name), connected=False)
-    if host.init:
-        kill([host.init])
+    if host.init and host.init.alive():
+        # the inner one ends last, when nothing of the host holds a port or a file any more
+        kill([host.init, Process.of(hosts.init_pid(state, name))])
     host.faults = {fault: value for fault, value in host.faults.items() if fault in _OUTLIVE_CRASH}
     host.faults["crash"] = "yes"
 
 
 def boot(bed: Bed, state: State, name: str) -> None:
-    """Start a host again after `crash`; returns when its sshd listens."""
+    """Start a host again after `crash`; returns when it can be reached and its daemons listen."""
     host = _separate(state, name)
     if host.init and host.init.alive():
         raise BedError(f"{name} is up")
     ssh_files.write_sshd(bed, name)
     hosts.start(bed, state, name)
     set_wire(bed, state.host(name), connected=True)
-    if not (bed.of_host(name) / "nosshd").exists():
-        with at_login(bed):
-            wait_until(f"sshd on {name}", lambda: listens(host.ip))
+    wait_until(f"the daemons of {name}", lambda: daemons.all_began(bed, state, name))
+    wait_for_wire(bed, name, host)
     host.faults.pop("crash", None)
 
 
@@ -47,19 +46,35 @@ def freeze(bed: Bed, state: State, name: str, number: int = 0) -> None:
     """Stop all processes of a host, or one by its number there; the kernel still answers TCP."""
     _separate(state, name)
     if number:
-        _process(state, name, number).signal(signal.SIGSTOP)
+        process = _process(state, name, number)
+        process.signal(signal.SIGSTOP)
+        wait_until(f"{number} on {name} to stand still", lambda: process.state() in ("T", ""))
         return
-    stopped: set[int] = set()
-    for _ in range(_MOST_PASSES):
-        running = {n: p for n, p in hosts.processes(state, name).items() if n not in stopped}
-        if not running:
-            state.host(name).faults["freeze"] = "yes"
-            return
-        for process in running.values():
-            process.signal(signal.SIGSTOP)
-        # again: some were started meanwhile
-        stopped |= set(running)
-    raise BedError(f"{name} starts processes faster than they can be stopped")
+    state.host(name).faults["freeze"] = "yes"
+    told: set[Process] = set()
+    clean: list[bool] = []
+
+    def still() -> bool:
+        # twice: one that was started by the last that ran may have been missed
+        clean.append(_stop_those_that_run(state, name, told))
+        return all(clean[-2:]) and len(clean) > 1
+
+    wait_until(f"{name} to stand still", still)
+
+
+def _stop_those_that_run(state: State, name: str, told: set[Process]) -> bool:
+    """Stop what runs on a host; whether nothing did."""
+    letters = {process: process.state() for process in hosts.processes(state, name).values()}
+    # one that waits in the kernel, as for a child that is stopped itself, stops when that is over
+    running = [
+        process
+        for process, letter in letters.items()
+        if letter not in ("T", "") and not (letter == "D" and process in told)
+    ]
+    for process in running:
+        process.signal(signal.SIGSTOP)
+    told.update(running)
+    return not running
 
 
 def thaw(bed: Bed, state: State, name: str, number: int = 0) -> None:

@@ -63,6 +63,11 @@ def inside(bed: Bed, state: State, name: str, *argv: str, check: bool = True) ->
     return run([*entry(state, name), *argv], env=environment, check=check)
 
 
+def seen(state: State, name: str, path: str) -> Path:
+    """A path of the host, reached from here."""
+    return Path(f"/proc/{init_pid(state, name)}/root") / path.lstrip("/")
+
+
 def processes(state: State, name: str) -> dict[int, Process]:
     """The host's living processes: by its own numbers, as this machine's, its init left out.
 

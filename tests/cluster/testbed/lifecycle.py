@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,11 +86,13 @@ def _start(bed: Bed, state: State) -> None:
     options = state.options
     state.hosts = network.host_records(options)
     _write_files(bed, options)
-    machine.make_room_for_neighbours(options)
+    # before the room is made: whoever takes a large bed down looks whether another one is up
     bed.write(state)
+    machine.make_room_for_neighbours(options)
     network.lay(bed, state)
     if state.owner:
         state.daemons[_WATCHER] = _start_watcher(bed, state.owner)
+    ssh_files.pid_file(bed, LOGIN).unlink(missing_ok=True)
     hosts.start(bed, state, LOGIN)
     with network.at_login(bed):
         _wait_for_sshd(state, [LOGIN])
@@ -103,8 +106,11 @@ def _start(bed: Bed, state: State) -> None:
     bed.write(state)
     with network.at_login(bed):
         _wait_for_sshd(state, [name for name in state.hosts if name != "sshdown"])
+    for name in state.hosts:
+        began = partial(daemons.all_began, bed, state, name)
+        wait_until(f"the daemons of {name}", began)
     if options.slurm:
-        daemons.wait_for_nodes(bed, state, 60 + options.hosts)
+        daemons.wait_for_nodes(bed, state, 90 + options.hosts)
     if options.broken_hosts:
         network.set_wire(bed, state.host("cutoff"), connected=False)
     state.up = True
@@ -133,7 +139,7 @@ def _wait_for_sshd(state: State, names: list[str]) -> None:
             waiting.pop()
         return not waiting
 
-    wait_until("sshd", all_listen, 20 + len(names) / 4)
+    wait_until("sshd", all_listen, 90 + len(names))
 
 
 def _start_watcher(bed: Bed, owner: Process) -> Process:

@@ -7,6 +7,7 @@ default route: what a host or a test sends cannot leave.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import subprocess
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from .bed import BROKEN, LOGIN, LOGIN2, Bed, Host, Options, State
 from .errors import BedError
-from .processes import Process, run
+from .processes import Process, run, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SSH_PORT = 22
 SECOND_SSH_PORT = 2222
+_NOBODYS_PORT = 9
 _CLONE_NEWNET = 0x40000000
 
 
@@ -94,6 +96,19 @@ def at_switch(bed: Bed, tool: str, *words: str) -> str:
 def set_wire(bed: Bed, host: Host, *, connected: bool) -> None:
     """Plug a host's cable in or out: packets vanish, nothing is refused."""
     at_switch(bed, "ip", "link", "set", bed.veth(host.index), "up" if connected else "down")
+
+
+def wait_for_wire(bed: Bed, name: str, host: Host) -> None:
+    """Wait until a host that was plugged in is reached again: the switch takes a moment."""
+    with at_login(bed):
+        wait_until(f"the wire of {name}", lambda: _answers(host.ip))
+
+
+def _answers(ip: str) -> bool:
+    """Whether its kernel says anything of a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((ip, _NOBODYS_PORT)) in (0, errno.ECONNREFUSED)
 
 
 def in_host_net(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PART_OF = "CLUSTER_PART_OF"
 """In the environment of all that a change of a bed starts: its name."""
+_THREADS, _STARTED = 17, 19
 _INHERITED = ("RANKDECK_TEST_SESSION", PART_OF)
 """Marks by which the test session, and `down`, find what was started."""
 
@@ -39,6 +40,11 @@ class Process:
         """Whether it still runs; a zombie does not, however late it is reaped."""
         return bool(self.started) and _start_time(self.pid) == self.started
 
+    def state(self) -> str:
+        """One letter, as `ps` has it: `T` for one that is stopped; empty when it is gone."""
+        fields = _fields(self.pid)
+        return fields[0] if fields and fields[_STARTED] == self.started else ""
+
     def signal(self, number: int) -> None:
         """Send a signal; none to a process that has ended."""
         if self.alive():
@@ -47,11 +53,18 @@ class Process:
 
 
 def _start_time(pid: int) -> str:
+    fields = _fields(pid)
+    # a first thread that has ended is a zombie before the others have let go of ports and files
+    ended = not fields or (fields[0] in "ZX" and int(fields[_THREADS]) <= 1)
+    return "" if ended else fields[_STARTED]
+
+
+def _fields(pid: int) -> list[str]:
+    """What `/proc/PID/stat` has behind the name; empty when there is no such process."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (OSError, IndexError):
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
+        return []
 
 
 @contextmanager
@@ -135,7 +148,7 @@ def reap(process: Process) -> None:
         os.waitpid(process.pid, os.WNOHANG)
 
 
-def stop(process: Process | None, grace: float = 5.0) -> None:
+def stop(process: Process | None, grace: float = 60.0) -> None:
     """TERM, and KILL after `grace` seconds; returns when it is gone."""
     if process is None:
         return
@@ -151,7 +164,7 @@ def kill(processes: Iterable[Process]) -> None:
     for process in processes:
         process.signal(signal.SIGKILL)
     for process in processes:
-        _gone(process, 10.0)
+        _gone(process, 60.0)
         reap(process)
 
 
@@ -164,7 +177,7 @@ def _gone(process: Process, seconds: float) -> bool:
     return True
 
 
-def wait_until(what: str, ready: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_until(what: str, ready: Callable[[], object], seconds: float = 90.0) -> None:
     """Wait until `ready()` is true.
 
     Raises:

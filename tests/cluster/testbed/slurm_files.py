@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from .bed import Bed, Options
 
 CONTROLLER_PORT = 16817
+SLURMD_PID = "/run/slurmd.pid"
+"""Written once a node's slurmd listens."""
 
 _SLURM = """\
 ClusterName={name}
@@ -25,7 +27,7 @@ SlurmdUser=root
 StateSaveLocation={run}/slurm/state
 SlurmdSpoolDir={run}/hosts/%n/slurmd
 SlurmctldPidFile={run}/slurm/slurmctld.pid
-SlurmdPidFile=/run/slurmd.pid
+SlurmdPidFile={slurmd_pid}
 SlurmctldLogFile={run}/slurm/slurmctld.log
 SlurmdLogFile={run}/hosts/%n/slurmd.log
 SlurmctldDebug=info
@@ -84,6 +86,7 @@ def write(bed: Bed, options: Options) -> None:
             run=bed.run,
             sockets=bed.sockets,
             controller_port=CONTROLLER_PORT,
+            slurmd_pid=SLURMD_PID,
             node_port=CONTROLLER_PORT + 1,
             node_timeout=60 if options.large else 10,
             tcp_timeout=15 if options.large else 2,

@@ -126,11 +126,16 @@ def write_sshd(bed: Bed, name: str, max_startups: str = _USUAL_MAX_STARTUPS) -> 
         port=SSH_PORT,
         second_port=SECOND_SSH_PORT,
         key=key,
-        pid_file=own / "sshd.pid" if name == LOGIN else "/run/sshd.pid",
+        pid_file=pid_file(bed, name),
         authorized=bed.etc / authorized,
         max_startups=max_startups,
     )
     (own / "sshd_config").write_text(text)
+
+
+def pid_file(bed: Bed, name: str) -> Path:
+    """Where a host's sshd writes its number, once it listens; the login node has no /run."""
+    return bed.of_host(name) / "sshd.pid" if name == LOGIN else Path("/run/sshd.pid")
 
 
 def reset_user_files(bed: Bed) -> None:

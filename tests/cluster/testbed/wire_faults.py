@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import hosts
 from .bed import LOGIN
 from .errors import BedError
-from .network import at_switch, in_host_net, set_wire
+from .network import at_switch, in_host_net, set_wire, wait_for_wire
 from .processes import clean_environment, run, spawn, stop, wait_until
 
 if TYPE_CHECKING:
@@ -26,9 +26,11 @@ def cut(bed: Bed, state: State, name: str) -> None:
 
 
 def heal(bed: Bed, state: State, name: str) -> None:
-    """Plug the host in again."""
+    """Plug the host in again; it can be reached when this returns."""
     host = _wired(state, name)
     set_wire(bed, host, connected=True)
+    if not host.faults.keys() & {"drop", "delay", "rate"}:
+        wait_for_wire(bed, name, host)
     host.faults.pop("cut", None)
 
 
