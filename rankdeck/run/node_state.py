@@ -35,7 +35,7 @@ class RankState(str, Enum):
     FAILED = "failed"
     """Ended with a non-zero exit code or by a signal nobody of us sent."""
     KILLED = "killed"
-    """Ended, by a signal or of its peers' absence, after a stop had begun, ours or the launcher's."""
+    """Ended by a signal, or for want of its peers, after a stop of ours or the launcher's began."""
     LOST = "lost"
     """Its end was not observed and it is no longer there, or its node is unreachable."""
 
