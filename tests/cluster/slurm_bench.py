@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rankdeck.run.layout import RunDir
+from rankdeck.run.lock import lock_holder
 from tests.e2e.conftest import FINAL, until
 
 if TYPE_CHECKING:
@@ -53,9 +57,13 @@ class SlurmBench:
     def running(self, *script: str, options: tuple[str, ...] = (), nodes: int = 2) -> str:
         """Start a run and wait until every rank has written; its job's id."""
         self.submit(*script, options=options, nodes=nodes)
-        for rank in range(nodes):
-            self.rankdeck.until_rank(rank, "output", "stepping", timeout=TIMEOUT)
+        self.until_ranks(nodes)
         return self.job()
+
+    def until_ranks(self, count: int) -> None:
+        """Wait until every rank has written and goes on."""
+        for rank in range(count):
+            self.rankdeck.until_rank(rank, "output", "stepping", timeout=TIMEOUT)
 
     def job(self) -> str:
         """The id of the newest run's newest job."""
@@ -77,12 +85,27 @@ class SlurmBench:
         assert state["state"] in wanted, (state["state"], state.get("reason"), self.events())
         run_id = self.rankdeck.run_id()
         self.cluster.assert_nothing_left(run_id)
-        until(lambda: not self.queue(), 30.0)
+        self.until_queue_is_empty()
         return state
+
+    def until_queue_is_empty(self) -> None:
+        """Wait until Slurm has no job any more, not even one that is being cleaned up."""
+        until(lambda: not self.queue(), TIMEOUT)
 
     def queue(self) -> list[str]:
         """Job ids and states of what Slurm still has."""
-        return self.cluster.login("squeue", "-h", "-o", "%i %T").stdout.split("\n")[:-1]
+        return self.ask("squeue", "-h", "-o", "%i %T").splitlines()
+
+    def steps(self) -> list[str]:
+        """Ids of the steps that Slurm still has, of those that somebody started."""
+        ids = self.ask("squeue", "-h", "-s", "-o", "%i").split()
+        return [step for step in ids if not step.endswith((".extern", ".batch"))]
+
+    def ask(self, *command: str) -> str:
+        """What Slurm answers; it must, or its silence would pass for an answer."""
+        done = self.cluster.login(*command)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        return done.stdout
 
     def events(self) -> list[dict[str, Any]]:
         """The newest run's history."""
@@ -98,6 +121,17 @@ class SlurmBench:
         """Wait until the history says all of this."""
         until(lambda: all(text in self.messages() for text in texts), timeout)
 
+    def agents_on(self, node: str) -> int:
+        """How many processes of a node are named like an agent."""
+        return int(self.cluster.exec(node, "pgrep", "-c", "rankdeck-agent", check=False))
+
     def supervisor(self) -> int:
         """The pid of the newest run's supervisor, as the machine counts."""
         return int(self.rankdeck.state()["supervisor"]["pid"])
+
+    def kill_supervisor(self) -> None:
+        """Kill it, and wait until it has gone: one that waits for a disk stays for so long."""
+        pid = self.supervisor()
+        os.kill(pid, signal.SIGKILL)
+        lock = RunDir(self.rankdeck.run_dir()).supervisor_lock
+        until(lambda: lock_holder(lock) != pid, TIMEOUT)

@@ -117,8 +117,8 @@ def test_stacks_tell_where_far_ranks_hang(
     backend: str, rankdeck: RankdeckAtLogin, programs: Path
 ) -> None:
     (programs / "job.yaml").write_text(JOB)
-    hang = ("--", "--steps", "9", "--lockstep", "--fail-at", "3", "--fail-rank", "1")
-    more = (*hang, "--fail-how", "hang")
+    fail = ("--", "--steps", "9", "--lockstep", "--fail-at", "3", "--fail-rank", "1")
+    more = (*fail, "--fail-how", "hang")
     rankdeck.ok("run", "-d", programs, "--backend", backend, *FAR[backend], *more)
     for rank in (0, 1):
         rankdeck.until_line(rank, "step 2/")
@@ -131,8 +131,12 @@ def test_stacks_tell_where_far_ranks_hang(
             for rank in group["ranks"]
         }
 
-    found = until(lambda: told if "fail" in (told := functions()).get(1, ()) else None)
-    assert "agree" in found[0]
-    assert {rank["state"] for rank in rankdeck.show()["ranks"]} == {"stepping"}
+    def hang() -> bool:
+        told = functions()
+        return "fail" in told.get(1, ()) and "agree" in told.get(0, ())
+
+    # rank 0 comes to where it waits, and what agents say of their ranks is read, a moment later
+    until(hang)
+    until(lambda: {rank["state"] for rank in rankdeck.show()["ranks"]} == {"stepping"})
     rankdeck.ok("kill", "last")
     rankdeck.until_state("stopped")

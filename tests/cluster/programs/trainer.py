@@ -34,6 +34,8 @@ def main():
             agree(peers, step)
         say(f"step {step}/{options.steps} loss={1.0 / step:.4f}")
         signals.act(step)
+        if options.until and os.path.exists(options.until):
+            break
     if peers:
         agree(peers, options.steps + 1)
     say(f"done rank {RANK}, {number} lines")
@@ -43,6 +45,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--step-seconds", type=float, default=0.05)
+    parser.add_argument("--until", help="take no further step when this file is there")
     parser.add_argument("--lines", type=int, default=0, help="numbered lines in each step")
     parser.add_argument("--line-bytes", type=int, default=80, help="length of each, its end too")
     parser.add_argument("--alone", action="store_true", help="do not connect to the other ranks")
