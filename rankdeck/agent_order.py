@@ -69,6 +69,8 @@ class AgentCommandKind(str, Enum):
     """KILL now, verify."""
     SIGNAL = "signal"
     """Send `signal` to ranks, and to nothing else."""
+    WARN = "warn"
+    """Send `signal` once to each rank that would not end by it, as soon as that is so."""
 
 
 class AgentCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,6 +82,6 @@ class AgentCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     master_addr: str | None = None
     master_port: int | None = None
     signal: str | None = None
-    """`USR1` and the like, with SIGNAL."""
+    """`USR1` and the like, with SIGNAL and WARN."""
     ranks: tuple[int, ...] = ()
     """With SIGNAL: to these ranks; none: to every one."""

@@ -70,12 +70,21 @@ def bytes_written(pid: int) -> int | None:
 
 def catches(pid: int, number: int) -> bool:
     """Whether a process has a handler for a signal, so that it would not end it."""
+    return _in_mask(pid, b"SigCgt:", number)
+
+
+def holds_back(pid: int, number: int) -> bool:
+    """Whether a process has a signal blocked, as one that waits for it by `sigwait` does."""
+    return _in_mask(pid, b"SigBlk:", number)
+
+
+def _in_mask(pid: int, mask: bytes, number: int) -> bool:
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
             for line in file:
-                if line.startswith(b"SigCgt:"):
+                if line.startswith(mask):
                     return bool(int(line.split()[1], 16) >> (number - 1) & 1)
-    except OSError:
+    except (OSError, ValueError, IndexError):
         return False
     return False
 

@@ -12,7 +12,7 @@ from rankdeck.agent.node import LauncherProcess, Node
 from rankdeck.agent.problem import ProblemError
 from rankdeck.agent.processes import belonging, end_all, marks_of
 from rankdeck.agent.report import Reporter
-from rankdeck.agent.signals import send_to_ranks
+from rankdeck.agent.signals import Warned, send_to_ranks
 from rankdeck.agent.stop import Stopper
 from rankdeck.agent.watch import Watch
 
@@ -52,6 +52,7 @@ class Agent:
         self._guardian = os.getppid()
         self.node = Node(order)
         self._stopper = Stopper(self.node, self._find)
+        self._warned = Warned()
         self._watch: Watch | None = None
         self._external: External | None = None
         self._written_at = 0.0
@@ -158,6 +159,7 @@ class Agent:
             self._urgent |= rung
             self._changed |= changed
         self._read_inbox(now, tick)
+        self._warned.hand_on(self.node)
         self._notice_requests(now, tick)
         self._notice_disk(now, tick)
         if not self.node.alive and not self._stopper.begun:
@@ -291,6 +293,8 @@ class Agent:
                     self._go(command)
             elif command.kind == "signal":
                 send_to_ranks(self.node, command.signal, command.ranks)
+            elif command.kind == "warn":
+                self._warned.begin(command.signal)
             elif command.kind in ("stop", "kill"):
                 grace = self._order.grace if command.grace is None else command.grace
                 grace = 0.0 if command.kind == "kill" else grace

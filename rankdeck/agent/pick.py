@@ -147,7 +147,7 @@ class Leash:
         if came in _ENDINGS:
             self._stop(came.name)
         elif came in WARNINGS:
-            tell(self._order, {"command": "signal", "signal": came.name[3:]})
+            tell(self._order, {"command": "warn", "signal": came.name[3:]})
 
     def _stop(self, name: str) -> None:
         if not self._told:

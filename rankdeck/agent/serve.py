@@ -141,6 +141,8 @@ class Waiter:
 
     def _begin(self, path: str, starter: list[str]) -> None:
         self._since = time.monotonic()
+        # of a time limit that is near, the ranks of another attempt want to know, too
+        self._warned = False
         try:
             self._order = order = read_order(path)
             if order.external:
@@ -205,7 +207,7 @@ class Waiter:
         name = _read(f"{self._directory}/warned")
         if name:
             self._warned = True
-            self._tell({"command": "signal", "signal": name.strip()})
+            self._tell({"command": "warn", "signal": name.strip()})
 
     def _tell(self, command: dict[str, Any]) -> None:
         if self._order is None:

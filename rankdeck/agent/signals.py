@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from rankdeck.agent.kernel import catches, read_stat
+from rankdeck.agent.kernel import catches, holds_back, read_stat
 from rankdeck.agent.notes import note
 
 TYPE_CHECKING = False
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from rankdeck.agent.node import Node
+    from rankdeck.agent.ranks import Rank
 
 STACKS = "STACKS"
 _STACKS_SIGNAL = 61
@@ -50,6 +51,39 @@ def _noted(number: int, frame: FrameType | None) -> None:
     """The wake-up descriptor carries the signal; a handler must exist for that."""
 
 
+class Warned:
+    """A scheduler's warning on its way to the ranks: each gets it once, when it can take it.
+
+    One that has just begun has no handler yet, and the signal would end it; one without a use for
+    the warning never gets it.
+    """
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._told: set[int] = set()
+
+    def begin(self, name: str) -> None:
+        """The scheduler has sent the signal of that name (`USR1`)."""
+        number = getattr(signal, f"SIG{name}", None)
+        if isinstance(number, signal.Signals):
+            self._number = number
+        else:
+            note(f"agent: there is no signal {name!r}")
+
+    def hand_on(self, node: Node) -> None:
+        """Tell the ranks that can take it by now."""
+        if not self._number:
+            return
+        for rank in node.ranks:
+            if rank.rank in self._told or not rank.running or rank.pid is None:
+                continue
+            # before its program begins, whoever started it may have signals blocked for it
+            waits = rank.state != "spawned" and holds_back(rank.pid, self._number)
+            if waits or catches(rank.pid, self._number):
+                self._told.add(rank.rank)
+                _send(rank, self._number)
+
+
 def send_to_ranks(node: Node, name: str, only: list[int]) -> None:
     """Send the signal of that name (`USR1`) to the ranks themselves, and to nothing else.
 
@@ -63,13 +97,17 @@ def send_to_ranks(node: Node, name: str, only: list[int]) -> None:
     for rank in node.ranks:
         if not rank.running or rank.pid is None or (only and rank.rank not in only):
             continue
-        stat = read_stat(rank.pid)
-        if stat is None or rank.starttime not in (None, stat.start):
-            continue  # its pid may be another process's by now
         if name == STACKS and not catches(rank.pid, _STACKS_SIGNAL):
             note(f"agent: rank {rank.rank} has no recorder that could tell its stacks")
             continue  # the signal would end it
-        try:
-            os.kill(rank.pid, number)
-        except (ProcessLookupError, PermissionError) as error:
-            note(f"agent: rank {rank.rank} did not get SIG{name}: {error}")
+        _send(rank, number)
+
+
+def _send(rank: Rank, number: int) -> None:
+    stat = None if rank.pid is None else read_stat(rank.pid)
+    if rank.pid is None or stat is None or rank.starttime not in (None, stat.start):
+        return  # its pid may be another process's by now
+    try:
+        os.kill(rank.pid, number)
+    except (ProcessLookupError, PermissionError) as error:
+        note(f"agent: rank {rank.rank} did not get signal {number}: {error}")

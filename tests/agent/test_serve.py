@@ -33,6 +33,22 @@ while True:
     time.sleep(0.1)
 """
 
+ONCE_WARNED = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+print("up", flush=True)
+print("warned", signal.sigwait([signal.SIGUSR1]).value, flush=True)
+"""
+SLOW_TO_LISTEN = (
+    """
+import os, time
+print("up", flush=True)
+while not os.path.exists("listen"):
+    time.sleep(0.02)
+"""
+    + WARNED
+)
+
 
 class Service:
     """One waiter, and the supervisor's side of it."""
@@ -166,6 +182,36 @@ def test_a_warning_reaches_the_ranks_once_and_nobody_else(service: Service) -> N
     state = service.agent.state()
     assert state is not None
     assert state.outcome is NodeOutcome.STOPPED
+
+
+def test_a_warning_waits_for_ranks_that_it_would_end(service: Service) -> None:
+    service.start()
+    service.call(SLOW_TO_LISTEN)
+    service.up()
+    agent = service.agent
+    agent.send("warn", signal="USR1")
+    # two words of the agent after it has taken that: it would have sent the signal by then
+    until(lambda: not list(agent.node.control.glob("[!.]*")), "the warning to be taken")
+    for _ in range(2):
+        before = agent.state()
+        agent.until(lambda state, before=before: state.time > before.time)  # type: ignore[misc]
+    (agent.project / "listen").touch()
+    log = agent.node.attempt(0).log(0)
+    until(lambda: b"warned 10\n" in log.read_bytes(), "the warning")
+    (service.folder / "leave").touch()
+    assert service.left() == 0
+    assert log.read_bytes().count(b"warned") == 1
+
+
+def test_a_warning_reaches_the_ranks_of_the_next_attempt_too(service: Service) -> None:
+    (service.folder / "warned").write_text("USR1\n")
+    service.start()
+    for attempt in range(2):
+        service.call(ONCE_WARNED, attempt=attempt)
+        assert service.said(f"{attempt}.ended")["status"] == 0
+        assert b"warned 10\n" in service.agent.node.attempt(attempt).log(0).read_bytes()
+    (service.folder / "leave").touch()
+    assert service.left() == 0
 
 
 def test_it_leaves_when_nobody_calls(service: Service) -> None:

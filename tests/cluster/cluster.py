@@ -28,7 +28,7 @@ from tests.cluster.testbed import (
 from tests.cluster.testbed.bed import LOGIN, Bed, Options, State, free_bed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["Cluster", "Options"]
