@@ -173,24 +173,31 @@ class MpiSession:
                 self._answer_placed(name)
         self._refresh(now)
         job = self._job
-        if job is None or job.has_ended():
-            self._look_after_taken(now)
         if job is None:
+            self._look_after_taken(now)
             return
         if job.has_ended() and job.ended_at is not None:
             since = now - job.ended_at
             if self._open and since >= _SETTLE_SECONDS:
                 self._give_up(self._why_not_started(job))
-            if not self._told_end and since >= _END_SECONDS:
+                # not before that: this look may come late, and nobody has taken what is given up
+                self._look_after_taken(now)
+            if self._inquired is not None:
+                self._tell_end(job)
+            elif not self._told_end and since >= _END_SECONDS:
                 self._told_end = True
-                early = self._staying() or job.status not in (0, None)
-                if self._inquired is not None or (self._placed and early):
+                if self._placed and (self._staying() or job.status not in (0, None)):
                     self._tell_end(job)
         elif self._open and (now >= self._deadline or self._refused(now)):
             self._give_up(None, late=True)
             if not self._placed:
                 job.kill()
-        if self._inquired is not None and now - self._inquired >= _INQUIRY_SECONDS:
+        self._lose_patience(now)
+
+    def _lose_patience(self, now: float) -> None:
+        """Answer that nothing is known, unless all agents have left: then mpirun is to end too."""
+        waited = 0.0 if self._inquired is None else now - self._inquired
+        if waited >= _INQUIRY_SECONDS and self._staying():
             self._inquired = None
             self._reports.append(Ended())
 

@@ -38,7 +38,7 @@ _LEAVING_SECONDS = 5.0
 """What an agent may take from `done` to its end."""
 _HURRY_SECONDS = 15.0
 """How long the beginning of an attempt is watched closely."""
-_INQUIRY_SECONDS = 6.0
+_INQUIRY_SECONDS = 12.0
 """What a scheduler may take to say why it ended the agents."""
 
 

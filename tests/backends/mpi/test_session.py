@@ -8,6 +8,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from rankdeck.agent_order import AgentCommand, AgentCommandKind
@@ -39,6 +40,17 @@ def until_stand_in(bench: Bench) -> list[bytes]:
                     return words
         assert time.monotonic() < deadline, "it did not start"
         time.sleep(0.01)
+
+
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What is put into the list passes for the session at once, as for one that was held up."""
+    late: list[float] = []
+    clock = SimpleNamespace(
+        monotonic=lambda: time.monotonic() + sum(late), time=time.time, sleep=time.sleep
+    )
+    for module in ("session", "job"):
+        monkeypatch.setattr(f"backends.mpi.{module}.time", clock)
+    return late
 
 
 def until_dead(bench: Bench, session: MpiSession, ref: str) -> None:
@@ -220,6 +232,22 @@ def test_what_a_killed_supervisor_had_given_up_is_answered_to_the_next(
     assert not [report for report in bench.told if isinstance(report, Placed)]
 
 
+def test_so_it_is_by_one_that_looks_late(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = pass_time(monkeypatch)
+    bench.environ.update(STAND_IN="slow", STAND_IN_GATE=str(tmp_path / "gate"))
+    first = bench.session()
+    first.place(bench.orders(), find_only=False)
+    first.withdraw()
+    second = bench.session(taken_over=True)
+    second.place(bench.orders(), find_only=True)
+    bench.told += second.reports()
+    late.append(60.0)
+    bench.until(second, lambda: len(bench.told) == 2)
+    assert not [report for report in bench.told if isinstance(report, Placed)]
+
+
 def test_an_order_whose_taker_was_killed_at_once_is_answered_all_the_same(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +312,39 @@ def test_an_agent_outlives_a_killed_leash_until_its_ranks_have_ended(bench: Benc
     until_dead(bench, session, ref)
     assert bench.run.node("n1").attempt(0).log(0).read_text().endswith("saved\n")
     assert {state.outcome for state in bench.states()} == {NodeOutcome.STOPPED}
+
+
+def test_asked_why_by_one_that_looks_late(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = pass_time(monkeypatch)
+    session = bench.session()
+    ref = bench.placed(session)
+    bench.told.clear()
+    session.inquire()
+    os.kill(mpirun_pid(ref), signal.SIGKILL)
+    os.waitid(os.P_PID, mpirun_pid(ref), os.WEXITED | os.WNOWAIT)
+    late.append(60.0)
+    bench.until(session, lambda: bench.told)
+    assert [getattr(report, "category", None) for report in bench.told] == ["mpirun"]
+
+
+def test_asked_why_while_mpirun_has_yet_to_follow_its_agents(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = pass_time(monkeypatch)
+    session = bench.session()
+    ref = bench.placed(session)
+    bench.told.clear()
+    os.kill(mpirun_pid(ref), signal.SIGSTOP)
+    for name in bench.names:
+        session.send(name, ref, _STOP)
+    until_dead(bench, session, ref)
+    session.inquire()
+    late.append(5.0)
+    bench.told += session.reports()
+    assert bench.told == []
+    os.kill(mpirun_pid(ref), signal.SIGKILL)
+    bench.until(session, lambda: bench.told)
+    assert [getattr(report, "category", None) for report in bench.told] == ["mpirun"]
 
 
 def test_asked_why_when_mpirun_knows_nothing(bench: Bench) -> None:
@@ -391,6 +452,25 @@ def test_ranks_of_an_mpirun_that_is_killed(bench: Bench) -> None:
     ranks = [rank for state in bench.states() for rank in state.ranks]
     assert {rank.state for rank in ranks} == {RankState.KILLED}
     bench.until(session, lambda: bench.left() == [])
+
+
+def test_ranks_that_mpirun_has_ended_before_their_agents_could(bench: Bench) -> None:
+    bench.nproc, bench.options = 2, {"per_rank": True}
+    session = bench.session()
+    ref = bench.placed(session)
+    agents = [state.agent.pid for state in bench.states()]
+    for pid in agents:
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(mpirun_pid(ref), signal.SIGTERM)
+    pids = [rank.pid for state in bench.states() for rank in state.ranks]
+    bench.until(session, lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    for pid in agents:
+        os.kill(pid, signal.SIGCONT)
+    until_dead(bench, session, ref)
+    ranks = [rank for state in bench.states() for rank in state.ranks]
+    # what had been asked for before they ended is heeded, if late
+    assert {rank.state for rank in ranks} == {RankState.KILLED}
+    assert {state.outcome for state in bench.states()} == {NodeOutcome.STOPPED}
 
 
 def test_a_rank_whose_program_does_not_exist(bench: Bench) -> None:
