@@ -172,14 +172,17 @@ class Agent:
     def _heed_a_stop_for_all(self, ended: dict[int, Exit | None]) -> None:
         """A scheduler tells every process to end, this one too: those that obey did not fail."""
         deadline = time.monotonic() + _SAME_BREATH
+        told = False
         while not self._stopper.begun and any(
             how and verdict.ended_by_term(how) for how in ended.values()
         ):
+            told = True
             left = deadline - time.monotonic()
             if self._exits.stop_asked or left <= 0:
                 break
             ended.update(self._exits.wait(left))
-        if self._exits.stop_asked:
+        # mpirun tells the agent through its inbox, and ends the ranks if that takes it too long
+        if self._exits.stop_asked or told:
             now, tick = self._clocks()
             self._read_inbox(now, tick)
             self._notice_requests(now, tick)
