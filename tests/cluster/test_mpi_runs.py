@@ -55,7 +55,7 @@ class MpiBench:
     def ended(self, *states: str) -> dict[str, Any]:
         """Wait for the end; what was told of it. Nothing is left on any host."""
         state = self.rankdeck.until_state("succeeded", "failed", "stopped", "lost")
-        assert state["state"] in states, state
+        assert state["state"] in states, self.said()
         self.cluster.assert_nothing_left(self.rankdeck.run_id())
         until(lambda: not self.machinery())
         shown: dict[str, Any] = self.rankdeck.show()
@@ -75,6 +75,11 @@ class MpiBench:
         """Its pid on the login node, which is one of this machine's."""
         path = self.rankdeck.run_dir() / "mpi" / f"mpirun-{attempt}.json"
         return int(json.loads(path.read_text())["pid"])
+
+    def said(self) -> str:
+        """What became known of the run, and what mpirun has printed."""
+        logs = self.rankdeck.run_dir().glob("mpi/mpirun-*.log")
+        return "\n".join([self.rankdeck.story(), *(log.read_text() for log in logs)])
 
     def on(self, host: str, name: str, number: int = signal.SIGKILL) -> None:
         """Signal the processes of that name on a host."""
@@ -196,7 +201,7 @@ def test_killed_daemon_of_mpirun(mpi: MpiBench) -> None:
     mpi.training()
     mpi.on("node2", "orted")
     failure = mpi.ended("failed")["failure"]
-    assert (failure["category"], failure["node"]) == ("node-failure", "node2")
+    assert (failure["category"], failure["node"]) == ("node-failure", "node2"), mpi.said()
     mpi.logs_are_whole()
 
 
@@ -208,7 +213,7 @@ def test_killed_agent(mpi: MpiBench, name: str, category: str) -> None:
     mpi.training()
     mpi.on("node2", name)
     failure = mpi.ended("failed")["failure"]
-    assert (failure["category"], failure["node"]) == (category, "node2")
+    assert (failure["category"], failure["node"]) == (category, "node2"), mpi.said()
     mpi.logs_are_whole()
 
 
@@ -216,7 +221,7 @@ def test_everything_of_ours_killed_at_once_on_a_node(mpi: MpiBench) -> None:
     mpi.training()
     mpi.cluster.exec("node2", "pkill", "-9", "orted|rankdeck-")
     failure = mpi.ended("failed")["failure"]
-    assert (failure["category"], failure["node"]) == ("node-failure", "node2")
+    assert (failure["category"], failure["node"]) == ("node-failure", "node2"), mpi.said()
 
 
 def test_a_rank_that_fails_on_the_far_node(mpi: MpiBench) -> None:
@@ -314,7 +319,7 @@ def test_what_is_killed_when_mpirun_starts_the_ranks(mpi: MpiBench, name: str) -
     else:
         mpi.on("node2", name)
     shown = mpi.ended("failed")
-    assert shown["failure"]["category"] != "unknown"
+    assert shown["failure"]["category"] != "unknown", mpi.said()
     mpi.logs_are_whole()
 
 
