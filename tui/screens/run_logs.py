@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from rankdeck.run.node_state import RankState
 from rankdeck.text import ranges
 from tui.log_choices import LogChoices
 from tui.log_marks import LogMarks
@@ -15,11 +17,13 @@ from tui.screens.run_text import rank_line
 from tui.widgets.log_pane import LogPane
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from rankdeck.run.layout import RunDir
     from rankdeck.run.view import NodeView, RankView, RunSnapshot
     from tui.deck import Deck
+    from tui.log_page import Look
 
 LOGS = ("log", OTHER)
 _CHOICES: WeakKeyDictionary[Deck, LogChoices] = WeakKeyDictionary()
@@ -48,8 +52,14 @@ class RunLogs:
         self._run = run
         marks = LogMarks(run, refuse)
         choices = _CHOICES.setdefault(deck, LogChoices(deck.controller.store.home, refuse))
-        self.panes = {name: LogPane(id=name, marks=marks, choices=choices) for name in LOGS}
+        self.panes = {
+            name: LogPane(
+                id=name, marks=marks, choices=choices, has_ended=partial(self._has_ended, name)
+            )
+            for name in LOGS
+        }
         self.active = "log"
+        self._snapshot: RunSnapshot | None = None
         self._shown: dict[str, Shown] = {}
         self._paths: dict[str, tuple[Path, int]] = {}
 
@@ -79,10 +89,25 @@ class RunLogs:
         self.panes[name].open(path, f"{what} · {safe(node.name)}")
 
     def refresh(self, snapshot: RunSnapshot) -> None:
-        """Follow ranks into a new attempt."""
+        """Follow ranks into a new attempt, and to their end."""
+        self._snapshot = snapshot
         for name, shown in self._shown.items():
             if shown.rank is not None and shown.rank < len(snapshot.ranks):
                 self.show_rank(name, snapshot.ranks[shown.rank], snapshot.run.attempt)
+
+    def _has_ended(self, name: str, look: Look) -> bool:
+        """Whether all whose lines a pane shows have ended, as far as is known."""
+        snapshot, shown = self._snapshot, self._shown.get(name)
+        if snapshot is None or shown is None:
+            return False
+        if snapshot.run.state.final or shown.rank is None:
+            return snapshot.run.state.final
+        ranks: Iterable[int] = (shown.rank,)
+        if look.merged:
+            ranks = look.ranks or range(len(snapshot.ranks))
+        states = (snapshot.ranks[rank].state for rank in ranks if rank < len(snapshot.ranks))
+        # one that is lost may be writing where it cannot be heard
+        return all(state.final and state is not RankState.LOST for state in states)
 
     def other_rank(self, snapshot: RunSnapshot, first: int) -> int:
         """The rank to compare `first` with: the culprit, else rank 0, else the next one."""

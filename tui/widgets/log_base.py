@@ -72,6 +72,7 @@ class LogBase(Vertical):
         classes: str | None = None,
         marks: LogMarks | None = None,
         choices: LogChoices | None = None,
+        has_ended: Callable[[Look], bool] | None = None,
     ) -> None:
         """Begin without a log; `open` gives it one.
 
@@ -81,10 +82,13 @@ class LogBase(Vertical):
             classes: As for every widget.
             marks: Where bookmarks are kept; None: nowhere.
             choices: Where it is kept how lines are shown; None: nowhere.
+            has_ended: Whether all who write what is looked at have ended; None: nobody knows.
         """
         super().__init__(name=name, id=id, classes=classes)
         self._marks = marks
         self._choices = choices
+        self._has_ended = has_ended
+        self._ended = False
         self.status = ""
         """Where the view is: `following · 182,331 lines`."""
         self.look = Look()
@@ -190,17 +194,25 @@ class LogBase(Vertical):
     def _show(self, page: Page) -> None:
         self._follow_wanted = page.follow
         self._selecting = page.selection is not None
-        if not page.rows:
-            self._view.empty = page.problem or self._why_empty(page)
-        self._view.show(page)
+        self._draw(page)
         if self._reveal and page.row_of(page.found) is not None:
             self._reveal = False
             self._view.reveal_column()
         self._tell()
 
+    def _draw(self, page: Page) -> None:
+        if not page.rows:
+            self._view.empty = page.problem or self._why_empty(page)
+        self._view.show(page)
+
+    def _look_for_end(self) -> bool:
+        """Find out whether more can come; returns whether that has changed."""
+        before, self._ended = self._ended, bool(self._has_ended and self._has_ended(self.look))
+        return self._ended is not before
+
     def _why_empty(self, page: Page) -> str:
         if not page.exists:
-            return "no output yet"
+            return self._no_output
         if self.look.filters:
             return "no line passes the filter" if page.searching is None else "looking for lines …"
         return ""
@@ -222,6 +234,8 @@ class LogBase(Vertical):
         self._tell()
 
     def _tell(self) -> None:
+        if self._look_for_end() and self._view.page.height:
+            self._draw(self._view.page)
         told = self._told()
         self.status = " · ".join(text for text, _ in told)
         # a view of many ranks says itself what it is
@@ -243,7 +257,7 @@ class LogBase(Vertical):
         if page.problem:
             told.append((page.problem, "error"))
         else:
-            told.append(("following", "good") if page.follow else ("paused", "warning"))
+            told += self._told_of_follow(page)
             if page.new_lines:
                 told.append((f"+{page.new_lines:,} line{_s(page.new_lines)}", "bold"))
         # what has just happened comes first: a narrow screen shows no more
@@ -253,6 +267,12 @@ class LogBase(Vertical):
         if not page.problem:
             told += self._told_of_place(page)
         return told
+
+    def _told_of_follow(self, page: Page) -> list[Piece]:
+        if not self._ended:
+            return [("following", "good") if page.follow else ("paused", "warning")]
+        at_end = page.follow or page.part in (None, 100)
+        return [("end of log", "dim")] if at_end and page.rows else []
 
     def _told_of_place(self, page: Page) -> list[Piece]:
         told: list[Piece] = []
@@ -287,10 +307,13 @@ class LogBase(Vertical):
             told.append((f"saving {self._save.percent}%", "accent"))
         return told
 
-    @staticmethod
-    def _length(page: Page) -> str:
+    @property
+    def _no_output(self) -> str:
+        return "no output" if self._ended else "no output yet"
+
+    def _length(self, page: Page) -> str:
         if not page.exists:
-            return "no output yet"
+            return self._no_output
         if page.counted >= 1.0:
             return f"{page.lines:,} line{_s(page.lines)}"
         return f"{page.size / _MIB:,.1f} MiB, lines counted {int(page.counted * 100)}%"
