@@ -22,7 +22,6 @@ from rankdeck.agent import courier_frames as wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from backends.ssh.bootstrap import Hello
     from backends.ssh.carry import NodeSink
     from backends.ssh.frames import CourierLine
     from backends.ssh.link import Link
@@ -125,11 +124,9 @@ class Conversation:
         self,
         link: Link,
         line: CourierLine,
-        hello: Hello,
         sink: NodeSink,
         owner: Owner,
     ) -> None:
-        self.hello = hello
         self._link = link
         self._line = line
         self._sink = sink

@@ -265,16 +265,17 @@ class Host:
         with context.slots:
             link = context.transport().connect(self._node)
             self._startup = Startup(self.name, link)
+            asked = time.time()
             try:
                 root = context.root(self._node)
                 line, hello = self._startup.run(python, root, context.bundle())
             finally:
                 self._startup = None
-        return Conversation(link, line, hello, self._sink, self)
+        self._compare_clocks(hello, asked)
+        return Conversation(link, line, self._sink, self)
 
     def _begin(self, conversation: Conversation) -> None:
         self._sink.begin()
-        self._compare_clocks(conversation.hello)
         with self._changed:
             self._conversation = conversation
             if self._closing:
@@ -323,11 +324,14 @@ class Host:
         if sweeping:
             self._context.tell(Swept(node=self.name, error=error.message))
 
-    def _compare_clocks(self, hello: Hello) -> None:
+    def _compare_clocks(self, hello: Hello, asked: float) -> None:
         # at once: what a run of a second writes down must have the right times too
         if not self._told_clock:
             self._told_clock = True
-            self._context.tell(ClockRead(node=self.name, ahead=hello.time - time.time()))
+            ahead = hello.time - time.time()
+            # one that agrees would seem behind by all that the hello took to get here
+            if ahead > 0 or hello.time < asked:
+                self._context.tell(ClockRead(node=self.name, ahead=ahead))
 
     # What the courier tells: called by the conversation
 

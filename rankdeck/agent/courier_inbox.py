@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rankdeck.agent.courier_watch import Watch
 
 _LEDGER = ".commands"
-_TERM = 15
 
 
 def deliver(watch: Watch, fields: dict[str, Any]) -> str:
@@ -35,7 +34,7 @@ def deliver(watch: Watch, fields: dict[str, Any]) -> str:
     except OSError as error:
         if fields["command"] in ("stop", "kill") and watch.agent.alive:
             # a stop must get through when the disk is full; the agent takes TERM for one
-            os.kill(watch.agent.pid, _TERM)
+            watch.agent.terminate()
             return ""
         return f"{path}: {error.strerror}"
     return ""

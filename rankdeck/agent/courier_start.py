@@ -7,6 +7,7 @@ try, at most one agent is ever started for an attempt.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -38,6 +39,13 @@ class AgentProcess:
         """Whether that very process is there."""
         stat = read_stat(self.pid) if self.boot == boot_id() else None
         return stat is not None and stat.start == self.start and not stat.ended
+
+    def terminate(self) -> None:
+        """Send TERM to that very process, if it is there."""
+        if self.alive:
+            # it may end by itself just now
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
 
     @property
     def ref(self) -> str:
@@ -76,8 +84,8 @@ def take_over(node_dir: str) -> None:
     stat = read_stat(os.getpid())
     mine = AgentProcess(os.getpid(), stat.start if stat else 0, boot_id())
     earlier = _read_record(path)
-    if earlier is not None and earlier.alive and earlier.pid != mine.pid:
-        os.kill(earlier.pid, signal.SIGTERM)
+    if earlier is not None and earlier.pid != mine.pid:
+        earlier.terminate()
     try:
         write_private(path, mine.ref.encode())
     except OSError as error:
