@@ -334,7 +334,8 @@ class Carrier:
 
     def _waits(self, job: LiveJob, queued: QueuedJob) -> None:
         if job.started:
-            self.endings.requeued(job)
+            if not self._open_for_another(job):
+                self.endings.requeued(job)
             job.wait_again()
             self._begin_start()
         if not (self._withdrawn or self.released):
@@ -366,10 +367,15 @@ class Carrier:
         """Whether what is open is of a later attempt, of which this job was never told.
 
         An earlier supervisor, killed before it could submit the next job, knew how this one ended.
+        One that Slurm has put back was not told yet, and is for that attempt all the same.
         """
-        return bool(self._open) and all(
-            order.attempt > job.attempt and find_call(job, self._run, order) is None
-            for order in self._open.values()
+        return (
+            bool(self._open)
+            and not job.requeued
+            and all(
+                order.attempt > job.attempt and find_call(job, self._run, order) is None
+                for order in self._open.values()
+            )
         )
 
     def _publish(self, job: LiveJob) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from backends.slurm import words
 from backends.slurm.facts import JobFacts, Site, ask_site, find_facts, find_usage
+from backends.slurm.queue import ask_troubles
 from rankdeck.backend_reports import Ended
 
 if TYPE_CHECKING:
@@ -86,12 +87,20 @@ class Endings:
             usage = find_usage(self._slurm, job.id)
             if usage is not None and usage.state.startswith(state):
                 state = _with_user_name(usage.state)
-        node = words.failed_node(job.log)
+        node = self._failed_node(job, state)
         detail = job.last_words()
         report = words.ended_report(job.id, state, requeues=requeues, node=node, detail=detail)
         if job.number is None and report.category == "launcher-died":
             return msgspec.structs.replace(report, hint=NEEDED)
         return report
+
+    def _failed_node(self, job: LiveJob, state: str) -> str | None:
+        """The node that took the job along: srun names it, but may have been ended before."""
+        node = words.failed_node(job.log)
+        if node is None and state.startswith("NODE_FAIL"):
+            down = [trouble for trouble in ask_troubles(self._slurm) or () if trouble.down]
+            node = next((n for n in job.nodes if any(n in one.nodes for one in down)), None)
+        return node
 
     def facts(self, job: LiveJob) -> JobFacts | None:
         """What Slurm remembers of the job."""

@@ -28,6 +28,8 @@ class LiveJob:
         self.kind = kind
         self.number: int | None = None
         """Which start it is on; None: it has not started yet."""
+        self.requeued = False
+        """Whether Slurm was seen to put it back: it serves later attempts, too."""
         self.nodes: tuple[str, ...] = ()
         self.step = ""
         self.said: frozenset[str] = frozenset()
@@ -77,6 +79,7 @@ class LiveJob:
 
     def wait_again(self) -> None:
         """Slurm has put it back into the queue: what is known is of the start before."""
+        self.requeued = True
         self.nodes, self.said, self.finished, self.log = (), frozenset(), None, ""
 
     def gone_waiters(self) -> dict[str, str]:
@@ -118,6 +121,7 @@ class LiveJob:
             fields = _fields(_text(self.folder.start(number).allocation))
             if fields is None:
                 continue
+            self.requeued = self.requeued or self.number is not None
             self.number = number
             self.id, self.step = fields["job"], fields["step"]
             self.nodes = expand_nodelist(fields["nodes"])

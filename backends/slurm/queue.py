@@ -57,6 +57,11 @@ class NodeTrouble(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
     @property
+    def down(self) -> bool:
+        """Whether nothing runs on them."""
+        return self.state.startswith("down")
+
+    @property
     def text(self) -> str:
         """As in `draining: bad disk`."""
         return f"{self.state}: {self.reason}" if self.reason else self.state
@@ -138,6 +143,12 @@ def parse_reasons(text: str) -> tuple[NodeTrouble, ...]:
     return tuple(troubles)
 
 
+def ask_troubles(slurm: Slurm) -> tuple[NodeTrouble, ...] | None:
+    """The nodes that Slurm will not use, with the reason; None: it does not say."""
+    answer = slurm.ask("sinfo", "--noheader", "--list-reasons", f"--format={_REASONS}")
+    return parse_reasons(answer.out) if answer.ok else None
+
+
 def _cluster(environ: Mapping[str, str]) -> str:
     """What tells the answers of several clusters apart; mostly nothing."""
     which = [environ.get(name, "") for name in ("SLURM_CONF", "SLURM_CLUSTERS")]
@@ -192,7 +203,8 @@ class SharedQueue:
         troubles, troubles_asked = known.troubles, known.troubles_asked
         runs = any(job.state == "RUNNING" for job in jobs)
         if not error and runs and not 0 <= now - troubles_asked < _TROUBLE_SECONDS:
-            troubles, troubles_asked = self._ask_troubles(troubles), now
+            answered = ask_troubles(self._slurm)
+            troubles, troubles_asked = troubles if answered is None else answered, now
         told = msgspec.structs.replace(
             known,
             asked=asked,
@@ -207,10 +219,6 @@ class SharedQueue:
         with suppress(OSError):
             write_atomic(self._path, msgspec.json.encode(told))
         return told
-
-    def _ask_troubles(self, known: tuple[NodeTrouble, ...]) -> tuple[NodeTrouble, ...]:
-        answer = self._slurm.ask("sinfo", "--noheader", "--list-reasons", f"--format={_REASONS}")
-        return parse_reasons(answer.out) if answer.ok else known
 
     def _read(self) -> Snapshot:
         try:

@@ -16,7 +16,10 @@ _ADVICE = (
     ("memory", "memory of nodes is listed by: sinfo --format '%N %m' (megabytes)"),
     ("node configuration|not available", "what there is: sinfo --Node --long; ask for less"),
     ("time limit", "limits are listed by: sinfo --summarize"),
-    ("unable to contact|time.* ?out|connection", "is slurmctld running? try: scontrol ping"),
+    (
+        "unable to contact|time.* ?out|connection|gave no answer",
+        "is slurmctld running? try: scontrol ping",
+    ),
     ("no sbatch|no srun", "run this where Slurm's commands are"),
     ("unrecognized option|invalid option|unknown option", "see: sbatch --help"),
     ("permission|access", "this user may not submit there"),

@@ -16,7 +16,7 @@ from backends.slurm.script import Placement
 from backends.slurm.settings import read_settings
 from backends.slurm.submit import Intent, Kind
 from backends.slurm.tools import Slurm
-from rankdeck.backend_reports import Ended, NotPlaced
+from rankdeck.backend_reports import Ended, NotPlaced, Queued
 from rankdeck.run.layout import RunDir
 from rankdeck.run.orders import build_order
 from tests.unit.run.simulation import START, make_plan
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from rankdeck.backend_reports import Report
 
 _ENDED = "7|FAILED|1|2026-11-21T15:30:48|node1|NonZeroExitCode|"
+_PUT_BACK = "7|PENDING|1|2026-11-21T15:32:48||BeginTime|"
+_CANCELLED = "7|CANCELLED|1|2026-11-21T15:32:48||None|"
 
 
 class Deserted:
@@ -39,7 +41,8 @@ class Deserted:
         self.submitted = folder / "submitted"
         self.told: list[Report] = []
         for name, body in (
-            ("squeue", f"echo '{_ENDED}'"),
+            ("squeue", f"cat {folder}/queue"),
+            ("sinfo", "echo 'node[1-3]|drained|bad disk'; echo 'node2|down*|Not responding'"),
             ("scontrol", "exit 1"),
             ("sbatch", f'echo "$2" >>{self.submitted}; echo 8'),
         ):
@@ -48,6 +51,8 @@ class Deserted:
             program.write_text(f"#!/bin/sh\n{body}\n")
             program.chmod(0o755)
         slurm = Slurm({"PATH": f"{folder}/bin:/usr/bin:/bin"})
+        self._folder = folder
+        self.queue(_ENDED)
         self._write_job()
         self.carrier = Carrier(
             self.run,
@@ -61,6 +66,12 @@ class Deserted:
 
     def order(self, attempt: int) -> AgentOrder:
         return build_order(self.run, self.plan, self.plan.nodes[0], attempt)
+
+    def queue(self, line: str) -> None:
+        """What Slurm says from here on."""
+        (self._folder / "queue").write_text(f"{line}\n")
+        for known in (self._folder / "cache").glob("slurm-queue*.json"):
+            known.unlink()
 
     def take_over(self, attempt: int) -> None:
         """What a supervisor does that finds this attempt begun and none of its agents placed."""
@@ -132,3 +143,33 @@ def test_what_srun_says_of_its_own_work_is_no_reason(deserted: Deserted) -> None
     deserted.carrier.adopt((0, 0))
     assert deserted.carrier.job is not None
     assert deserted.carrier.job.last_words() == "srun: error: node1: no memory"
+
+
+def test_a_job_that_is_cancelled_while_it_waits_to_start_again_ends_its_run(
+    deserted: Deserted,
+) -> None:
+    deserted.queue(_PUT_BACK)
+    deserted.take_over(attempt=1)
+    assert [type(told) for told in deserted.told] == [Queued]
+    deserted.queue(_CANCELLED)
+    deserted.carrier.turn()
+    _, ended, refused = deserted.told
+    assert isinstance(ended, Ended)
+    assert ended.stopped
+    assert isinstance(refused, NotPlaced)
+    assert not deserted.submitted.exists(), "it was cancelled: nobody wants it again"
+
+
+@pytest.mark.parametrize(
+    ("said", "node"),
+    [("", "node2"), ("srun: error: Node failure on node3\n", "node3")],
+)
+def test_a_node_that_failed_is_named_even_if_srun_had_no_time_to(
+    deserted: Deserted, said: str, node: str
+) -> None:
+    job = job_dir(deserted.run, 0)
+    job.start(0).allocation.write_text("job=7\nstep=0\nnodes=node[1-3]\n")
+    job.start(0).log.write_text(said)
+    deserted.carrier.adopt((0, 0))
+    assert deserted.carrier.job is not None
+    assert deserted.carrier.endings.explain(deserted.carrier.job, "NODE_FAIL").node == node

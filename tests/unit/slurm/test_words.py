@@ -143,6 +143,7 @@ def test_what_slurm_starts_again_depends_on_the_job(state: str) -> None:
         ("Batch job submission failed: Invalid account or account/partition", "sacctmgr"),
         ("Invalid node name specified", "sinfo --Node"),
         ("Unable to contact slurm controller (connect failure)", "scontrol ping"),
+        ("sbatch gave no answer in 20 s", "scontrol ping"),
         ("there is no sbatch on PATH", "where Slurm's commands are"),
         ("something nobody has heard of", ""),
     ],
