@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from backends.slurm.tools import Slurm
     from rankdeck.backend_reports import Report
 
-QUESTION_SECONDS = 5.0
+QUESTION_SECONDS = 10.0
 """For so long Slurm is asked what has become of a job, before it counts as unknown."""
 NEEDED = "every node needs the run directory ($RANKDECK_HOME), and the interpreter (--python)"
 

@@ -47,8 +47,9 @@ _OF_THE_STEP = (
 )
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
 _HEEDED = (*_ENDINGS, *WARNINGS, signal.SIGHUP, signal.SIGCHLD)
-_WRITING_SECONDS = 2.0
-"""What an agent needs of the time before KILL to write down how it ended."""
+_WRITING_SECONDS = 5.0
+"""What a busy node may need of the time before KILL to write down how it ended; half of it at most.
+"""
 
 
 def main(arguments: list[str]) -> int:
@@ -119,7 +120,8 @@ class Waiter:
         if self._order is not None and self._agent is not None:
             # the agent was probably told too; what matters is that it is done before KILL comes
             name = signal.Signals(came.si_signo).name
-            grace = min(self._order.grace, max(0.0, self._kill_after - _WRITING_SECONDS))
+            grace = self._kill_after - min(_WRITING_SECONDS, self._kill_after / 2)
+            grace = min(self._order.grace, grace)
             self._tell({"command": "stop", "reason": f"{name} from the scheduler", "grace": grace})
 
     def _end_agent(self) -> None:
