@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import daemons, hosts, machine
 from .bed import LOGIN
 from .errors import BedError
-from .processes import SYSTEM_PATH, run
+from .processes import SYSTEM_PATH, run, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,19 +42,18 @@ def fill(bed: Bed, state: State, name: str, path: str = "/tmp", leave: int = 0) 
         words = ["mount", "-t", "tmpfs", "-o", "mode=1777,size=64m", "full", path]
         hosts.inside(bed, state, name, *words)
     state.host(name).faults[fault] = str(leave)
-    for attempt in range(5):
-        size = max(_PAGE, _used(state, name, path) + leave)
-        # the size 0 means none; a file of one page takes the only page there is
+    # a writer goes on meanwhile: room for what it may write until then, which is used up after
+    for pages in (1, 16, 256, 4096):
+        size = _used(state, name, path) + leave + pages * _PAGE
         command = f"mount -o remount,size={size} {path}"
         try:
             hosts.inside(bed, state, name, "sh", "-c", command)
         except BedError:  # more was written since it was counted
-            if attempt == 4:
+            if pages == 4096:
                 raise
             continue
         break
-    if not leave:
-        _use_up(state, name, path)
+    _use_up(state, name, path, leave)
 
 
 def free(bed: Bed, state: State, name: str, path: str = "/tmp") -> None:
@@ -194,10 +194,18 @@ def _used(state: State, name: str, path: str) -> int:
     return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
-def _use_up(state: State, name: str, path: str) -> None:
-    """Take the page that the smallest file system has left."""
-    found = os.statvfs(hosts.seen(state, name, path))
-    if found.f_bavail:
-        filler = hosts.seen(state, name, path) / ".full"
-        with filler.open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, found.f_bavail * found.f_frsize)
+def _use_up(state: State, name: str, path: str, leave: int) -> None:
+    """Take what there is beyond `leave` bytes; others may take some meanwhile."""
+    folder = hosts.seen(state, name, path)
+
+    def taken() -> bool:
+        found = os.statvfs(folder)
+        room = found.f_bavail * found.f_frsize - leave
+        if room < found.f_frsize:
+            return True
+        with suppress(OSError):  # some of it was used since it was counted
+            os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, room)
+        return False
+
+    with (folder / ".full").open("ab") as file:
+        wait_until(f"no room at {path}", taken)
