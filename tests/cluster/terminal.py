@@ -52,7 +52,7 @@ class Terminal:
         return os.waitstatus_to_exitcode(status)
 
     def _read(self) -> bool:
-        assert select.select([self.master], [], [], 30.0)[0], f"nothing follows: {self.text}"
+        assert select.select([self.master], [], [], 90.0)[0], f"nothing follows: {self.text}"
         try:
             data = os.read(self.master, 65536)
         except OSError:  # the other end is closed

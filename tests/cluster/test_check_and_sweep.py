@@ -71,6 +71,8 @@ def test_what_a_run_has_left_on_a_host_is_found_and_ended(
         programs / "trainer.py", "--", "--steps", "2", cwd=programs,
     )  # fmt: skip
     run = rankdeck.run_id()
+    # the run has ended; what carried it takes a moment longer
+    cluster.assert_nothing_left(run)
     leave = (
         f"RANKDECK_RUN_ID={run} RANKDECK_NODE=node2 setsid sleep 600 </dev/null >/dev/null 2>&1 &"
     )

@@ -111,7 +111,7 @@ def meet(patience):
 
 
 def agree(peers, step):
-    """Wait until every rank is at this step; the end of a peer is an error, as with gloo."""
+    """Wait until every rank is at this step; the end of a peer is an error in gloo's words."""
     if RANK == 0:
         for peer in peers:
             receive(peer)
@@ -123,17 +123,28 @@ def agree(peers, step):
 
 
 def send(peer, text):
-    peer.sendall((text + "\n").encode())
+    try:
+        peer.sendall((text + "\n").encode())
+    except OSError as error:
+        raise closed() from error
 
 
 def receive(peer):
     data = b""
     while not data.endswith(b"\n"):
-        more = peer.recv(1)
+        try:
+            more = peer.recv(1)
+        except OSError as error:
+            # what the peer had not read when it ended makes its end a reset
+            raise closed() from error
         if not more:
-            raise ConnectionError("Connection closed by peer")
+            raise closed()
         data += more
     return data.decode().strip()
+
+
+def closed():
+    return ConnectionError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [10.77.0.1]")
 
 
 def fail(how):
