@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rankdeck.agent.network import Network
     from rankdeck.agent.order import Order
 
+_TAIL = 64 * 1024
 _LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 # Python ignores these, and ignored signals stay ignored across exec
 _RESET_SIGNALS = (
@@ -65,6 +66,16 @@ class Launch:
     def launcher_log(self) -> str:
         """The launcher's output; earlier attempts' is in front of it."""
         return f"{self._order.node_dir}/launcher.log"
+
+    def tail(self) -> bytes:
+        """What the launcher of this attempt has printed last."""
+        try:
+            with open(self.launcher_log, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(self.launcher_log_start, size - _TAIL))
+                return file.read()
+        except OSError:
+            return b""
 
     def prepare(self) -> None:
         """Run the setup, check the order, make its files, choose the port.

@@ -48,6 +48,7 @@ class Agent:
         self._exits = Exits(signals, guardian_fd)
         self._reporter = Reporter(order.node_dir)
         self._inbox = Inbox(f"{order.node_dir}/control", shared=order.shared_dir)
+        self._commands: list[Command] = []
         self._marks = marks_of(order.run_id, order.node)
         self._guardian = os.getppid()
         self.node = Node(order)
@@ -147,7 +148,9 @@ class Agent:
         watch = self._watch
         hurried = watch is not None and watch.hurried
         pause = _STOP_TICK if self._stopper.begun else _FAST_TICK if hurried else _TICK
-        ended = self._exits.wait(pause)
+        # before the ends: what had ended when a command came did not end because of it
+        self._commands += self._inbox.take()
+        ended = self._exits.wait(0.0 if self._commands else pause)
         self._heed_a_stop_for_all(ended)
         now, tick = self._clocks()
         if watch is not None:
@@ -158,7 +161,7 @@ class Agent:
             rung, changed = watch.look(now, tick)
             self._urgent |= rung
             self._changed |= changed
-        self._read_inbox(now, tick)
+        self._obey(now, tick)
         self._warned.hand_on(self.node)
         self._notice_requests(now, tick)
         self._notice_disk(now, tick)
@@ -213,7 +216,7 @@ class Agent:
     def _conclude(self, rank: Rank, how: Exit, now: float, tick: float) -> None:
         torn_down = self.node.launcher is not None and (
             bool(self.node.failed_ranks)
-            or (verdict.ended_by_request(how) and verdict.launcher_was_told(self._launcher_tail()))
+            or (verdict.ended_by_request(how) and verdict.launcher_was_told(self._launch.tail()))
         )
         if self._watch is not None:
             self._watch.last_words(rank, now, tick)
@@ -256,12 +259,12 @@ class Agent:
             if not self.node.failed_ranks:
                 seen = any(rank.pid is not None for rank in self.node.ranks)
                 self.node.problem = self.node.problem or verdict.launcher_problem(
-                    self._launcher_name(), how, self._launcher_tail(), seen
+                    self._launcher_name(), how, self._launch.tail(), seen
                 )
             self._stop(f"the launcher ended {_how(how)}", now, tick)
 
     def _settle_unseen_ends(self, launcher: LauncherProcess, now: float, tick: float) -> None:
-        reported = verdict.reported_exits(self._launcher_tail())
+        reported = verdict.reported_exits(self._launch.tail())
         settled: list[tuple[Rank, Exit]] = []
         for rank in self.node.ranks:
             if rank.final or rank.running:
@@ -290,7 +293,12 @@ class Agent:
         return order.launcher
 
     def _read_inbox(self, now: float, tick: float) -> None:
-        for command in self._inbox.take():
+        self._commands += self._inbox.take()
+        self._obey(now, tick)
+
+    def _obey(self, now: float, tick: float) -> None:
+        commands, self._commands = self._commands, []
+        for command in commands:
             if command.kind == "go":
                 if self.node.phase == "ready":
                     self._go(command)
@@ -349,16 +357,6 @@ class Agent:
     def _find(self) -> Processes:
         helpers = self._watch.helpers if self._watch is not None else ()
         return belonging(os.getpid(), self._marks, (self._guardian, *helpers))
-
-    def _launcher_tail(self) -> bytes:
-        path, start = self._launch.launcher_log, self._launch.launcher_log_start
-        try:
-            with open(path, "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(start, size - 65536))
-                return file.read()
-        except OSError:
-            return b""
 
     # Reporting
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from rankdeck.agent.kernel import read_stat
 from rankdeck.run.node_state import NodeOutcome, NodePhase, RankState
-from tests.agent.harness import rank_of
+from tests.agent.harness import rank_of, until
 
 if TYPE_CHECKING:
     from tests.agent.harness import AgentRun
@@ -50,6 +53,11 @@ daemon({})
 print("up", flush=True)
 time.sleep(0 if len(sys.argv) > 1 else 600)
 """
+
+
+def has_ended(pid: int | None) -> bool:
+    stat = read_stat(pid or 0)
+    return stat is None or stat.ended
 
 
 @pytest.mark.parametrize("how", ["ranks", "launched"])
@@ -152,6 +160,29 @@ def test_a_stop_before_the_ranks_are_there(agent: AgentRun) -> None:
     state = agent.done()
     assert state.outcome is NodeOutcome.STOPPED
     assert {rank.state for rank in state.ranks} == {RankState.PENDING}
+
+
+def test_a_rank_that_failed_before_a_stop_came_has_failed(agent: AgentRun, tmp_path: Path) -> None:
+    """The agent is held up over a file that cannot be opened, and learns of both at once."""
+    attempt = agent.node.attempt(0).path
+    attempt.mkdir(parents=True)
+    os.mkfifo(attempt / "rank-0.times")
+    fail = tmp_path / "fail"
+    agent.ranks(
+        "import os, sys, time\nprint('up', flush=True)\n"
+        f"while not os.path.exists({str(fail)!r}):\n    time.sleep(0.02)\nsys.exit(7)\n"
+    )
+    state = agent.until(lambda state: state.ranks[0].pid is not None)
+    # where the kernel has it wait for somebody who reads the file
+    place = Path(f"/proc/{state.agent.pid}/wchan")
+    until(lambda: re.search("fifo|pipe|partner", place.read_text()))
+    fail.touch()
+    until(lambda: has_ended(state.ranks[0].pid))
+    agent.send("stop")
+    held = os.open(attempt / "rank-0.times", os.O_RDONLY)
+    (rank,) = agent.done().ranks
+    os.close(held)
+    assert (rank.state, rank.exit_code) == (RankState.FAILED, 7)
 
 
 def test_what_is_no_command_is_told_and_removed(agent: AgentRun) -> None:
