@@ -151,6 +151,8 @@ class Site:
         self.servers[name] = server
         until(lambda: process.poll() is not None or _listens(address, port))
         assert process.poll() is None, log.read_text()
+        # what asked whether it listens counts as a session until sshd has noticed its end
+        until(lambda: not server.sessions())
         if known:
             with self.known_hosts.open("a") as file:
                 file.write(f"{server.label} {public(key)}\n")

@@ -240,7 +240,8 @@ def _children_named(name: str) -> list[int]:
     found = []
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if child.name() == name:
+            # one that has ended, and that whoever started it has not asked about, is none
+            if child.name() == name and child.status() != psutil.STATUS_ZOMBIE:
                 found.append(child.pid)
     return found
 

@@ -149,7 +149,7 @@ def test_a_server_that_drops_connections_is_asked_again_until_time_is_up(
     site, make, kind, listen, greeting
 ):
     busy = listen(greeting=greeting, close=True)
-    site.configure(f"Host alpha\n HostName {busy.address}\n Port {busy.port}\n ConnectTimeout 3\n")
+    site.configure(f"Host alpha\n HostName {busy.address}\n Port {busy.port}\n ConnectTimeout 6\n")
     error = connect_fault(make(kind), "alpha")
     assert error.fault is LinkFault.BUSY
     assert error.passing

@@ -24,6 +24,8 @@ def main():
     peers = [] if options.alone or WORLD_SIZE == 1 else meet(options.patience)
     number = 0
     for step in range(1, options.steps + 1):
+        if step == options.wait_at:
+            wait_for(options.wait_for)
         if step == options.fail_at and RANK in options.fail_rank:
             fail(options.fail_how)
         for _ in range(options.lines):
@@ -51,6 +53,8 @@ def parse():
     parser.add_argument("--alone", action="store_true", help="do not connect to the other ranks")
     parser.add_argument("--lockstep", action="store_true", help="wait for all ranks in each step")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds to meet the others")
+    parser.add_argument("--wait-at", type=int, default=0, help="the step in which to wait")
+    parser.add_argument("--wait-for", help="the file that ends the waiting")
     parser.add_argument("--fail-at", type=int, default=0, help="the step in which to fail")
     parser.add_argument("--fail-rank", type=int, action="append", default=[])
     parser.add_argument(
@@ -66,6 +70,11 @@ def parse():
 def say(text):
     # one write for the whole line: lines of ranks that share a file must not mix
     os.write(1, (text + "\n").encode())
+
+
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.05)
 
 
 def pause(seconds):

@@ -21,6 +21,8 @@ ROOT = Path("/var/lib/rankdeck-cluster")
 CHECKOUT = Path(__file__).resolve().parents[3]
 LOGIN, LOGIN2 = "login", "login2"
 BROKEN = ("badkey", "sshdown", "wronghk", "tarpit", "cutoff", "stranger")
+SILENT = ("tarpit", "cutoff")
+"""Of these no answer ever comes; a client's patience with the others may be long."""
 NAME_LENGTH = 7
 """With `v63` behind it this still is an interface name."""
 

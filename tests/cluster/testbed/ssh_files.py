@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .bed import LOGIN, LOGIN2
+from .bed import LOGIN, LOGIN2, SILENT
 from .network import SECOND_SSH_PORT, SSH_PORT, address_table
 from .processes import run
 
@@ -48,6 +48,8 @@ KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org
 # names, never addresses: outside the bed they resolve to nothing, so that a test started in the
 # wrong place sends no packet by this machine's default route
 _SSH = """\
+Host {silent}
+  ConnectTimeout 5
 Host *
   User root
   IdentityFile {identity}
@@ -57,7 +59,7 @@ Host *
   StrictHostKeyChecking yes
   HostKeyAlgorithms ssh-ed25519
   BatchMode yes
-  ConnectTimeout 5
+  ConnectTimeout 30
   LogLevel ERROR
 """
 
@@ -109,8 +111,7 @@ def write_configuration(bed: Bed, options: Options) -> None:
     """sshd's of every host, ssh's, and the lists of hosts that launchers read."""
     for name in address_table(options):
         write_sshd(bed, name)
-    config = _SSH.format(identity=bed.etc / "id_ed25519", known_hosts=bed.etc / "known_hosts")
-    (bed.etc / "ssh_config").write_text(config)
+    (bed.etc / "ssh_config").write_text(_ssh(bed.etc / "id_ed25519", bed.etc / "known_hosts"))
     reset_user_files(bed)
     slots = options.gpus or 2
     (bed.etc / "hostfile").write_text("".join(f"{n} slots={slots}\n" for n in options.nodes))
@@ -145,8 +146,11 @@ def reset_user_files(bed: Bed) -> None:
     folder.mkdir(mode=0o700, parents=True)
     for name in ("id_ed25519", "id_ed25519.pub", "known_hosts"):
         shutil.copy2(bed.etc / name, folder / name)
-    config = _SSH.format(identity="~/.ssh/id_ed25519", known_hosts="~/.ssh/known_hosts")
-    (folder / "config").write_text(config)
+    (folder / "config").write_text(_ssh("~/.ssh/id_ed25519", "~/.ssh/known_hosts"))
+
+
+def _ssh(identity: str | Path, known_hosts: str | Path) -> str:
+    return _SSH.format(silent=" ".join(SILENT), identity=identity, known_hosts=known_hosts)
 
 
 def host_key(bed: Bed, name: str) -> Path:
