@@ -158,8 +158,9 @@ class Carrier:
             self._turn_submission()
         job = self.job
         if job is not None and not self.over:
+            ran = job.started
             if job.look():
-                self._job_started(job)
+                self._job_started(job, again=ran)
             if job.started and not self._open_for_another(job):
                 self._watch(job)
             if job.finished is not None and job.kind is Kind.STEP:
@@ -264,8 +265,9 @@ class Carrier:
 
     # Nodes
 
-    def _job_started(self, job: LiveJob) -> None:
-        if self._announced is not None:
+    def _job_started(self, job: LiveJob, *, again: bool) -> None:
+        """`again`: it was not seen to wait since its last start, whose end was not told, then."""
+        if again and self._announced is not None:
             self.endings.requeued(job)
         self._begin_start()
         self._serve()
@@ -373,7 +375,8 @@ class Carrier:
             bool(self._open)
             and not job.requeued
             and all(
-                order.attempt > job.attempt and find_call(job, self._run, order) is None
+                order.attempt > job.attempt + (job.number or 0)
+                and find_call(job, self._run, order) is None
                 for order in self._open.values()
             )
         )

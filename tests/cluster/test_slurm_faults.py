@@ -171,11 +171,13 @@ def test_a_requeue_is_another_start_and_no_restart(slurm: SlurmBench) -> None:
     slurm.until_told(f"Slurm has requeued job {job}")
     state = slurm.rankdeck.until_state("queued", timeout=TIMEOUT)
     assert state["attempt"] == 1
-    # Slurm holds a requeued job back for two minutes
-    slurm.ask("scontrol", "update", f"jobid={job}", "starttime=now")
+    # Slurm holds a requeued job back for two minutes. A job that starts in the second in which its
+    # last start was ended is killed: its credential counts as revoked
+    slurm.ask("scontrol", "update", f"jobid={job}", "starttime=now+3")
     slurm.until_ranks(2)
     state = slurm.rankdeck.until_state("running")
     assert (state["attempt"], slurm.job()) == (1, job)
+    assert slurm.messages().count(f"Slurm has requeued job {job}") == 1
     slurm.rankdeck.ok("stop", "last")
     slurm.ended("stopped")
 

@@ -16,7 +16,7 @@ from backends.slurm.script import Placement
 from backends.slurm.settings import read_settings
 from backends.slurm.submit import Intent, Kind
 from backends.slurm.tools import Slurm
-from rankdeck.backend_reports import Ended, NotPlaced, Queued
+from rankdeck.backend_reports import Allocated, Ended, NotPlaced, Queued
 from rankdeck.run.layout import RunDir
 from rankdeck.run.orders import build_order
 from tests.unit.run.simulation import START, make_plan
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _ENDED = "7|FAILED|1|2026-11-21T15:30:48|node1|NonZeroExitCode|"
 _PUT_BACK = "7|PENDING|1|2026-11-21T15:32:48||BeginTime|"
+_RUNS = "7|RUNNING|1|2026-11-21T15:30:48|node1|None|"
 _CANCELLED = "7|CANCELLED|1|2026-11-21T15:32:48||None|"
 
 
@@ -90,6 +91,12 @@ class Deserted:
         assert self.carrier.job is not None
         call_agent(self.carrier.job, self.run, self.order(attempt))
         self.carrier.job = None
+
+    def start_again(self) -> None:
+        """What the job's script does when Slurm starts it another time."""
+        start = job_dir(self.run, 0).start(1)
+        start.path.mkdir()
+        start.allocation.write_text("job=7\nstep=0\nnodes=node1\n")
 
     def _write_job(self) -> None:
         job = job_dir(self.run, 0)
@@ -158,6 +165,24 @@ def test_a_job_that_is_cancelled_while_it_waits_to_start_again_ends_its_run(
     assert ended.stopped
     assert isinstance(refused, NotPlaced)
     assert not deserted.submitted.exists(), "it was cancelled: nobody wants it again"
+
+
+def test_a_job_that_starts_again_has_not_ended_again(deserted: Deserted) -> None:
+    deserted.queue(_RUNS)
+    deserted.carrier.adopt((0, 0))
+    deserted.carrier.turn()
+    deserted.queue(_PUT_BACK)
+    deserted.carrier.turn()
+    first, waits = deserted.told
+    assert isinstance(first, Ended)
+    assert first.again
+    assert isinstance(waits, Queued)
+    deserted.carrier.place((deserted.order(attempt=1),))
+    deserted.queue(_RUNS)
+    deserted.start_again()
+    deserted.carrier.turn()
+    (started,) = deserted.told[2:]
+    assert isinstance(started, Allocated), "or its next end would pass for this one"
 
 
 @pytest.mark.parametrize(
