@@ -66,11 +66,15 @@ class Job:
         record = self.record
         if record.host != host_name():
             return True  # for all that can be known here
-        with suppress(ChildProcessError):
+        try:
             pid, status = os.waitpid(record.pid, os.WNOHANG)
-            if pid:
-                self.status = os.waitstatus_to_exitcode(status)
-        return start_time(record.pid) == record.starttime
+        except ChildProcessError:
+            return start_time(record.pid) == record.starttime
+        if pid:
+            self.status = os.waitstatus_to_exitcode(status)
+        # a child that cannot be waited for yet is there, whatever /proc says: one of several
+        # threads is a zombie there before the last of them has ended
+        return pid == 0
 
 
 def start_job(argv: list[str], environ: Mapping[str, str], log: str) -> Job:

@@ -81,6 +81,14 @@ class MpiBench:
         logs = self.rankdeck.run_dir().glob("mpi/mpirun-*.log")
         return "\n".join([self.rankdeck.story(), *(log.read_text() for log in logs)])
 
+    def kill_supervisor(self) -> None:
+        """Kill it, and wait until it holds the run no more."""
+        lock = RunDir(self.rankdeck.run_dir()).supervisor_lock
+        holder = lock_holder(lock)
+        assert holder is not None
+        os.kill(holder, signal.SIGKILL)
+        until(lambda: lock_holder(lock) != holder)
+
     def on(self, host: str, name: str, number: int = signal.SIGKILL) -> None:
         """Signal the processes of that name on a host."""
         self.cluster.exec(host, "pkill", f"-{number:d}", "-x", name)
@@ -257,9 +265,7 @@ def test_a_node_without_power_is_told_to_be_silent(mpi: MpiBench) -> None:
 
 def test_another_supervisor_takes_over(mpi: MpiBench) -> None:
     mpi.training()
-    holder = lock_holder(RunDir(mpi.rankdeck.run_dir()).supervisor_lock)
-    assert holder is not None
-    os.kill(holder, signal.SIGKILL)
+    mpi.kill_supervisor()
     step = mpi.rankdeck.rank(5)["step"]
     mpi.rankdeck.ok("ls")
     mpi.rankdeck.ok("stop", "last")
@@ -270,9 +276,7 @@ def test_another_supervisor_takes_over(mpi: MpiBench) -> None:
 
 def test_mpirun_ends_while_nobody_supervises(mpi: MpiBench) -> None:
     mpi.training()
-    holder = lock_holder(RunDir(mpi.rankdeck.run_dir()).supervisor_lock)
-    assert holder is not None
-    os.kill(holder, signal.SIGKILL)
+    mpi.kill_supervisor()
     os.kill(mpi.mpirun(), signal.SIGKILL)
     until(lambda: not mpi.machinery())
     mpi.rankdeck.ok("ls")

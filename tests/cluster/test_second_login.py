@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rankdeck.run.layout import RunDir
+from rankdeck.run.lock import lock_holder
 from tests.cluster.cluster import Options
 from tests.cluster.testbed.bed import LOGIN, LOGIN2
 from tests.e2e.conftest import FINAL, until
@@ -56,8 +58,9 @@ class Training:
         found = self.supervisor()
         assert found["host"] == "login"
         os.kill(found["pid"], signal.SIGKILL)
-        # the kernel lets go of its lock only when it is gone
-        until(lambda: not Path(f"/proc/{found['pid']}/stat").exists() or _is_zombie(found["pid"]))
+        # the kernel lets go of its lock only when its last thread is gone
+        lock = RunDir(self.run).supervisor_lock
+        until(lambda: lock_holder(lock) != found["pid"])
         return found
 
     def until_adopted(self, before: dict[str, Any]) -> dict[str, Any]:
@@ -83,13 +86,6 @@ class Training:
             steps = re.findall(r"^step (\d+)/", self.rankdeck.log(rank).decode(), re.MULTILINE)
             assert [int(step) for step in steps] == list(range(1, len(steps) + 1))
         self.cluster.assert_nothing_left(self.run.name)
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @pytest.fixture
