@@ -64,11 +64,17 @@ def _settle(order: Order) -> None:
     os.close(null)
 
 
+def _ended(guardian_fd: int) -> bool:
+    import select
+
+    return bool(select.select([guardian_fd], [], [], 0)[0])
+
+
 def _run(order: Order, umask: int, guardian_fd: int) -> int:
     kernel.set_name("rankdeck-agent")
     kernel.become_subreaper()
     signals = Signals()
-    launch = Launch(order, umask)
+    launch = Launch(order, umask, lambda: signals.told or _ended(guardian_fd))
     problem = None
     try:
         launch.prepare()

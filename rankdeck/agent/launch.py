@@ -14,7 +14,7 @@ from rankdeck.agent.problem import ProblemError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Callable, NoReturn
 
     from rankdeck.agent.network import Network
     from rankdeck.agent.order import Order
@@ -44,9 +44,11 @@ class Command:
 class Launch:
     """What is started on this node: `prepare()`, then `start()` once."""
 
-    def __init__(self, order: Order, umask: int) -> None:
+    def __init__(self, order: Order, umask: int, told: Callable[[], bool]) -> None:
+        """Args: what to start, the umask of what is, whether to stop before that."""
         self._order = order
         self._umask = umask
+        self._told = told
         self.master_addr = ""
         self.master_port = order.master_port
         self.launcher_pid: int | None = None
@@ -167,7 +169,7 @@ class Launch:
 
         order = self._order
         try:
-            self._base = run_setup(order, self._base, self.launcher_log)
+            self._base = run_setup(order, self._base, self.launcher_log, self._told)
         except InterruptedSetupError:
             return False
         except OSError as error:

@@ -15,7 +15,7 @@ from rankdeck.agent.problem import ProblemError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from typing import IO
+    from typing import IO, Callable
 
     from rankdeck.agent.order import Order
 
@@ -41,10 +41,13 @@ class InterruptedSetupError(Exception):
     """The node was told to stop while its setup ran."""
 
 
-def run_setup(order: Order, environ: dict[str, str], log: str) -> dict[str, str]:
+def run_setup(
+    order: Order, environ: dict[str, str], log: str, told: Callable[[], bool]
+) -> dict[str, str]:
     """Run the order's setup lines; what the environment is behind them.
 
-    They stop at the first command that fails. Their output goes to `log`.
+    They stop at the first command that fails. Their output goes to `log`. `told`: whether a signal
+    has asked for a stop, before or since, or the agent's guardian is gone.
 
     Raises:
         ProblemError: They failed, or took too long.
@@ -57,7 +60,7 @@ def run_setup(order: Order, environ: dict[str, str], log: str) -> dict[str, str]
     with tempfile.TemporaryFile() as answer, open(os.open(log, flags, 0o600), "ab") as output:
         start = output.tell()
         process = _start(order, environ, answer, output)
-        code = _wait(order, process)
+        code = _wait(order, process, told)
         answer.seek(0)
         entries = answer.read().split(b"\0")[:-1]
     if code == 0 and entries:
@@ -110,23 +113,20 @@ def _script(lines: str, descriptor: int) -> str:
     return f"{modules}set -e\n{lines}\nset +e\n/usr/bin/env -0 >/dev/fd/{descriptor}\n"
 
 
-def _wait(order: Order, process: subprocess.Popen[bytes]) -> int | None:
+def _wait(order: Order, process: subprocess.Popen[bytes], told: Callable[[], bool]) -> int | None:
     """The exit code as subprocess tells it; None: it took too long."""
-    told, guardian = [], os.getppid()
     inbox = FreshDirectory(f"{order.node_dir}/control")
-    before = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
     deadline = time.monotonic() + SETUP_SECONDS
     try:
         while process.poll() is None:
             # without its guardian an agent ends everything; its loop does that
-            if told or os.getppid() != guardian or _stop_waits(inbox):
+            if told() or _stop_waits(inbox):
                 raise InterruptedSetupError
             if time.monotonic() > deadline:
                 return None
             time.sleep(_POLL)
         return process.returncode
     finally:
-        signal.signal(signal.SIGTERM, before)
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

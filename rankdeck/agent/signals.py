@@ -31,12 +31,14 @@ class Signals:
     """
 
     def __init__(self) -> None:
+        self.told = False
+        """A stop has been asked for, whether the loop has heard of it yet or not."""
         self.fd, write_end = os.pipe()
         os.set_blocking(self.fd, False)
         os.set_blocking(write_end, False)
         signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
         for number in (*_STOPPING, *WARNINGS, signal.SIGCHLD):
-            signal.signal(number, _noted)
+            signal.signal(number, self._noted)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def stop_asked(self) -> bool:
@@ -46,9 +48,9 @@ class Signals:
         except BlockingIOError:
             return False
 
-
-def _noted(number: int, frame: FrameType | None) -> None:
-    """The wake-up descriptor carries the signal; a handler must exist for that."""
+    def _noted(self, number: int, frame: FrameType | None) -> None:
+        """The wake-up descriptor carries the signal to the loop."""
+        self.told |= number in _STOPPING
 
 
 class Warned:

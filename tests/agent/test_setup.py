@@ -120,4 +120,15 @@ def test_setup_that_takes_too_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(setup, "SETUP_SECONDS", 0.2)
     order = read_order(str(path))
     with pytest.raises(ProblemError, match="took longer than"):
-        setup.run_setup(order, dict(os.environ), str(tmp_path / "log"))
+        setup.run_setup(order, dict(os.environ), str(tmp_path / "log"), lambda: False)
+
+
+def test_a_signal_that_came_before_the_setup_ends_it(tmp_path: Path) -> None:
+    path = tmp_path / "order.json"
+    path.write_bytes(
+        msgspec.json.encode(full_order(setup="sleep 600", node_dir=str(tmp_path), cwd="/"))
+    )
+    with pytest.raises(setup.InterruptedSetupError):
+        setup.run_setup(
+            read_order(str(path)), dict(os.environ), str(tmp_path / "log"), lambda: True
+        )
