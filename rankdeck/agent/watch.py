@@ -31,7 +31,9 @@ _LOAD_AFTER, _LOAD_GAP = 1.0, 2.0
 _DISCOVER_AFTER, _DISCOVER_FIRST_GAP, _DISCOVER_LAST_GAP = 1.0, 0.5, 5.0
 _RENDEZVOUS_GAPS = ((10.0, 0.25), (60.0, 1.0))
 _RENDEZVOUS_LATE_GAP = 10.0
-_ROOM_NEEDED = 64 * 1024
+# twice what a supervisor on the same file system gives up for its own last words: that the disk
+# is full must still be seen then
+_ROOM_NEEDED = 512 * 1024
 _NO_SPACE = b"No space left on device"
 
 

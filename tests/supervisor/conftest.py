@@ -55,6 +55,17 @@ def processes_of(run_id: str) -> list[int]:
     return found
 
 
+def supervisors_of(run: RunDir) -> list[int]:
+    """Living supervisors of the run, those that have not got its lock yet included."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            words = Path("/proc", name, "cmdline").read_bytes().split(b"\0")
+            if words[1:2] == [b"-c"] and words[3:4] == [os.fsencode(run.path)]:
+                found.append(int(name))
+    return found
+
+
 def fill(disk: Path) -> None:
     """Write until nothing fits any more."""
     with suppress(OSError), open(disk / "filler", "wb", buffering=0) as stream:

@@ -15,7 +15,14 @@ from rankdeck.run.lock import lock_holder
 from rankdeck.run.node_state import NodeState, RankState
 from rankdeck.run.state import RunPhase
 from rankdeck.run.stored import NODE_STATE_DECODER
-from tests.supervisor.conftest import UNTIL_TOLD, Deck, fill, processes_of, wait_for
+from tests.supervisor.conftest import (
+    UNTIL_TOLD,
+    Deck,
+    fill,
+    processes_of,
+    supervisors_of,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +120,9 @@ def test_supervisors_that_end_by_a_fault_of_their_own_do_not_follow_each_other_f
     sound = run.launch_env.read_bytes()
     # stands for a fault that nobody has thought of
     run.launch_env.write_bytes(sound.replace(b'"environ":{', '"environ":{"A":"€",'.encode()))
-    wait_for(lambda: not ensure_supervised(run), "an end of trying")
+    while ensure_supervised(run):
+        # one after the other: those that come late would disturb what follows
+        wait_for(lambda: not supervisors_of(run), "its end")
     alone = left_alone(run)
     assert alone is not None
     assert alone.exit_code is ExitCode.UNUSABLE
@@ -185,7 +194,12 @@ def test_a_run_can_be_stopped_on_a_full_disk(small_disk: Path, deck: Deck) -> No
     deck.wait_rank(run, "output", 1)
     wait_for((run.path / ".reserve").exists, "the reserve")
     wait_for(run.code.exists, "the code snapshot")
+    # or it may notice the full disk first, and end the run as failed
+    agent = node_state(run, deck.state(run).nodes[0].name).agent.pid
+    os.kill(agent, signal.SIGSTOP)
     fill(small_disk)
     deck.command(run, "stop")
+    wait_for(lambda: deck.state(run).state is RunPhase.STOPPING, "the stop's acceptance")
+    os.kill(agent, signal.SIGCONT)
     assert deck.end(run).state is RunPhase.STOPPED
     assert processes_of(run.id) == []
