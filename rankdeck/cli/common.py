@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from rankdeck.run.state import RunState
     from rankdeck.run.view import RunReader
 
+FOLLOWED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What `follow_run` answers. A command that starts a run to follow it holds them back until then:
+nobody else would stop the run."""
 _ALONE_SECONDS = 3.0
 """By then a client on the right machine has taken a run over, if there is one."""
 

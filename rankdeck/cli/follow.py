@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rankdeck.cli.common import exit_code_of, whoami
+from rankdeck.cli.common import FOLLOWED_SIGNALS, exit_code_of, whoami
 from rankdeck.cli.log_output import LAUNCHER, LineWriter, RunFollower
 from rankdeck.errors import ExitCode
 from rankdeck.run.control import RunCommand, RunCommandKind, send_command
@@ -47,6 +47,8 @@ class _Signals:
         # a run started with `nohup` keeps its hangups ignored
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._hang_up)
+        # those that came while the run was being started
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FOLLOWED_SIGNALS)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self.interrupts += 1

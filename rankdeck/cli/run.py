@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from rankdeck.cli.common import json_option, open_store, print_json
+from rankdeck.cli.common import FOLLOWED_SIGNALS, json_option, open_store, print_json
 from rankdeck.cli.job_options import JobCommand, draft_from, job_options, split_at_target
 from rankdeck.cli.library import template_option, workspace_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rankdeck.job.draft import JobDraft
     from rankdeck.job.spec import JobSpec
     from rankdeck.run.layout import RunDir
@@ -124,7 +127,8 @@ def launch(
         return
     if as_json and not detach:
         raise click.UsageError("--json goes with --dry-run or --detach")
-    run = submit_draft(target, draft, begin)
+    attached = not (detach or as_json)
+    run = submit_draft(target, draft, begin, begins=_hold_signals if attached else None)
     if as_json:
         print_json({"id": run.id, "path": str(run.path)})
     elif detach:
@@ -135,10 +139,21 @@ def launch(
         sys.exit(follow_run(run, owns_run=True))
 
 
-def submit_draft(target: str | None, draft: JobDraft, begin: Beginning = _USUAL) -> RunDir:
+def _hold_signals() -> None:
+    """From here on there is a run: Ctrl-C shall stop it, so it waits for `follow_run`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, FOLLOWED_SIGNALS)
+
+
+def submit_draft(
+    target: str | None,
+    draft: JobDraft,
+    begin: Beginning = _USUAL,
+    begins: Callable[[], None] | None = None,
+) -> RunDir:
     """Resolve a job and start it.
 
     The supervisor's interpreter starts first of all: it loads while the job is being read.
+    `begins` is called when the run is about to begin.
     """
     from rankdeck.run.spawn import start_waiting_supervisor
 
@@ -154,6 +169,7 @@ def submit_draft(target: str | None, draft: JobDraft, begin: Beginning = _USUAL)
             environ=dict(os.environ),
             waiting=waiting,
             ask=terminal_ask(),
+            begins=begins,
         )
     finally:
         waiting.cancel()

@@ -30,7 +30,7 @@ from rankdeck.run.spawn import (
 from rankdeck.run.stored import read_plan, read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from rankdeck.ask import Ask
@@ -56,12 +56,14 @@ def submit(
     environ: Mapping[str, str],
     waiting: WaitingSupervisor | None = None,
     ask: Ask | None = None,
+    begins: Callable[[], None] | None = None,
 ) -> RunDir:
     """Start a run and return its directory; it lives on without this process.
 
     `cwd` and `environ` are the submitting shell's. `waiting` is a supervisor started earlier
     (`start_waiting_supervisor`), to save the time of its start. `ask` answers what the backend
-    must know from the user first; None: nobody can be asked.
+    must know from the user first; None: nobody can be asked. `begins` is called when all that is
+    known, before there is anything of the run.
 
     Raises:
         InvalidJobError: The job cannot be planned.
@@ -78,6 +80,8 @@ def submit(
         run = RunDir(store.runs_dir / run_id)
         plan = build_plan(spec, nodes, RunIdentity(id=run_id, dir=str(run.path)))
         secrets = backend.prepare(spec, nodes, ask or Nobody())
+        if begins is not None:
+            begins()
         create_run(run, plan, LaunchEnv.of(cwd, environ))
         if not supervisor.begin(str(run.path), msgspec.json.encode(secrets) if secrets else b""):
             start_supervisor(run)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,6 +118,38 @@ def test_interrupt_stops_and_a_second_one_kills(cli: Cli, program: Callable[...,
     assert show["state"] == "stopped"
     assert show["ranks"][0]["signal"] == signal.SIGKILL
     assert_nothing_left(show["id"])
+
+
+INTERRUPTED = """
+import os, signal
+import rankdeck.run.launch as launch
+write = launch._write_for_people
+def interrupted(*arguments):
+    # the run is on its way, and nobody follows it yet
+    os.kill(os.getpid(), signal.{name})
+    write(*arguments)
+launch._write_for_people = interrupted
+from rankdeck.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "state"), [("SIGINT", 130, "stopped"), ("SIGHUP", 0, "running")]
+)
+def test_a_signal_in_the_very_moment_of_the_start_is_heard(
+    cli: Cli, program: Callable[..., Path], name: str, code: int, state: str
+) -> None:
+    path = program("import time\ntime.sleep(600)\n")
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(name=name), "run", "--launcher", "direct", path],
+        env=cli.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    cli.until_state(state)
 
 
 def test_reader_that_goes_away_does_not_stop_the_run(
