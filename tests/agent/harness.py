@@ -35,49 +35,65 @@ while not all(os.path.exists(f"here-{n}") for n in range(int(os.environ["WORLD_S
 
 # what torchrun does, without its second of `import torch`: ranks in sessions of their own,
 # interpreter from PYTHON_EXEC, one look every 0.1 s, TERM to the others when one fails. Ranks of
-# DeepSpeed's launcher are in its own session.
+# DeepSpeed's launcher are in its own session. It does not look at ranks that the agent has not
+# seen: their ends would be nobody's to tell, and how fast either is must not matter.
 STAND_IN = """
-import os, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys, time
 python = os.environ.get("PYTHON_EXEC", sys.executable)
 nproc = int(os.environ["STAND_IN_NPROC"])
 restarts = int(os.environ.get("STAND_IN_RESTARTS", "0"))
 like_deepspeed = "STAND_IN_DEEPSPEED" in os.environ
 
-def end(number, frame):
-    if like_deepspeed:
-        print(f"[launch.py:335:sigkill_handler] Killing subprocess {ranks[0].pid}", flush=True)
-    else:
-        print(f"Received {number} death signal, shutting down workers", flush=True)
+class Told(Exception):
+    pass
+
+def tell(number, frame):
+    raise Told(number)
+
+def end():
     for rank in ranks:
         rank.send_signal(signal.SIGTERM)
     for rank in ranks:
         rank.wait()
-    sys.exit(1)
 
-signal.signal(signal.SIGTERM, end)
-for count in range(restarts + 1):
-    ranks = []
+def seen():
+    try:
+        with open(os.environ["STAND_IN_STATE"]) as file:
+            known = [rank["pid"] for rank in json.load(file)["ranks"]]
+    except FileNotFoundError:
+        return False
+    return known == [rank.pid for rank in ranks]
+
+def attempt(count):
+    ranks.clear()
     for local in range(nproc):
         env = dict(os.environ, RANK=str(local), LOCAL_RANK=str(local), WORLD_SIZE=str(nproc))
         env.update(TORCHELASTIC_RESTART_COUNT=str(count), TORCHELASTIC_MAX_RESTARTS=str(restarts))
         ranks.append(subprocess.Popen([python, "-u", *sys.argv[1:]], env=env,
                                       start_new_session=not like_deepspeed))
-    failed = False
+    while not seen():
+        time.sleep(0.02)
     while True:
         time.sleep(0.1)
         codes = [rank.poll() for rank in ranks]
         if any(codes):
-            failed = True
-            for rank in ranks:
-                rank.send_signal(signal.SIGTERM)
-            for rank in ranks:
-                rank.wait()
-            break
+            end()
+            return False
         if None not in codes:
-            break
-    if not failed:
-        sys.exit(0)
-sys.exit(1)
+            return True
+
+ranks = []
+signal.signal(signal.SIGTERM, tell)
+try:
+    sys.exit(not any(attempt(count) for count in range(restarts + 1)))
+except Told as told:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if like_deepspeed:
+        print(f"[launch.py:335:sigkill_handler] Killing subprocess {ranks[0].pid}", flush=True)
+    else:
+        print(f"Received {told} death signal, shutting down workers", flush=True)
+    end()
+    sys.exit(1)
 """
 
 
@@ -165,6 +181,7 @@ class AgentRun:
             nproc=nproc,
             env={
                 "STAND_IN_NPROC": str(nproc),
+                "STAND_IN_STATE": str(self.node.state),
                 "STAND_IN_RESTARTS": str(restarts),
                 **(extra_env or {}),
             },

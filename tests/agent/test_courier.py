@@ -8,17 +8,18 @@ import os
 import subprocess
 import sys
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rankdeck.agent import courier_frames as wire
+from rankdeck.agent.kernel import read_stat
 from rankdeck.agent_bundle import agent_bundle, agent_command
 from tests.agent.harness import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _PYTHONS = [sys.executable, *glob.glob("/root/.pyenv/versions/3.8.*/bin/python")[:1]]
 
@@ -43,24 +44,26 @@ class Courier:
 
     def hear(self, kind: int) -> bytes:
         """The payload of the next frame of this kind."""
+        return self._next(kind)[1]
+
+    def hear_agreeing(self, kind: int) -> bytes:
+        """The same; whenever the courier asks before that, everything is said to be at home."""
+        while True:
+            found, payload = self._next(kind, wire.CENSUS)
+            if found == kind:
+                return payload
+            self.send(wire.VERDICT, resend={})
+
+    def _next(self, *kinds: int) -> tuple[int, bytes]:
         assert self.process.stdout is not None
         while True:
-            for at, (found, payload) in enumerate(self._said):
-                if found == kind:
-                    del self._said[: at + 1]
-                    return payload
+            while self._said:
+                found, payload = self._said.pop(0)
+                if found in kinds:
+                    return found, payload
             data = os.read(self.process.stdout.fileno(), 65536)
-            assert data, f"the courier ended before it said {kind}"
+            assert data, f"the courier ended before it said any of {kinds}"
             self._said += self._decoder.feed(data)
-
-    def said(self, kind: int) -> bool:
-        """Whether such a frame comes next, before the courier asks for another verdict."""
-        assert self.process.stdout is not None
-        while not any(found in (kind, wire.CENSUS) for found, _ in self._said):
-            data = os.read(self.process.stdout.fileno(), 65536)
-            assert data
-            self._said += self._decoder.feed(data)
-        return any(found == kind for found, _ in self._said)
 
     def end(self) -> None:
         self.process.kill()
@@ -89,6 +92,12 @@ def order(tmp_path: Path, text: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def lives(pid: int) -> bool:
+    """Whether the process is there and has not ended."""
+    stat = read_stat(pid)
+    return stat is not None and not stat.ended
+
+
 def attach(courier: Courier, fields: dict[str, Any], mode: str = "start") -> dict[str, Any]:
     courier.send(
         wire.ATTACH, run=fields["run_id"], node="n1", attempt=0, mode=mode, order=fields,
@@ -107,14 +116,11 @@ def test_an_agent_s_whole_life(courier: Courier, tmp_path: Path) -> None:
     courier.send(wire.VERDICT, resend={"attempt-0/rank-0.log": 0})
     chunk = courier.hear(wire.CHUNK)
     assert chunk[wire.CHUNK_HEAD.size :] == b"hello\n"
-    while True:
-        courier.hear(wire.CENSUS)
-        courier.send(wire.VERDICT, resend={})
-        if courier.hear(wire.STATE)[0] & wire.STATE_LAST:
-            break
-    # the agent's process may end a moment later, and its log be longer then
+    while not courier.hear_agreeing(wire.STATE)[0] & wire.STATE_LAST:
+        pass
     courier.send(wire.LEAVE, run=fields["run_id"], node="n1")
-    assert courier.hear_json(wire.LEFT)["error"] == ""
+    # the agent's process may end a moment later, and its log be longer then
+    assert json.loads(courier.hear_agreeing(wire.LEFT))["error"] == ""
     assert courier.process.wait(60) == 0
     assert list((courier.root / "runs").iterdir()) == []
 
@@ -127,10 +133,10 @@ def test_it_ends_with_its_connection_and_the_agent_goes_on(
     assert courier.process.stdin is not None
     courier.process.stdin.close()
     assert courier.process.wait(60) == 0
-    stat = Path(f"/proc/{ref.split(':')[0]}/stat")
-    assert stat.exists()
+    pid = int(ref.split(":")[0])
+    assert lives(pid)
     (tmp_path / "go").touch()
-    until(lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z")
+    until(lambda: not lives(pid))
 
 
 def test_only_one_looks_after_an_agent(courier: Courier, tmp_path: Path) -> None:
@@ -142,11 +148,7 @@ def test_only_one_looks_after_an_agent(courier: Courier, tmp_path: Path) -> None
         # its connection is still there: nothing but the other one tells it to go
         assert courier.process.wait(60) == -15
         second.send(wire.LEAVE, run=fields["run_id"], node="n1")
-        while True:
-            second.hear(wire.CENSUS)
-            second.send(wire.VERDICT, resend={})
-            if second.said(wire.LEFT):
-                break
+        second.hear_agreeing(wire.LEFT)
     finally:
         second.end()
 

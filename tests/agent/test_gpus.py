@@ -101,8 +101,9 @@ def test_a_lost_gpu_and_its_xid_are_told_and_the_others_go_on(
     nvml.show(gpu(0, util=11), gpu(1, "lost", xid=79), gpu(2, "hidden"))
 
     def told(state: NodeState) -> bool:
+        # one may have been asked before the figures changed, the other after
         load = gpus_of(state)
-        return load is not None and load.devices[-1].xid == 79
+        return load is not None and (load.devices[0].util, load.devices[-1].xid) == (11, 79)
 
     load = gpus_of(agent.until(told))
     assert load is not None
@@ -232,6 +233,9 @@ def test_nvidia_smi_takes_over_where_the_library_cannot_be_loaded(
     load = until_gpus(agent)
     assert (load.source, load.model) == ("nvidia-smi", "Tesla T4")
     assert (load.devices[0].util, load.devices[0].mem_used) == (55, 900 << 20)
+    # its next line, which may come a moment later
+    load = gpus_of(agent.until(lambda state: bool((found := gpus_of(state)) and found.problem)))
+    assert load is not None
     assert load.problem.startswith("Unable to determine the device handle")
     agent.send("kill")
     agent.done()
@@ -273,7 +277,12 @@ def test_without_any_gpu_nothing_is_told_and_nothing_stays(
     agent: AgentRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANKDECK_GPUS", "amdgpu" if not os.path.exists("/dev/kfd") else "off")
-    agent.ranks("import time\ntime.sleep(2.5)")
+    agent.ranks("import os, time\nwhile not os.path.exists('go'): time.sleep(0.02)")
+    before = agent.until(lambda state: state.load is not None).load
+    assert before is not None
+    # whatever there is has had two seconds to say so
+    agent.until(lambda state: state.load is not None and state.load.time > before.time)
+    (agent.project / "go").touch()
     state = agent.done()
     assert state.load is not None
     assert state.load.gpus is None

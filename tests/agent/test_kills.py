@@ -145,7 +145,9 @@ def test_a_fault_of_the_agent_itself(agent: AgentRun) -> None:
     """Whatever it is: everything is ended, and the state says so."""
     agent.launched(STUBBORN, nproc=2, wait_for_go=True)
     agent.until(lambda state: state.phase is NodePhase.READY)
-    (agent.node.attempt(0).path / "spawned").unlink()
+    spawned = agent.node.attempt(0).path / "spawned"
+    spawned.unlink()
+    spawned.mkdir()
     agent.send("go")
     state = agent.until(lambda state: state.phase is NodePhase.DONE)
     assert agent.process is not None
@@ -154,7 +156,7 @@ def test_a_fault_of_the_agent_itself(agent: AgentRun) -> None:
     assert state.outcome is NodeOutcome.FAILED
     assert state.problem is not None
     assert state.problem.category == "agent"
-    assert "the agent itself failed: FileNotFoundError" in state.problem.message
+    assert "the agent itself failed: IsADirectoryError" in state.problem.message
     assert "Traceback" in agent.agent_log()
 
 

@@ -128,10 +128,9 @@ def test_a_busy_log_costs_the_rank_nothing(agent: AgentRun) -> None:
 def test_load_is_sampled(agent: AgentRun) -> None:
     text = "import os\nwhile not os.path.exists('go'): pass"
     agent.ranks(text)
-    state = agent.until(lambda state: state.ranks[0].cpu_percent is not None)
+    # an agent that did not get a core between two looks may be wrong once, not for long
+    state = agent.until(lambda state: 0.0 < (state.ranks[0].cpu_percent or 0.0) < 150.0)
     rank, load = state.ranks[0], state.load
-    assert rank.cpu_percent is not None
-    assert 0.0 < rank.cpu_percent < 150.0
     assert rank.rss_bytes is not None
     assert 1 << 20 < rank.rss_bytes < 1 << 30
     assert rank.threads == 1

@@ -30,10 +30,14 @@ def old_python() -> str:
 @pytest.mark.parametrize("how", ["ranks", "launched"])
 def test_python_3_8_runs_the_agent(agent: AgentRun, old_python: str, how: str) -> None:
     text = (
-        "import os, time\nprint('step 1/2', flush=True)\ntime.sleep(1.5)\n"
+        "import os, time\nprint('step 1/2', flush=True)\n"
+        "while not os.path.exists('go'): time.sleep(0.02)\n"
         "1 / int(os.environ['RANK'])"
     )
     getattr(agent, how)(text, nproc=2, python=old_python)
+    agent.until_ranks("stepping")
+    agent.until(lambda state: state.load is not None)
+    (agent.project / "go").touch()
     state = agent.done()
     assert state.outcome is NodeOutcome.FAILED
     assert state.python.startswith(f"{old_python} (3.8.")

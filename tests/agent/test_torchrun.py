@@ -32,6 +32,8 @@ import os, sys, time
 print("step 1/2", sys.executable, flush=True)
 {ALL_HERE}
 if os.environ["RANK"] == "1" and "fail" in sys.argv:
+    while not os.path.exists("go"):
+        time.sleep(0.02)
     sys.exit(3)
 time.sleep(600)
 """
@@ -65,6 +67,9 @@ def test_the_late_port_is_used_and_static_rendezvous_kept(agent: AgentRun) -> No
 
 def test_the_code_that_torchrun_hides(agent: AgentRun) -> None:
     torchrun(agent, NO_TORCH, "fail")
+    # one that it has not seen by then it would only know from torchrun's report
+    agent.until_ranks("stepping")
+    (agent.project / "go").touch()
     state = agent.done(120)
     assert state.launcher is not None
     # its own way out, or the agent's TERM when it has already let go of its handlers
