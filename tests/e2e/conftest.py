@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rankdeck.run.lock import lock_holder
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -110,6 +112,10 @@ class Cli:
 
         return until(look, timeout)
 
+    def until_unsupervised(self) -> None:
+        """Wait until nobody writes into the newest run's directory any more."""
+        until(lambda: lock_holder(self.run_dir() / "supervisor.lock") is None)
+
     def log(self, rank: int = 0, attempt: int = 0) -> bytes:
         """A rank's log file, byte for byte."""
         (path,) = self.run_dir().glob(f"nodes/*/attempt-{attempt}/rank-{rank}.log")
@@ -163,8 +169,7 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
             process.send_signal(signal.SIGKILL)
         process.communicate()
     for run in (home / "runs").glob("2*"):
-        state = json.loads((run / "state.json").read_text())
-        if state["state"] not in FINAL:
+        if command.show(run.name)["state"] not in FINAL:
             command("kill", run.name)
         assert_nothing_left(run.name)
 

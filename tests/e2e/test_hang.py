@@ -128,6 +128,7 @@ def test_what_was_stopped_after_a_long_silence_is_told_as_stalled(
     run = RunDir(cli.run_dir())
     until(lambda: [rank.step for rank in RunReader(run).snapshot().ranks] == [20, 19, 20])
     cli("stop", "last", "--grace", "1")
+    cli.until_unsupervised()
     shift_stop(run, 90.0)
     told = cli.ok("why", "last")
     assert "stopped by the user; no rank has failed" in told

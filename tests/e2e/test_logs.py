@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.conftest import until
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -126,21 +128,34 @@ if rank == 2:
 time.sleep(0.3)
 print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} step 2", flush=True)
 folder = pathlib.Path(__file__).parent
-(folder / f"said-{rank}").touch()
-while rank == 1 and not all((folder / f"said-{other}").exists() for other in range(3)):
+while rank == 1 and not (folder / "go").exists():
     time.sleep(0.02)
 if rank == 1:
-    time.sleep(0.3)
     raise ValueError("boom")
-time.sleep(60)
+time.sleep(600)
 """
 
 
 def test_what_ranks_say_alike_and_what_only_some_say(
     cli: Cli, program: Callable[..., Path]
 ) -> None:
-    done = cli("run", "--launcher", "direct", "--nproc-per-node", "3", program(DIFFER))
-    assert done.returncode != 0
+    script = program(DIFFER)
+    cli.ok("run", "-d", "--launcher", "direct", "--nproc-per-node", "3", script)
+
+    def all_noticed() -> bool:
+        # what the agent sees at one look has one time
+        logs = [cli.log(rank) for rank in range(3)]
+        node = cli.node_state()
+        return (
+            node is not None
+            and all(b" step 2\n" in log for log in logs)
+            and [rank["log_bytes"] for rank in node["ranks"]] == [len(log) for log in logs]
+        )
+
+    cli.until_rank(2, "output")
+    until(all_noticed)
+    script.with_name("go").touch()
+    assert cli("wait", "last").returncode == 1
     folded = cli.ok("logs", "last", "--fold", "--grep", "step").splitlines()
     assert len(folded) == 2
     assert all(line.startswith("[0-2 ×3] ") for line in folded)

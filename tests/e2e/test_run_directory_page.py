@@ -43,6 +43,8 @@ def test_run_that_fails(cli: Cli, program: Callable[..., Path]) -> None:
     script = program("print('step 1/2 loss 3.0', flush=True)\nraise ValueError('boom')\n")
     assert cli("run", "--launcher", "direct", script).returncode == 1
     assert (cli.run_dir() / "events.jsonl").exists()
+    # files that are just being replaced have other names
+    cli.until_unsupervised()
     assert unexplained(cli.run_dir()) == []
 
 
@@ -50,4 +52,5 @@ def test_run_that_fails(cli: Cli, program: Callable[..., Path]) -> None:
 def test_run_under_torchrun(cli: Cli, program: Callable[..., Path]) -> None:
     script = program("print('step 1/2 loss 3.0', flush=True)\n")
     cli.ok("run", "--nproc-per-node", "2", script)
+    cli.until_unsupervised()
     assert unexplained(cli.run_dir()) == []

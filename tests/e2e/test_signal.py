@@ -41,6 +41,8 @@ def run_id(cli: Cli, tmp_path: Path) -> Iterator[str]:
     options = ("--launcher", "direct", "--nproc-per-node", "3", "--name", "sig", "--detach")
     run = cli.ok("run", *options, tmp_path / "train.py").strip()
     eventually(lambda: cli.ok("logs", run).count("ready") == 3)
+    # what they have printed can be read before their supervisor knows that they live
+    eventually(lambda: {rank["state"] for rank in cli.show(run)["ranks"]} == {"output"})
     yield run
     cli("kill", run)
 

@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 PROGRAM = """
 import os, re, signal, sys, time
 
+# what is looked at later is already so when they have said that they are there
+
 def wait_for_others():
-    time.sleep(600)
+    print("there", flush=True); time.sleep(600)
 
 def backtrack():
     # native code that does not let go of the interpreter's lock
-    re.match("(a+)+b", "a" * 60)
+    print("there", flush=True); re.match("(a+)+b", "a" * 60)
 
 rank = int(os.environ["RANK"])
-print("there", flush=True)
 if rank == 2:
     backtrack()
 if rank == 3:
+    print("there", flush=True)
     os.execvp("sleep", ["sleep", "600"])
 wait_for_others()
 """
@@ -102,6 +104,7 @@ def test_without_the_recorder_nobody_answers_and_nobody_is_ended(
 ) -> None:
     script = program("import time\nprint('there', flush=True)\ntime.sleep(600)\n")
     cli.ok("run", "-d", "--no-hooks", "--launcher", "direct", "--nproc-per-node", "2", script)
+    cli.until_rank(0, "output")
     cli.until_rank(1, "output")
     done = cli("stacks", "last")
     assert done.returncode == 3

@@ -32,7 +32,7 @@ print("on stderr", rank, file=sys.stderr, flush=True)
 """
 # without this, gloo may abort a rank at its exit because a peer has already gone
 END = "\ndist.barrier()\ndist.destroy_process_group()\n"
-WAIT = "\ndist.barrier()\ntime.sleep(600)\n"
+WAIT = "\ndist.barrier()\nprint('step 2/9', flush=True)\ntime.sleep(600)\n"
 
 
 def test_ranks_meet_and_keep_their_own_logs(cli: Cli, program: Callable[..., Path]) -> None:
@@ -79,7 +79,10 @@ def test_exit_code_is_the_ranks_own_not_torchruns(cli: Cli, program: Callable[..
 
 def test_killed_torchrun_leaves_no_rank_behind(cli: Cli, program: Callable[..., Path]) -> None:
     cli.ok("run", "-d", "--nproc-per-node", "2", program(DDP + WAIT))
-    cli.until_rank(1, "stepping", "output")
+    # one that is still on its way to the barrier would fail of the loss of torchrun's store
+    for rank in (0, 1):
+        cli.until_rank(rank, "stepping")
+        until(lambda rank=rank: b"step 2/9" in cli.log(rank))
     node = until(cli.node_state)
     os.kill(node["launcher"]["pid"], signal.SIGKILL)
     state = cli.until_state("failed", timeout=90)

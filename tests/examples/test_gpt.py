@@ -40,6 +40,8 @@ def torchrun_command(ranks: int = 2) -> list[str]:
         sys.executable,
         "-m",
         "torch.distributed.run",
+        # a port of its own
+        "--standalone",
         "--nproc-per-node",
         str(ranks),
         "--local-ranks-filter",
@@ -152,18 +154,34 @@ def test_sigkill_while_a_checkpoint_is_written_leaves_only_whole_ones(tmp_path: 
         until(lambda: checkpoints(output))
         pid = rank_pid(output, 0)
         assert pid
-        until(lambda: list((output / "checkpoint").glob("*.tmp")))
+        until(lambda: held_while_writing(pid, output))
         os.kill(pid, signal.SIGKILL)
         process.wait(timeout=60)
     assert process.returncode == 1
-    assert list((output / "checkpoint").glob("*.tmp")), "the kill came after the writing"
+    assert unfinished(output)
     whole = steps_on_disk(output)
     assert 1 <= len(whole) <= 3
     resumed = train(output, steps=whole[-1] + 2, checkpoint_every=1, log_every=1, **large)
     assert f"resumed after step {whole[-1]}" in resumed
     assert [int(done) for done, *_ in PROGRESS.findall(resumed)] == [whole[-1] + 1, whole[-1] + 2]
     assert steps_on_disk(output) == [whole[-1] + 1, whole[-1] + 2]
-    assert not list((output / "checkpoint").glob("*.tmp"))
+    assert not unfinished(output)
+
+
+def unfinished(output: Path) -> list[Path]:
+    return list((output / "checkpoint").glob("*.tmp"))
+
+
+def held_while_writing(pid: int, output: Path) -> bool:
+    """Whether the process is held in the middle of a checkpoint; if not, it goes on."""
+    if not unfinished(output):
+        return False
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T"))
+    if unfinished(output):
+        return True
+    os.kill(pid, signal.SIGCONT)
+    return False
 
 
 def test_sigterm_saves_and_ends_all_ranks_after_the_same_step(tmp_path: Path) -> None:

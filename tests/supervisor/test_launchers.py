@@ -31,13 +31,13 @@ import json, os, signal, sys, time
 print(json.dumps({{**{{name: os.environ.get(name) for name in {NAMES}}}, "args": sys.argv[1:]}}),
       flush=True)
 if "stay" in sys.argv or os.environ["RANKDECK_ATTEMPT"] == "0":
-    open(f"here-{{os.environ['RANK']}}", "w").close()
     if os.environ["RANK"] == "3" and "stay" not in sys.argv:
-        while not all(os.path.exists(f"here-{{rank}}") for rank in range(4)):
+        while not os.path.exists("go"):
             time.sleep(0.05)
         raise ValueError("boom")
     signal.pause()
 """
+PROJECT = "it's a project"
 OPTIONS = {
     "accelerate": ("--mixed_precision", "bf16"),
     "deepspeed": ("--log_level", "error"),
@@ -45,7 +45,7 @@ OPTIONS = {
 
 
 def _start(deck: Deck, launcher: str, *args: str, **fields: Any) -> RunDir:
-    project = deck.tmp_path / "it's a project"
+    project = deck.tmp_path / PROJECT
     project.mkdir()
     entry = project / "train.py"
     entry.write_text(PROGRAM)
@@ -68,6 +68,9 @@ def _facts(deck: Deck, run: RunDir, rank: int, attempt: int) -> dict[str, Any]:
 @pytest.mark.parametrize("launcher", OPTIONS)
 def test_a_rank_fails_the_others_end_and_the_restart_succeeds(deck: Deck, launcher: str) -> None:
     run = _start(deck, launcher, max_restarts=1)
+    for rank in range(4):
+        deck.wait_rank(run, "output", rank)
+    (deck.tmp_path / PROJECT / "go").touch()
     end = deck.end(run)
     assert end.state is RunPhase.SUCCEEDED, deck.state(run)
     assert [rank.exit_code for rank in end.ranks] == [0, 0, 0, 0]
