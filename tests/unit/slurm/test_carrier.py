@@ -16,7 +16,7 @@ from backends.slurm.script import Placement
 from backends.slurm.settings import read_settings
 from backends.slurm.submit import Intent, Kind
 from backends.slurm.tools import Slurm
-from rankdeck.backend_reports import Allocated, Ended, NotPlaced, Queued
+from rankdeck.backend_reports import Ended, NotPlaced, Queued
 from rankdeck.run.layout import RunDir
 from rankdeck.run.orders import build_order
 from tests.unit.run.simulation import START, make_plan
@@ -95,7 +95,7 @@ class Deserted:
     def start_again(self) -> None:
         """What the job's script does when Slurm starts it another time."""
         start = job_dir(self.run, 0).start(1)
-        start.path.mkdir()
+        start.calls.mkdir(parents=True)
         start.allocation.write_text("job=7\nstep=0\nnodes=node1\n")
 
     def _write_job(self) -> None:
@@ -173,7 +173,7 @@ def test_a_job_that_starts_again_has_not_ended_again(deserted: Deserted) -> None
     deserted.carrier.turn()
     deserted.queue(_PUT_BACK)
     deserted.carrier.turn()
-    first, waits = deserted.told
+    _, first, waits = deserted.told
     assert isinstance(first, Ended)
     assert first.again
     assert isinstance(waits, Queued)
@@ -181,8 +181,8 @@ def test_a_job_that_starts_again_has_not_ended_again(deserted: Deserted) -> None
     deserted.queue(_RUNS)
     deserted.start_again()
     deserted.carrier.turn()
-    (started,) = deserted.told[2:]
-    assert isinstance(started, Allocated), "or its next end would pass for this one"
+    assert not deserted.told[3:], "what ended before was told; the next end will be another one"
+    assert job_dir(deserted.run, 0).start(1).call("node1", 0).exists()
 
 
 @pytest.mark.parametrize(
