@@ -107,7 +107,7 @@ def no_process_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         environment.setenv("TERM", "xterm-256color")
         environment.setenv(_SESSION_VARIABLE, session)
         yield
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 60.0
     while (left := _processes_of(session)) and time.monotonic() < deadline:
         time.sleep(0.05)
     for pid in left:

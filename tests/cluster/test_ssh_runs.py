@@ -81,8 +81,9 @@ class SshBench:
         return self.cluster.exec(host, "sh", "-c", "ls -R /tmp/rankdeck-root/runs 2>/dev/null || :")
 
     def events(self) -> list[dict[str, Any]]:
-        lines = (self.rankdeck.run_dir() / "events.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        text = (self.rankdeck.run_dir() / "events.jsonl").read_text()
+        # what is behind the last end of a line is still being written
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def story(self) -> str:
         """What was told so far."""
