@@ -11,6 +11,10 @@ import fcntl
 import os
 import struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -113,6 +117,21 @@ def become_subreaper() -> bool:
     """Orphaned descendants, however they detached, become our children from now on."""
     zero = ctypes.c_ulong(0)
     return bool(_libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), zero, zero, zero) == 0)
+
+
+def next_signal(numbers: Iterable[int], seconds: float) -> int | None:
+    """Take the next of these signals, which must be blocked; None when none comes in that time.
+
+    `signal.sigtimedwait` returns a number that nobody has written when this process was stopped
+    and went on just as the time ran out.
+    """
+    wanted = (ctypes.c_uint64 * 16)()
+    for number in numbers:
+        _libc.sigaddset(ctypes.byref(wanted), ctypes.c_int(number))
+    whole = int(seconds)
+    time = (ctypes.c_long * 2)(whole, int((seconds - whole) * 1e9))
+    came = int(_libc.sigtimedwait(ctypes.byref(wanted), None, ctypes.byref(time)))
+    return came if came > 0 else None
 
 
 def open_pidfd(pid: int) -> int | None:

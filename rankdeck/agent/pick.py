@@ -97,7 +97,7 @@ class Leash:
     def hold(self) -> int:
         """Start the agent and stay until it has left."""
         kernel.set_name("rankdeck-leash")
-        # taken by sigtimedwait below, so that nothing is interrupted and none is lost
+        # taken by next_signal below, so that nothing is interrupted and none is lost
         signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
         agent = self._start()
         self._say("started", os.getpid())
@@ -106,9 +106,9 @@ class Leash:
         while True:
             if os.getppid() != self._starter:
                 self._stop("SIGTERM")
-            came = signal.sigtimedwait(HEEDED, 1.0)
+            came = kernel.next_signal(HEEDED, 1.0)
             if came is not None:
-                self._take(signal.Signals(came.si_signo))
+                self._take(signal.Signals(came))
             pid, status = os.waitpid(agent, os.WNOHANG)
             if pid:
                 self._say("ended", status)

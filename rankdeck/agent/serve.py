@@ -86,11 +86,11 @@ class Waiter:
     def serve(self) -> int:
         """Serve until told to leave, by whomever; 0 unless nobody has called for too long."""
         kernel.set_name("rankdeck-wait")
-        # taken by sigtimedwait below, so that nothing is interrupted and none is lost
+        # taken by next_signal below, so that nothing is interrupted and none is lost
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
         self._say("here", _process())
         while True:
-            self._take(signal.sigtimedwait(_HEEDED, self._pause()))
+            self._take(kernel.next_signal(_HEEDED, self._pause()))
             self._reap()
             if self._agent is not None:
                 self._pass_on_warning()
@@ -112,14 +112,14 @@ class Waiter:
             return _BUSY
         return _EAGER if time.monotonic() - self._since < _EAGER_SECONDS else _PATIENT
 
-    def _take(self, came: signal.struct_siginfo | None) -> None:
-        if came is None or came.si_signo not in _ENDINGS or self._ending:
+    def _take(self, came: int | None) -> None:
+        if came not in _ENDINGS or self._ending:
             return
         self._ending = True
-        self._say("told", {"signal": int(came.si_signo), "time": time.time()})
+        self._say("told", {"signal": came, "time": time.time()})
         if self._order is not None and self._agent is not None:
             # the agent was probably told too; what matters is that it is done before KILL comes
-            name = signal.Signals(came.si_signo).name
+            name = signal.Signals(came).name
             grace = self._kill_after - min(_WRITING_SECONDS, self._kill_after / 2)
             grace = min(self._order.grace, grace)
             self._tell({"command": "stop", "reason": f"{name} from the scheduler", "grace": grace})

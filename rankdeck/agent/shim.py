@@ -116,11 +116,11 @@ class Shim:
             self._wait(_POLL)
 
     def _wait(self, seconds: float) -> None:
-        came = signal.sigtimedwait(HEEDED, seconds)
-        if came is not None and came.si_signo in _ENDINGS and not self._told:
+        came = kernel.next_signal(HEEDED, seconds)
+        if came in _ENDINGS and not self._told:
             self._told = True
             # the agent ends the ranks, so that it knows who was told to end
-            name = signal.Signals(came.si_signo).name
+            name = signal.Signals(came).name
             tell(self._order, {"command": "stop", "reason": f"{name} from mpirun"})
         self._reap()
 

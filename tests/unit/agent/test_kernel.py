@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,3 +111,34 @@ os.kill(orphan, 9)
         check=False,
     )
     assert done.stdout.strip() == "True", done.stderr
+
+
+WAITER = """
+import signal
+from rankdeck.agent import kernel
+heeded = {signal.SIGUSR1, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
+print("up", flush=True)
+while True:
+    came = kernel.next_signal(heeded, 0.1)
+    if came is not None:
+        print(came, flush=True)
+"""
+
+
+def test_only_signals_that_came_are_taken_also_after_a_stop() -> None:
+    with subprocess.Popen([sys.executable, "-c", WAITER], stdout=subprocess.PIPE) as waiter:
+        assert waiter.stdout is not None
+        assert waiter.stdout.readline() == b"up\n"
+        for _ in range(3):
+            waiter.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, waiter.pid, os.WSTOPPED)
+            time.sleep(0.15)  # the stop itself: it outlasts the wait
+            waiter.send_signal(signal.SIGCONT)
+            os.waitid(os.P_PID, waiter.pid, os.WCONTINUED)
+        waiter.send_signal(signal.SIGUSR1)
+        first = waiter.stdout.readline()
+        waiter.send_signal(signal.SIGTERM)
+        second = waiter.stdout.readline()
+        waiter.kill()
+    assert (int(first), int(second)) == (signal.SIGUSR1, signal.SIGTERM)
