@@ -143,7 +143,7 @@ def test_a_host_that_cannot_be_reached_is_named(mpi: MpiBench, host: str, catego
     mpi.submit(hosts=f"node1,{host},node2", options=("--connect-timeout", "4"))
     shown = mpi.ended("failed")
     failure = shown["failure"]
-    assert failure["node"] == host
+    assert failure["node"] == host, mpi.said()
     assert re.fullmatch(category, failure["category"])
     assert host in failure["summary"]
     assert not list(mpi.rankdeck.run_dir().glob("nodes/*/state.json"))
@@ -215,13 +215,19 @@ def test_killed_daemon_of_mpirun(mpi: MpiBench) -> None:
 
 @pytest.mark.parametrize(
     ("name", "category"),
-    [("rankdeck-agent", "agent-lost"), ("rankdeck-guard", "agent"), ("rankdeck-leash", "mpirun")],
+    [
+        ("rankdeck-agent", "agent-lost"),
+        # an agent that is held up at that moment is ended before it can say why it ends
+        ("rankdeck-guard", "agent|agent-lost"),
+        ("rankdeck-leash", "mpirun"),
+    ],
 )
 def test_killed_agent(mpi: MpiBench, name: str, category: str) -> None:
     mpi.training()
     mpi.on("node2", name)
     failure = mpi.ended("failed")["failure"]
-    assert (failure["category"], failure["node"]) == (category, "node2"), mpi.said()
+    assert re.fullmatch(category, failure["category"]), mpi.said()
+    assert failure["node"] == "node2", mpi.said()
     mpi.logs_are_whole()
 
 
