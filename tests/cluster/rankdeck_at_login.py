@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rankdeck.run.layout import RunDir
+from rankdeck.run.lock import lock_holder
 from tests.cluster.testbed.bed import LOGIN
 from tests.e2e.conftest import FINAL, Cli, until
 
@@ -110,6 +113,13 @@ class RankdeckAtLogin(Cli):
             return until(look, timeout)
         except pytest.fail.Exception as failed:
             pytest.fail(f"{failed}\n{self.story()}")
+
+    def kill_supervisor(self) -> None:
+        """Kill the newest run's, and wait until it is gone: one that waits for a disk stays."""
+        pid = self.state()["supervisor"]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        lock = RunDir(self.run_dir()).supervisor_lock
+        until(lambda: lock_holder(lock) != pid)
 
     def end_everything(self) -> None:
         """Kill what still runs, and see that nothing of any run is left on any host."""

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rankdeck.run.layout import RunDir
-from rankdeck.run.lock import lock_holder
 from tests.e2e.conftest import FINAL, until
 
 if TYPE_CHECKING:
@@ -130,8 +126,5 @@ class SlurmBench:
         return int(self.rankdeck.state()["supervisor"]["pid"])
 
     def kill_supervisor(self) -> None:
-        """Kill it, and wait until it has gone: one that waits for a disk stays for so long."""
-        pid = self.supervisor()
-        os.kill(pid, signal.SIGKILL)
-        lock = RunDir(self.rankdeck.run_dir()).supervisor_lock
-        until(lambda: lock_holder(lock) != pid, TIMEOUT)
+        """Kill it, and wait until it has gone."""
+        self.rankdeck.kill_supervisor()

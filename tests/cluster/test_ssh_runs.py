@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -254,7 +252,7 @@ def test_a_killed_agent_ends_the_run(ssh: SshBench) -> None:
 
 def test_a_killed_supervisor_is_replaced_and_nothing_is_lost(ssh: SshBench) -> None:
     ssh.training_until_told(steps=80)
-    os.kill(ssh.rankdeck.state()["supervisor"]["pid"], signal.SIGKILL)
+    ssh.rankdeck.kill_supervisor()
     ssh.rankdeck.ok("ls")
     ssh.go_on()
     ssh.rankdeck("attach", "last", timeout=150)
@@ -270,7 +268,7 @@ def test_a_supervisor_killed_while_it_places_agents_starts_none_twice(ssh: SshBe
     ssh.submit("--steps", "20", "--lines", "10", options=("--connect-timeout", "90"))
     run = ssh.rankdeck.run_id()
     until(lambda: ssh.cluster.processes_on("node1", run))
-    os.kill(ssh.rankdeck.state()["supervisor"]["pid"], signal.SIGKILL)
+    ssh.rankdeck.kill_supervisor()
     ssh.cluster.thaw("node2")
     ssh.rankdeck("attach", "last", timeout=150)
     ssh.ended("succeeded")
