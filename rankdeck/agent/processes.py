@@ -60,10 +60,18 @@ def marks_of(run_id: str, node: str | None = None) -> list[bytes]:
 
 
 def belonging(root: int | None, marks: list[bytes], spared: Iterable[int]) -> Processes:
-    """Living processes below `root` or with these marks, except the spared ones."""
+    """Living processes below `root` or with these marks, except the spared ones.
+
+    None only if two looks find none: one that forks and ends, or becomes another program, while
+    the list is read may hide what comes of it.
+    """
+    spare = {os.getpid(), *spared}
+    return _look_for(root, marks, spare) or _look_for(root, marks, spare)
+
+
+def _look_for(root: int | None, marks: list[bytes], spare: set[int]) -> Processes:
     processes = all_processes()
     below = descendants(processes, root) if root is not None else set()
-    spare = {os.getpid(), *spared}
     return {
         pid: stat
         for pid, stat in processes.items()

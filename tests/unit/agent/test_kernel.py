@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rankdeck.agent import kernel
+from rankdeck.agent import kernel, processes
 from rankdeck.agent.exits import exit_from_status
 from rankdeck.agent.processes import belonging, carries, descendants, marks_of
 
@@ -84,13 +84,24 @@ def test_what_belongs_to_a_run(child: subprocess.Popen[bytes]) -> None:
     assert not carries(os.getpid(), marks_of("r1"))
 
 
+def test_what_hid_at_the_first_look_is_found(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parent forked after the names had been read, and had ended when it was looked at."""
+    stat = kernel.read_stat(child.pid)
+    assert stat is not None
+    looks = iter([{}, {child.pid: stat}])
+    monkeypatch.setattr(processes, "all_processes", lambda: next(looks))
+    assert belonging(os.getpid(), marks_of("other"), ()) == {child.pid: stat}
+
+
 def test_descendants_are_all_below() -> None:
     stat = "0 (x) S {} 0 0" + " 0" * 46
     tree = {1: 0, 2: 1, 3: 2, 4: 1, 5: 9}
-    processes = {pid: kernel.Stat(stat.format(parent).encode()) for pid, parent in tree.items()}
-    assert descendants(processes, 2) == {3}
-    assert descendants(processes, 1) == {2, 3, 4}
-    assert descendants(processes, 7) == set()
+    stats = {pid: kernel.Stat(stat.format(parent).encode()) for pid, parent in tree.items()}
+    assert descendants(stats, 2) == {3}
+    assert descendants(stats, 1) == {2, 3, 4}
+    assert descendants(stats, 7) == set()
 
 
 def test_a_subreaper_gets_the_orphans() -> None:
