@@ -30,6 +30,8 @@ while True:
 LAST_WORDS = """
 import signal, sys, time
 def end(number, frame):
+    # a launcher that is slow to end its ranks, or they to end, gets company after a second
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print("saved", flush=True)
     sys.exit(1)
 signal.signal(signal.SIGTERM, end)

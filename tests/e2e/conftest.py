@@ -43,7 +43,7 @@ class Cli:
         return [sys.executable, "-m", "rankdeck.cli.entry"]
 
     def __call__(
-        self, *args: str | Path, timeout: float = 120.0, cwd: Path | None = None, **env: str
+        self, *args: str | Path, timeout: float = 600.0, cwd: Path | None = None, **env: str
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*self.argv, *map(str, args)],
@@ -96,11 +96,11 @@ class Cli:
         found = list((self.run_dir() / "nodes").glob("*/state.json"))
         return json.loads(found[0].read_text()) if found else None
 
-    def until_state(self, *wanted: str, timeout: float = 90.0) -> dict[str, Any]:
+    def until_state(self, *wanted: str, timeout: float = 240.0) -> dict[str, Any]:
         """Wait until the newest run is in one of these states."""
         return until(lambda: state if (state := self.state())["state"] in wanted else None, timeout)
 
-    def until_rank(self, rank: int, *states: str, timeout: float = 90.0) -> dict[str, Any]:
+    def until_rank(self, rank: int, *states: str, timeout: float = 240.0) -> dict[str, Any]:
         """Wait until a rank of the newest run has been in one of these states."""
 
         def look() -> dict[str, Any] | None:
@@ -127,7 +127,7 @@ def _when_made(run: Path) -> tuple[str, int]:
     return run.name[: len("20261121-104512")], (run / "plan.json").stat().st_mtime_ns
 
 
-def until(look: Callable[[], Any], timeout: float = 90.0) -> Any:
+def until(look: Callable[[], Any], timeout: float = 240.0) -> Any:
     """Call `look` until it returns something true; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

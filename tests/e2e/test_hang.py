@@ -27,7 +27,7 @@ rank, culprit = int(os.environ["RANK"]), 1
 import torch
 import torch.distributed as dist
 {all_here}
-dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=5))
+dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=10))
 for step in range(1, 1000):
     if rank == culprit and step == 20:
         {deed}

@@ -77,7 +77,7 @@ def test_agent_killed_leaves_nothing(cli: Cli, program: Callable[..., Path], whi
     assert node is not None
     pid = node["agent"]["pid"]
     os.kill(parent(pid) if which == "guardian" else pid, signal.SIGKILL)
-    end = cli.until_state("failed", "lost", timeout=90)
+    end = cli.until_state("failed", "lost")
     assert_nothing_left(state["id"])
     assert end["reason"] or end["failure"]
     assert "agent" in cli.ok("why", "last")

@@ -63,7 +63,7 @@ def train(output: Path, **settings: str | int) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout
@@ -120,7 +120,7 @@ def steps_on_disk(output: Path) -> list[int]:
         [sys.executable, "-c", code, *map(str, checkpoints(output))],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -156,7 +156,7 @@ def test_sigkill_while_a_checkpoint_is_written_leaves_only_whole_ones(tmp_path: 
         assert pid
         until(lambda: held_while_writing(pid, output))
         os.kill(pid, signal.SIGKILL)
-        process.wait(timeout=60)
+        process.wait(timeout=240)
     assert process.returncode == 1
     assert unfinished(output)
     whole = steps_on_disk(output)
@@ -193,7 +193,7 @@ def test_sigterm_saves_and_ends_all_ranks_after_the_same_step(tmp_path: Path) ->
         pid = rank_pid(output, 1)
         assert pid
         os.kill(pid, signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=240) == 0
     text = log.read_text()
     last = int(PROGRESS.findall(text)[-1][0])
     assert f"stopped by SIGTERM after step {last}" in text
@@ -206,7 +206,7 @@ def test_unusable_settings_are_told_in_one_line(tmp_path: Path) -> None:
         env=environment(tmp_path, n_embd=30, n_head=4),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 1
@@ -228,7 +228,7 @@ def test_declared_defaults_are_those_of_the_program() -> None:
     }
 
 
-def until(look: object, timeout: float = 90.0) -> None:
+def until(look: object, timeout: float = 240.0) -> None:
     assert callable(look)
     deadline = time.monotonic() + timeout
     while not look():
