@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _NAMES = ("mpirun", "mpirun.openmpi", "mpiexec", "mpiexec.hydra")
 _OPEN_MPI = re.compile(r"\(Open MPI\) (\d+)\.(\d+)|Open MPI\) v?(\d+)\.(\d+)")
 _HYDRA = re.compile(r"HYDRA build details.*?Version:\s*(\d+)\.(\d+)", re.DOTALL)
-_VERSION_SECONDS = 10.0
+_VERSION_SECONDS = 60.0
+"""A first look at a program on a busy file system may take long."""
 
 
 class Flavour(str, Enum):
