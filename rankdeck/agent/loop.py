@@ -36,7 +36,7 @@ _EVIDENCE = 0.5
 # a launcher ends its other ranks by itself, and its report is evidence too
 _LAUNCHER_EVIDENCE = 3.0
 _LEFTOVER_GRACE = 2.0
-_SAME_BREATH = 0.1
+_SAME_BREATH = 0.5
 
 
 class Agent:
