@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 
+from rankdeck.agent import kernel
 from rankdeck.agent.exits import Exit, exit_from_status
 
 TYPE_CHECKING = False
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
     from rankdeck.agent.order import Order
     from rankdeck.agent.ranks import Rank
 
+SHIM_NAME = "rankdeck-shim"
 START_SECONDS = 60.0
 """By which every rank must have been started."""
 _NOTE_SECONDS = 2.0
-"""What a shim may take to note how its rank ended; later it was probably killed too."""
+"""What may pass until the note of a shim that has ended can be read: it was probably killed."""
+_SHIM_SECONDS = 30.0
+"""What a shim that lives may take to note how its rank ended."""
 
 
 def go_path(order: Order) -> str:
@@ -50,10 +54,18 @@ class External:
         self._rest = b""
         self._statuses: dict[int, int] = {}
         self._gone_since: dict[int, float] = {}
+        self._shims: dict[int, int] = {}
+        """By the pid of their rank."""
         self.deadline = tick + START_SECONDS
 
     def settled(self, ranks: list[Rank], tick: float) -> list[tuple[Rank, Exit | None]]:
         """Ranks whose process is gone, with how it ended; None: nobody can tell any more."""
+        for rank in ranks:
+            if rank.running and rank.pid is not None and rank.pid not in self._shims:
+                stat = kernel.read_stat(rank.pid)
+                # a rank whose shim was killed has got another parent
+                if stat is not None and _is_shim(stat.parent):
+                    self._shims[rank.pid] = stat.parent
         gone = [rank for rank in ranks if rank.pid is not None and rank.gone and not rank.final]
         if not gone:
             return []
@@ -64,9 +76,13 @@ class External:
             since = self._gone_since.setdefault(rank.pid, tick)
             if rank.pid in self._statuses:
                 found.append((rank, exit_from_status(self._statuses[rank.pid])))
-            elif tick - since >= _NOTE_SECONDS:
+            elif tick - since >= (_SHIM_SECONDS if self._shim_lives(rank.pid) else _NOTE_SECONDS):
                 found.append((rank, None))
         return found
+
+    def _shim_lives(self, pid: int) -> bool:
+        stat = kernel.read_stat(self._shims[pid]) if pid in self._shims else None
+        return stat is not None and not stat.ended
 
     def _read(self) -> None:
         text = self._rest + os.read(self._fd, 65536)
@@ -74,3 +90,11 @@ class External:
         for line in lines:
             _, pid, status = map(int, line.split())
             self._statuses[pid] = status
+
+
+def _is_shim(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            return file.read().strip() == SHIM_NAME
+    except OSError:
+        return False

@@ -14,7 +14,7 @@ import sys
 import time
 
 from rankdeck.agent import environment, kernel
-from rankdeck.agent.external import START_SECONDS, exits_path, go_path
+from rankdeck.agent.external import SHIM_NAME, START_SECONDS, exits_path, go_path
 from rankdeck.agent.order import Order, OrderError, read_order
 from rankdeck.agent.pick import (
     FOREIGN,
@@ -76,7 +76,7 @@ class Shim:
 
     def run(self) -> int:
         """Stay until the program has ended, and with local rank 0 the agent."""
-        kernel.set_name("rankdeck-shim")
+        kernel.set_name(SHIM_NAME)
         signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
         if self._local_rank == 0:
             self._begin_agent()
