@@ -177,7 +177,8 @@ def test_a_requeue_is_another_start_and_no_restart(slurm: SlurmBench) -> None:
     slurm.until_ranks(2)
     state = slurm.rankdeck.until_state("running")
     assert (state["attempt"], slurm.job()) == (1, job)
-    assert slurm.messages().count(f"Slurm has requeued job {job}") == 1
+    notes = [event["message"] for event in slurm.events() if event["kind"] == "note"]
+    assert notes.count(f"Slurm has requeued job {job}") == 1, "it has not ended again"
     slurm.rankdeck.ok("stop", "last")
     slurm.ended("stopped")
 
