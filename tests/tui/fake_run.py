@@ -149,6 +149,8 @@ def write_run(
         last_seq=2,
     )
     run.state.write_bytes(msgspec.json.encode(state))
+    # how stale a run without a supervisor is counts from here, by the clock of the test
+    os.utime(run.state, (NOW, NOW))
     node_dir = run.node(node)
     attempt = node_dir.attempt(0)
     attempt.path.mkdir(parents=True)
@@ -288,6 +290,8 @@ def write_cluster_run(
         last_seq=1,
     )
     run.state.write_bytes(msgspec.json.encode(state))
+    # how stale a run without a supervisor is counts from here, by the clock of the test
+    os.utime(run.state, (NOW, NOW))
     log = EventLog(run.events)
     log.append([Event(seq=1, t=created, kind=EventKind.CREATED)])
     log.close()

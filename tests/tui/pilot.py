@@ -40,6 +40,8 @@ async def until(pilot: Pilot[None], met: Callable[[], bool], timeout: float = 90
     """Let the interface go on until something is so."""
     deadline = time.monotonic() + timeout
     while not met():
+        if pilot.app._exception is not None:
+            raise pilot.app._exception
         if time.monotonic() > deadline:
             raise AssertionError(f"it never came about:\n{screen_text(pilot.app)}")  # type: ignore[arg-type]
         await pilot.pause(0.02)

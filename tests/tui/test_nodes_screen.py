@@ -101,7 +101,7 @@ def draft(tmp_path: Path) -> JobDraft:
 async def opened(pilot: Pilot[None], deck: Deck, draft: JobDraft) -> NodesScreen:
     screen = NodesScreen(draft)
     deck.push_screen(screen)
-    await until_shown(pilot, "18 nodes", 8)
+    await until_shown(pilot, "18 nodes")
     await until(pilot, lambda: not screen._survey.asking)
     await until(pilot, lambda: not screen._survey.changed)
     return screen

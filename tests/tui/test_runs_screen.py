@@ -447,7 +447,7 @@ async def test_details_tell_what_changed_and_why_it_failed(home: Path) -> None:
             "last events",
             "name first → second",
         ):
-            await until_shown(pilot, part, 8)  # fmt: skip
+            await until_shown(pilot, part)  # fmt: skip
         await pilot.press("down")
         await until_shown(pilot, "the first run of its project")
         await pilot.press("i")

@@ -20,6 +20,7 @@ from rankdeck.run.state import Failure, RunPhase
 from rankdeck.run.store import RunStore
 from tests.tui.fake_run import NOW, gpus_of, write_cluster_run, write_loads, write_run
 from tests.tui.pilot import screen_text, until_shown
+from tests.tui.settled import threads_rest
 from tui.deck import Deck
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ SCREENS: dict[str, tuple[str, tuple[str, ...], str]] = {
 """By name: which run is opened, what is pressed, and what is on the screen then."""
 WITH_LOAD = ("nodes-of-run", "node-details", "ranks-by-gpu")
 """On these screens the agents have spoken."""
+_LOOKS = 16
 
 
 @pytest.fixture
@@ -156,14 +158,17 @@ def furnish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 async def until_still(pilot: Pilot[None], seconds: float = 0.8) -> None:
-    """Let the interface go on until it has looked the same for so long."""
-    deck, seen, since = pilot.app, "", time.monotonic()
-    deadline = since + 20
-    while time.monotonic() < min(deadline, since + seconds):
-        await pilot.pause(0.05)
+    """Let the interface go on until it has looked the same for so long, with nothing to do."""
+    deck, seen, since, looks = pilot.app, "", time.monotonic(), 0
+    deadline = since + 90
+    # looks are counted, too: a machine that stood still has shown nothing meanwhile
+    while looks < _LOOKS or time.monotonic() < since + seconds:
+        assert time.monotonic() < deadline, "it is never still"
+        await pilot.pause(seconds / _LOOKS)
         now = screen_text(deck)  # type: ignore[arg-type]
-        if now != seen:
-            seen, since = now, time.monotonic()
+        looks += 1
+        if now != seen or not threads_rest():
+            seen, since, looks = now, time.monotonic(), 0
 
 
 def draw(first: str, keys: tuple[str, ...], shown: str) -> Callable[[Pilot[None]], Awaitable[None]]:
