@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _ROUNDS = 2
 _PATIENCE = 0.5
 """A fence that is lost, because its widget was, is waited for no longer than this."""
+_LOOKS = 10
+"""In so many parts: of a moment in which the whole program stood still only one counts."""
 
 
 class Fence(Message, bubble=True, verbose=True):
@@ -63,8 +65,7 @@ class KeyOrder:
     def sent(self) -> None:
         """The event that was not held has been sent on its way."""
         self._send(1)
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(_PATIENCE, self._give_up, self._number)
+        self._wait(self._number, _LOOKS)
 
     def passed(self, fence: Fence) -> None:
         """A fence has come through."""
@@ -85,6 +86,13 @@ class KeyOrder:
             target = self._app.screen
         if not target.post_message(Fence(self._number, round_)):
             self._app.call_later(self._give_up, self._number)
+
+    def _wait(self, number: int, looks: int) -> None:
+        if looks == 0:
+            self._give_up(number)
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(_PATIENCE / _LOOKS, self._wait, number, looks - 1)
 
     def _give_up(self, number: int) -> None:
         if self._open and number == self._number and self._next is None:

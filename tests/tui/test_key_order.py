@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from textual.events import Key
@@ -77,6 +78,23 @@ async def test_a_fence_that_is_lost_is_not_waited_for(monkeypatch: pytest.Monkey
     order.sent()
     assert order.hold(second)
     await asyncio.wait_for(app.came.wait(), 30)
+    assert app.posted == [second]
+
+
+async def test_a_program_that_stood_still_for_a_moment_has_lost_no_fence() -> None:
+    app = FakeApp()
+    order = KeyOrder(app)  # type: ignore[arg-type]
+    first, second = map(key, "ab")
+    assert not order.hold(first)
+    order.sent()
+    assert order.hold(second)
+    # nothing of the loop goes on meanwhile, so that the fence cannot come either
+    time.sleep(2 * key_order._PATIENCE)  # noqa: ASYNC251
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert app.posted == []
+    order.passed(app.screen.posted[0])
+    order.passed(app.screen.posted[1])
     assert app.posted == [second]
 
 
