@@ -52,7 +52,7 @@ def test_the_status_is_read_from_the_zombie(child: subprocess.Popen[bytes]) -> N
     assert pidfd is not None
     assert child.stdin is not None
     child.stdin.close()
-    assert select.select([pidfd], [], [], 10)[0]
+    assert select.select([pidfd], [], [], 90)[0]
     stat = kernel.read_stat(child.pid)
     assert stat is not None
     assert stat.ended

@@ -98,7 +98,7 @@ def _run(tmp_path: Path, failing: str) -> RunReader:
     store.ensure()
     spec = resolve_job(None, draft, project, environ)
     reader = RunReader(submit(spec, store, cwd=project, environ=environ))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not reader.snapshot().run.state.final:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -56,7 +56,7 @@ def test_writers_lose_nothing_of_each_other(tmp_path: Path) -> None:
     writers = [subprocess.Popen([*words, name], stdin=gate) for name in "abc"]
     os.close(gate)
     os.close(opener)
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(240) for writer in writers] == [0, 0, 0]
     assert len(NodeNotes(tmp_path).read()) == 150
 
 

@@ -308,7 +308,7 @@ def test_writers_at_the_same_time_leave_a_sound_index(store: RunStore) -> None:
     )
     command = [sys.executable, "-c", script, str(store.home)]
     writers = [subprocess.Popen(command, cwd=Path(__file__).parents[3]) for _ in range(4)]
-    assert [writer.wait(timeout=60) for writer in writers] == [0] * 4
+    assert [writer.wait(timeout=240) for writer in writers] == [0] * 4
     lines = (store.home / "index-1.jsonl").read_bytes().splitlines()
     found = store.index.read()
     assert len(found) <= 60

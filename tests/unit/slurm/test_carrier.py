@@ -77,7 +77,7 @@ class Deserted:
     def take_over(self, attempt: int) -> None:
         """What a supervisor does that finds this attempt begun and none of its agents placed."""
         self.carrier.place((self.order(attempt),))
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + 240.0
         self.carrier.turn()
         while self.carrier.submission is not None:
             assert time.monotonic() < deadline, "sbatch does not end"
