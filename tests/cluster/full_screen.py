@@ -34,8 +34,9 @@ class Screen:
         """Everything the program has sent."""
         self.pid, self._master = pty.fork()
         if self.pid == 0:
+            # before anything can look at it
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             os.execvpe(argv[0], argv, {**env, "TERM": "xterm-256color", "COLORTERM": "truecolor"})
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def press(self, keys: str) -> None:
         """Type; control characters are keys."""
@@ -82,8 +83,20 @@ class Screen:
             data = os.read(self._master, 65536)
         except OSError:
             pytest.fail(f"the program has gone:\n{self._text()}")
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         self.raw += data
         self._stream.feed(data)
+
+    def _take_the_rest(self) -> None:
+        """What a program said last may still be on its way when it has ended."""
+        # where somebody else has the terminal, too, there is no end of it but silence
+        while select.select([self._master], [], [], 1.0)[0]:
+            try:
+                self._take(os.read(self._master, 65536))
+            except OSError:
+                return
 
     def ended(self) -> int:
         """Wait until the program has ended by itself; its exit code."""
@@ -93,15 +106,14 @@ class Screen:
                 pytest.fail(f"it has not ended within {_DEADLINE} s:\n{self._text()}")
             try:
                 if select.select([self._master], [], [], 0.05)[0]:
-                    data = os.read(self._master, 65536)
-                    self.raw += data
-                    self._stream.feed(data)
+                    self._take(os.read(self._master, 65536))
             except OSError:
                 # the other side of the terminal is closed
                 time.sleep(0.02)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self._code = os.waitstatus_to_exitcode(status)
+                self._take_the_rest()
         return self._code
 
     def close(self) -> None:

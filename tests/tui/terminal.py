@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_MARK = b"\x1b]all has been read\x07"
+
+
 class Terminal:
     """The interface on a pseudo-terminal of its own."""
 
@@ -44,7 +47,8 @@ class Terminal:
     def read_until(self, marker: bytes, timeout: float = 90.0) -> None:
         deadline = time.monotonic() + timeout
         while marker not in self.text:
-            ready, _, _ = select.select([self.master], [], [], deadline - time.monotonic())
+            left = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([self.master], [], [], left)
             assert ready, f"{marker!r} never came; the screen was {self.text[-2000:]!r}"
             self.text += os.read(self.master, 65536)
 
@@ -63,8 +67,12 @@ class Terminal:
         os.write(self.master, keys)
 
     def drain(self) -> None:
+        """Read what has been sent, all of it: a mark of our own comes behind it."""
         while select.select([self.master], [], [], 0.2)[0]:
             self.text += os.read(self.master, 65536)
+        os.write(self.slave, _MARK)
+        self.read_until(_MARK)
+        self.text = self.text.replace(_MARK, b"")
 
     def close(self) -> None:
         if self.process.poll() is None:
