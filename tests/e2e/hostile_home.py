@@ -1,7 +1,8 @@
 """A state and a configuration in which every text that others may have written is hostile.
 
-Run as a program (`python hostile_home.py HOME RUN [leak]`) it is the interface on such a home; with
-`leak` nothing is made safe, which is what the test must notice.
+Run as a program (`python hostile_home.py HOME RUN REST [leak]`) it is the interface on such a home;
+the file REST says how many keys it has dealt with whenever it has come to rest. With `leak` nothing
+is made safe, which is what the test must notice.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def make_home(root: Path, texts: Sequence[str], raw: bytes) -> str:
     return run_id
 
 
-def _show(home: str, run: str, *, leak: bool) -> None:
+def _show(home: str, run: str, rest: str, *, leak: bool) -> None:
     from tui.environment import prepare_environment
 
     prepare_environment(os.environ)
@@ -94,11 +95,40 @@ def _show(home: str, run: str, *, leak: bool) -> None:
         rankdeck.logs.sanitise.clean = lambda text: (
             text.decode(errors="replace") if isinstance(text, bytes) else text
         )
+    from importlib.resources import files
+
+    from textual.events import Event, Key
+
     from rankdeck.run.store import RunStore
+    from tests.tui.settled import has_to_do, threads_rest
     from tui.deck import Deck
 
-    Deck(RunStore(Path(home)), run or None, clock=lambda: 1_795_257_912.0).run()
+    class Resting(Deck):
+        """Says when it has dealt with everything."""
+
+        CSS_PATH = str(files("tui") / Deck.CSS_PATH)
+        keys, looks, told = 0, 0, -1
+
+        def on_mount(self) -> None:
+            self.set_interval(0.03, self._look)
+
+        async def on_event(self, event: Event) -> None:
+            typed = isinstance(event, Key) and not event.is_forwarded
+            await super().on_event(event)
+            if typed:
+                self.keys, self.looks = self.keys + 1, 0
+
+        def _look(self) -> None:
+            self.looks = 0 if has_to_do(self) or not threads_rest() else self.looks + 1
+            if self.looks >= 3 and self.told != self.keys:
+                self.told = self.keys
+                Path(rest).write_text(f"{self.told}\n")
+
+    deck = Resting(RunStore(Path(home)), run or None, clock=lambda: 1_795_257_912.0)
+    deck.run()
+    if deck.crash is not None:
+        raise deck.crash
 
 
 if __name__ == "__main__":
-    _show(sys.argv[1], sys.argv[2], leak="leak" in sys.argv)
+    _show(*sys.argv[1:4], leak="leak" in sys.argv)

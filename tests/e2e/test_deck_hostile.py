@@ -53,24 +53,34 @@ def tour(root: Path, texts: Sequence[str], raw: bytes, keys: Sequence[str], *ext
         "EDITOR": "true",
     }
     env.pop("TMUX", None)
-    at_run = run if keys is RUN else ""
+    at_run, rest = run if keys is RUN else "", root / "rest"
     argv = ["env", "-C", str(root / "project"), sys.executable, str(PROGRAM)]
-    screen = Screen([*argv, str(root / "state"), at_run, *extra], env, 110, 36)
-    deadline = time.monotonic() + 90
+    screen = Screen([*argv, str(root / "state"), at_run, str(rest), *extra], env, 110, 36)
     try:
         # until there is a first picture of all cells, keys would only be echoed
-        while len(screen.raw) < 4000:
-            assert time.monotonic() < deadline, screen.raw
-            screen.settle(0.2)
-        screen.settle(1.0)
+        rested = until_rest(screen, rest, -1, 90)
+        assert len(screen.raw) >= 4000, screen.raw
         for key in keys:
             screen.press(key)
-            screen.settle(0.15)
+            # one that comes while another program has the terminal goes to that
+            rested = until_rest(screen, rest, rested, 3)
         screen.settle(1.0)
         assert screen.alive, screen.until()
         return bytes(screen.raw)
     finally:
         screen.close()
+
+
+def until_rest(screen: Screen, rest: Path, before: int, seconds: float) -> int:
+    """Read until more keys than before have been dealt with, all of them; how many."""
+    deadline = time.monotonic() + seconds
+    while (count := int(rest.read_text() or before) if rest.exists() else before) <= before:
+        if time.monotonic() > deadline:
+            assert before >= 0, screen.raw
+            break
+        screen.settle(0.03)
+    screen.settle(0.05)
+    return count
 
 
 def is_copy(found: bytes) -> bool:
