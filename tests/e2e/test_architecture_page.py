@@ -63,6 +63,7 @@ def test_an_agent_that_was_started_is_found_again(site: Cli, program: Callable[.
     site.until_rank(0, "output")
     pid = site.state()["supervisor"]["pid"]
     os.kill(pid, signal.SIGKILL)
+    site.until_unsupervised()
     site.ok("stop", "last")
     state = site.until_state("stopped", "failed", "lost")
     assert (state["state"], state["attempt"]) == ("stopped", 0)

@@ -48,6 +48,7 @@ def events(cli: Cli) -> list[dict[str, Any]]:
 def test_supervisor_killed_and_replaced(cli: Cli, program: Callable[..., Path]) -> None:
     state = start(cli, program(STEPS.format(steps=100)))
     os.kill(state["supervisor"]["pid"], signal.SIGKILL)
+    cli.until_unsupervised()
     cli.ok("ls")
     until(lambda: cli.state()["supervisor"]["pid"] != state["supervisor"]["pid"])
     assert cli("wait", "last").returncode == 0
@@ -63,6 +64,7 @@ def test_supervisor_killed_and_replaced(cli: Cli, program: Callable[..., Path]) 
 def test_run_ends_while_nobody_supervises_it(cli: Cli, program: Callable[..., Path]) -> None:
     state = start(cli, program(STEPS.format(steps=40)))
     os.kill(state["supervisor"]["pid"], signal.SIGKILL)
+    cli.until_unsupervised()
     until(lambda: (cli.node_state() or {}).get("phase") == "done")
     show = cli.show()
     assert cli("wait", "last").returncode == 0
