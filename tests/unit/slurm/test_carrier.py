@@ -168,6 +168,7 @@ def test_a_job_that_is_cancelled_while_it_waits_to_start_again_ends_its_run(
 
 
 def test_a_job_that_starts_again_has_not_ended_again(deserted: Deserted) -> None:
+    job_dir(deserted.run, 0).start(0).finished.unlink()
     deserted.queue(_RUNS)
     deserted.carrier.adopt((0, 0))
     deserted.carrier.turn()
