@@ -35,7 +35,11 @@ def run_guarded(order: Order, agent: Callable[[int], int]) -> int:
 
 def _guard(order: Order, agent: int) -> int:
     def forward(number: int, frame: FrameType | None) -> None:
-        os.kill(agent, signal.SIGTERM)
+        try:
+            os.kill(agent, signal.SIGTERM)
+        except ProcessLookupError:
+            # it has ended: what it may have left is being ended already
+            return
 
     signal.signal(signal.SIGTERM, forward)
     signal.signal(signal.SIGINT, forward)
