@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _FIRST_RUNS = 100
 _LOCK_EVERY = 2.0
+_FRESH_NS = 2_000_000_000
+"""File systems tell times in ticks: what changed just now may change again at the same time."""
+_FRESH = -1
+"""In place of the time of a directory that is to be listed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class RunsFeed:
         changed = self._directory_time()
         if self._listed is None or not self._complete or changed != self._listed:
             self._complete = self._listed is not None
-            self._listed = changed
+            self._listed = changed if abs(time.time_ns() - changed) > _FRESH_NS else _FRESH
             listed = self._store.list(None if self._complete else _FIRST_RUNS)
             self._complete = self._complete or len(listed) < _FIRST_RUNS
             if listed != self._runs:

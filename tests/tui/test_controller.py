@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from rankdeck.run.layout import RunDir
@@ -110,6 +111,21 @@ def test_feed_gives_the_same_objects_until_the_disk_changes(home: Path) -> None:
     assert run.poll() is facts
     assert [event.seq for event in facts.events] == [1, 2]
     write_run(home, "two", RunPhase.FAILED, age=5)
+    assert [summary.name for summary in runs.poll()] == ["two", "one"]
+    store.remove(store.find(first))
+    assert [summary.name for summary in runs.poll()] == ["two"]
+
+
+def test_a_run_that_comes_or_goes_in_the_tick_of_another_is_noticed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tick = time.time_ns()
+    monkeypatch.setattr(RunsFeed, "_directory_time", lambda self: tick)
+    first = write_run(home, "one")
+    store = RunStore(home)
+    runs = RunsFeed(store)
+    assert [summary.name for summary in runs.poll()] == ["one"]
+    write_run(home, "two", age=5)
     assert [summary.name for summary in runs.poll()] == ["two", "one"]
     store.remove(store.find(first))
     assert [summary.name for summary in runs.poll()] == ["two"]
