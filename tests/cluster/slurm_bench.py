@@ -90,12 +90,25 @@ class SlurmBench:
 
     def queue(self) -> list[str]:
         """Job ids and states of what Slurm still has."""
-        return self.ask("squeue", "-h", "-o", "%i %T").splitlines()
+        return self.squeue("-o", "%i %T")
 
     def steps(self) -> list[str]:
         """Ids of the steps that Slurm still has, of those that somebody started."""
-        ids = self.ask("squeue", "-h", "-s", "-o", "%i").split()
-        return [step for step in ids if not step.endswith((".extern", ".batch"))]
+        return [
+            step
+            for step in self.squeue("-s", "-o", "%i")
+            if not step.endswith((".extern", ".batch"))
+        ]
+
+    def squeue(self, *options: str) -> list[str]:
+        """The lines of squeue, once it answers: a controller that has just started may not yet."""
+
+        def look() -> tuple[list[str]] | None:
+            done = self.cluster.login("squeue", "-h", *options)
+            return (done.stdout.splitlines(),) if done.returncode == 0 else None
+
+        (lines,) = until(look, TIMEOUT)
+        return list(lines)
 
     def ask(self, *command: str) -> str:
         """What Slurm answers; it must, or its silence would pass for an answer."""

@@ -169,9 +169,9 @@ def test_a_supervisor_killed_while_it_starts_the_job_never_makes_a_second_one(
     slurm.kill_supervisor()
     slurm.rankdeck.ok("ls")
     slurm.until_ranks(2)
-    everything = slurm.ask("squeue", "-h", "-t", "all", "-o", "%i %T").splitlines()
+    everything = slurm.squeue("-t", "all", "-o", "%i %T")
     assert [line for line in everything if line.endswith(" RUNNING")] == [f"{slurm.job()} RUNNING"]
-    lines = slurm.ask("squeue", "-h", "-t", "all", "-o", "%i %k").splitlines()
+    lines = slurm.squeue("-t", "all", "-o", "%i %k")
     assert {line.split()[0] for line in lines if slurm.rankdeck.run_id() in line} == {slurm.job()}
     # a child that an agent starts bears its name for a moment; a second agent would stay
     until(lambda: [slurm.agents_on(node) for node in ("node1", "node2")] == [1, 1])
