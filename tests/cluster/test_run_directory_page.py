@@ -45,7 +45,7 @@ def test_run_that_fails(
     fail = ("--", "--steps", "50", "--fail-rank", "1", "--fail-at", "2")
     done = rankdeck("run", *options, "--launcher", "direct", programs / "trainer.py", *fail)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert rankdeck.show()["failure"]["category"] == "exception"
+    assert rankdeck.show()["failure"]["category"] == "exception", done.stderr
     assert unexplained_in_the_end(rankdeck) == []
 
 
