@@ -103,11 +103,16 @@ class Deck(Frame):
 
     @on(Answer)
     def _deliver(self, message: Answer) -> None:
-        message.deliver()
+        # on the way out the screens go first: then nobody is left who asked
+        if self.screen_stack:
+            message.deliver()
 
     @on(Question)
     def _ask_for_work(self, question: Question) -> None:
         """Show what work in the background wants to know; it waits for the answer."""
+        if not self.screen_stack:
+            question.answer(None)
+            return
         if question.hidden:
             from tui.screens.secret import SecretScreen
 

@@ -8,7 +8,9 @@ from rankdeck.run.layout import RunDir
 from rankdeck.run.state import RunPhase
 from rankdeck.run.store import RunStore
 from tests.tui.fake_run import wait_for, write_run
-from tui.controller import Controller, RunChanged, RunsChanged
+from tests.tui.pilot import make_deck
+from tui.asking import Question
+from tui.controller import Answer, Controller, RunChanged, RunsChanged
 from tui.feed import RunFeed, RunsFeed
 from tui.watch import WatchFailed
 from tui.work import WorkPool
@@ -100,6 +102,17 @@ def test_a_failing_request_is_answered(home: Path) -> None:
     inbox.messages[0].deliver()  # type: ignore[attr-defined]
     assert heard[0] is not None
     controller.close()
+
+
+def test_an_answer_that_comes_when_the_screens_have_gone_harms_nothing(home: Path) -> None:
+    deck = make_deck(home)
+    assert not deck.screen_stack
+    heard: list[str] = []
+    deck._deliver(Answer(lambda: heard.append(deck.seen_run)))
+    assert heard == []
+    question = Question("Go on?", "", hidden=False)
+    deck._ask_for_work(question)
+    assert question.wait() is None
 
 
 def test_feed_gives_the_same_objects_until_the_disk_changes(home: Path) -> None:
