@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from textual.dom import DOMNode
 
+_ARROWS = ("up", "down")
+"""A field of one line does with these what its own rows say."""
+
 
 @dataclass(frozen=True, slots=True)
 class ValidKey:
@@ -49,7 +52,9 @@ def valid_keys(screen: Screen[Any]) -> tuple[ValidKey, ...]:
             allowed = node.check_action(*_parsed(row.action))
             if not free or allowed is False:
                 continue
-            usable = [key for key in free if not typing or row.priority or not _typed(key)]
+            sure = not typing or row.priority
+            own = _ARROWS if node is screen.focused else ()
+            usable = [key for key in free if sure or key in own or not _typed(key)]
             shown = row.shown.split()[0] if usable == keys else ""
             if not shown and usable:
                 shown = shown_key(usable[0])

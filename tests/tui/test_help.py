@@ -27,6 +27,7 @@ from tui.screens.workspaces import WorkspacesScreen
 from tui.widgets.curves_pane import CurvesPane
 from tui.widgets.form_plan import PlanView
 from tui.widgets.log_pane import LogPane
+from tui.widgets.log_prompt import _Line
 from tui.widgets.node_load import NodeLoad
 from tui.widgets.prompt_line import PromptLine
 from tui.widgets.rank_grid import RankGrid
@@ -42,6 +43,7 @@ OWNERS: dict[Scope, type] = {
     Scope.RUN: RunScreen,
     Scope.RANKS: RankGrid,
     Scope.LOG: LogPane,
+    Scope.LOG_PROMPT: _Line,
     Scope.CURVES: CurvesPane,
     Scope.NODE_LOAD: NodeLoad,
     Scope.EVENTS: _Events,

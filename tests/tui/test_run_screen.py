@@ -122,8 +122,8 @@ async def test_zoom_shows_one_pane_alone_and_comes_back(home: Path, size: tuple[
         before = seen_panes(deck)
         await pilot.press("2", "z")
         await until(pilot, lambda: seen_panes(deck) == {"log"})
-        assert deck.screen.query_one("#pane-log").region.width == size[0]
-        assert focused_pane(deck) == "log"
+        pane = deck.screen.query_one("#pane-log")
+        await until(pilot, lambda: pane.region.width == size[0] and focused_pane(deck) == "log")
         await until_shown(pilot, "2 log · zoomed · rank 0")
         await pilot.press("tab")
         await until(pilot, lambda: seen_panes(deck) == {"curves"})
@@ -147,6 +147,20 @@ async def test_a_line_that_is_typed_into_says_how_it_ends(home: Path, pane: str,
         await until(pilot, lambda: not isinstance(deck.focused, Input))
         assert isinstance(deck.screen, RunScreen)
         await until(pilot, lambda: "esc cancel" not in screen_text(deck))
+
+
+async def test_what_was_typed_before_comes_back_by_a_key_that_is_told(home: Path) -> None:
+    run_id = write_run(home, "good", text="step 1 loss 2.5")
+    deck = make_deck(home, run_id)
+    async with deck.run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "step 1 loss 2.5")
+        await pilot.press("2", "slash", *"loss", "enter", "slash", *"step", "enter", "slash", "a")
+        await until_shown(pilot, "↑ typed before  enter ok  esc cancel")
+        line = deck.focused
+        assert isinstance(line, Input)
+        for key, text in (("up", "step"), ("up", "loss"), ("down", "step"), ("down", "a")):
+            await pilot.press(key)
+            await until(pilot, lambda text=text: line.value == text)  # type: ignore[misc]
 
 
 async def test_titles_say_what_is_joined(home: Path) -> None:
@@ -368,7 +382,7 @@ async def test_a_run_that_fails_while_it_is_seen(home: Path, tmp_path: Path) -> 
     async with deck.run_test(size=WIDE) as pilot:
         await until_shown(pilot, "✖ failed")
         await until_shown(pilot, "boom [/rank3]")
-        assert focused_pane(deck) == "failure"
+        await until(pilot, lambda: focused_pane(deck) == "failure")
         assert deck.screen.query_one(RankGrid).selected == 1
 
 

@@ -23,6 +23,7 @@ _MODULES: dict[Scope, str] = {
     Scope.RUN: "run",
     Scope.RANKS: "ranks",
     Scope.LOG: "log",
+    Scope.LOG_PROMPT: "log",
     Scope.CURVES: "curves",
     Scope.NODE_LOAD: "run",
     Scope.EVENTS: "run",
@@ -112,7 +113,10 @@ def together(one: Scope, other: Scope) -> bool:
     if one is other:
         return True
     if Scope.EVERYWHERE in (one, other):
-        alone = (Scope.CONFIRM, Scope.SECRET, Scope.PROMPT, Scope.MENU, Scope.HELP)
+        alone = (
+            *(Scope.CONFIRM, Scope.SECRET, Scope.PROMPT, Scope.LOG_PROMPT),
+            *(Scope.MENU, Scope.HELP),
+        )
         return one not in alone and other not in alone
     return other in _ON_SCREEN.get(one, ()) or one in _ON_SCREEN.get(other, ())
 

@@ -1,4 +1,4 @@
-"""Keys of a log."""
+"""Keys of a log, and of the lines that it opens to be typed into."""
 
 from __future__ import annotations
 
@@ -178,5 +178,17 @@ _TAKING = (
         "back.",
     ),
 )
+_TYPING = (
+    Key(
+        _S.LOG_PROMPT,
+        "up",
+        "recall(-1)",
+        "↑",
+        "typed before",
+        "What was typed into such a line before: searches, filters, places and so on, each apart.",
+        bar=True,
+    ),
+    Key(_S.LOG_PROMPT, "down", "recall(1)", "↓", "after that", "What was typed after that."),
+)
 
-KEYS: tuple[Key, ...] = (*_MOVING, *_FINDING, *_SHOWING, *_TAKING)
+KEYS: tuple[Key, ...] = (*_MOVING, *_FINDING, *_SHOWING, *_TAKING, *_TYPING)

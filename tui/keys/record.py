@@ -18,6 +18,7 @@ class Scope(str, Enum):
     RUN = "Run"
     RANKS = "Rank grid"
     LOG = "Log"
+    LOG_PROMPT = "Input lines of a log"
     CURVES = "Curves"
     NODE_LOAD = "Nodes of a run"
     EVENTS = "Events of a run"

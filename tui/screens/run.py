@@ -57,6 +57,7 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
         Scope.RUN,
         Scope.RANKS,
         Scope.LOG,
+        Scope.LOG_PROMPT,
         Scope.CURVES,
         Scope.NODE_LOAD,
         Scope.EVENTS,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
@@ -21,7 +20,6 @@ from tui.keys import Scope, bindings
 
 if TYPE_CHECKING:
     from textual.app import App, ComposeResult
-    from textual.binding import BindingType
 
 _MOST_REMEMBERED = 100
 
@@ -51,10 +49,7 @@ _HINTS = {
 
 
 class _Line(Input):
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "recall(-1)", "Before", tooltip="What was typed before", show=False),
-        Binding("down", "recall(1)", "After", tooltip="What was typed after that", show=False),
-    ]
+    BINDINGS = bindings(Scope.LOG_PROMPT)
 
     class Recalled(Message):
         """What was typed before, or after that, is wanted."""
