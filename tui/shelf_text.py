@@ -43,7 +43,8 @@ def shared_cells(kept: Kept, widths: Mapping[str, int]) -> dict[str, Piece]:
     if kept.problems:
         first = kept.problems[0]
         where = f"line {first.line}: " if first.line else ""
-        about = (safe(f"✖ {where}{first.key} {first.message}"), "error")
+        key = f"{first.key} " if first.key else ""
+        about = (safe(f"✖ {where}{key}{first.message}"), "error")
     mark = "✖ " if kept.broken and "about" not in widths else ""
     return {
         "name": (safe(mark + kept.name), "error" if kept.broken else "bold"),

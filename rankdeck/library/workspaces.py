@@ -188,7 +188,7 @@ def nodes_text(workspace: Workspace) -> str:
     words = [
         draft.include or host or (draft.hostfile or ""),
         f"without {draft.exclude}" if draft.exclude else "",
-        f"{draft.nnodes} nodes" if draft.nnodes else "",
+        f"{draft.nnodes} node{'' if str(draft.nnodes) == '1' else 's'}" if draft.nnodes else "",
     ]
     return ", ".join(word for word in words if word)
 

@@ -100,6 +100,7 @@ async def test_a_template_is_opened_in_the_form(home: Path, store: TemplateStore
         await _open(pilot, deck)
         await pilot.press(key)
         await until(pilot, lambda: isinstance(deck.screen, NewJobScreen))
+        await until_shown(pilot, "templates ▸ new job from llama-sft")
         await until_shown(pilot, "node 0")
 
 

@@ -50,6 +50,20 @@ async def test_workspaces_are_listed_and_used(
         assert store.current == ""
 
 
+async def test_what_is_wrong_with_a_whole_file_is_told_and_shown_by_a_key(
+    home: Path, store: WorkspaceStore
+) -> None:
+    (store.folder / "aa.yaml").write_text("backend: [ssh\n")
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        deck.go("workspaces")
+        await until_shown(pilot, "✖ line 2: is not")
+        await until_shown(pilot, "enter use  i file  ")
+        await pilot.press("i")
+        await until_shown(pilot, "is not valid YAML")
+        await until_shown(pilot, "│   backend: [ssh")
+
+
 async def test_a_new_one_is_made_in_the_editor(
     home: Path, store: WorkspaceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

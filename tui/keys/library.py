@@ -26,6 +26,7 @@ KEYS: tuple[Key, ...] = (
         bar=True,
         writes=True,
     ),
+    Key(_T, "i", "details", "i", "file", "Show or hide the file of the template.", bar=True),
     Key(
         _T,
         "a",
@@ -66,7 +67,6 @@ KEYS: tuple[Key, ...] = (
         "Show only some: letters of the name, words, backend:slurm, !broken:yes …",
         bar=True,
     ),
-    Key(_T, "i", "details", "i", "file", "Show or hide the file of the template."),
     Key(_T, "y", "copy_command", "y", "copy command", "Copy the command that starts it."),
     Key(_T, "W", "workspaces", "W", "workspaces", "Nodes and defaults that new jobs begin from."),
     Key(
@@ -88,6 +88,7 @@ KEYS: tuple[Key, ...] = (
         bar=True,
         writes=True,
     ),
+    Key(_W, "i", "details", "i", "file", "Show or hide the file of the workspace.", bar=True),
     Key(_W, "a", "create", "a", "add", "A new workspace, in $EDITOR.", bar=True, writes=True),
     Key(
         _W,
@@ -119,7 +120,6 @@ KEYS: tuple[Key, ...] = (
         "Show only some: letters of the name, words, backend:ssh, hostfile:lab …",
         bar=True,
     ),
-    Key(_W, "i", "details", "i", "file", "Show or hide the file of the workspace."),
     Key(_W, "y", "copy_command", "y", "copy command", "Copy the command that makes it current."),
     Key(
         _W,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -65,11 +66,19 @@ class FormHead:
             pieces.append((f" ✖{wrong[part]}" if wrong[part] else "", "error"))
             pieces.append((" ", ""))
         form.query_one("#parts", LineBar).show(tuple(pieces))
-        title = "run again" if form.target else "new job"
+        title = self._title()
         if form.preview is not None and form.preview.workspace:
             title += f" in {safe(form.preview.workspace)}"
         left: Line = (("rankdeck", "bold"), (f" ▸ {title}", ""))
         form.query_one(TitleBar).show_parts(left, self._readiness())
+
+    def _title(self) -> str:
+        target = self._form.target
+        if target is None:
+            return "new job"
+        if Path(target).is_relative_to(self._form.controller.store.runs_dir):
+            return "run again"
+        return f"new job from {safe(Path(target).stem)}"
 
     def _readiness(self) -> Line:
         form, told = self._form, self._form.preview

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("current", "IN USE", 6),
-    Column("name", "NAME", 12, share=1, most=40),
+    Column("name", "NAME", 12, share=2, most=40),
     Column("backend", "BACKEND", 8),
-    Column("nodes", "NODES", 12, share=2, most=50),
+    Column("nodes", "NODES", 12, share=1, most=50),
     Column("limit", "LIMIT", 6, from_width=70),
     Column("about", "DESCRIPTION", 14, share=3, from_width=60),
 )

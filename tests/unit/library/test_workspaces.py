@@ -59,6 +59,9 @@ def test_only_what_is_no_jobs_own_is_kept(store: WorkspaceStore) -> None:
     assert all(getattr(kept.draft, field) is None for field in OF_JOBS)
     assert kept.draft.host == ("n1", "n2")
     assert nodes_text(kept) == "n1,n2, without n3"
+    store.save("one", JobDraft(nnodes=1))
+    store.save("two", JobDraft(nnodes=2))
+    assert [nodes_text(store.get(name)) for name in ("one", "two")] == ["1 node", "2 nodes"]
     with pytest.raises(UserError, match="nothing to keep"):
         store.save("empty", job)
 
