@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ from tui.backend_form import describe_backend
 from tui.form.last_run import LastRuns
 from tui.form.starts import find_starts
 from tui.form.words import in_labels, in_short, label_of, problem_text
-from tui.looks import line_width
+from tui.looks import line_width, plain
 from tui.preview import preview_job
 from tui.screens.job_pick import PickScreen
 from tui.screens.new_job import NewJobScreen
+from tui.screens.new_job_head import about_lines
 from tui.widgets.bars import LineBar
 from tui.widgets.form_field import FormField
 
@@ -118,6 +120,59 @@ async def test_what_is_wrong_is_told_in_full_with_what_to_do(home: Path, project
         await pilot.press("f6")
         await until_shown(pilot, "name them with Hosts a,b or Hostfile FILE")
         assert "--host" not in screen_text(deck)
+
+
+async def test_what_a_project_says_of_a_value_is_told_in_full(home: Path, project: Path) -> None:
+    told = " ".join(f"word{number}" for number in range(1, 41)) + " end."
+    names = [f"p{number}" for number in range(20)]
+    declared = [{"name": name, "types": "int", "defaultValue": "1"} for name in names]
+    declared[-2]["description"] = told
+    (project / "HyperParameters.json").write_text(json.dumps({"HyperParameters": declared}))
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await pilot.press("n", "f3")
+        await until_shown(pilot, "HyperParameters.json")
+        about = deck.screen.query_one("#about", LineBar)
+        await until(pilot, lambda: deck.focused is _field(deck, "hyperparameters.p0").input)
+        assert len(about.lines) == 3
+        await pilot.press(*["down"] * 18)
+        long, last = (_field(deck, f"hyperparameters.p{number}") for number in (18, 19))
+        await until(pilot, lambda: deck.focused is long.input and len(about.lines) > 3)
+        said = " ".join(plain(line).strip() for line in about.lines)
+        assert f"int · {told}" in said
+        await pilot.press("down")
+        await until(pilot, lambda: deck.focused is last.input and about.region.height == 3)
+        await until(pilot, lambda: last.region.bottom <= about.region.y)
+
+
+async def test_what_is_told_of_a_field_does_not_hide_it(home: Path, project: Path) -> None:
+    declared = [{"name": f"p{number}", "types": "int", "defaultValue": "1"} for number in range(20)]
+    (project / "HyperParameters.json").write_text(json.dumps({"HyperParameters": declared}))
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await pilot.press("n", "f3")
+        await until_shown(pilot, "p0")
+        last = _field(deck, "env")
+        about = deck.screen.query_one("#about", LineBar)
+        last.editor.focus()
+        await until(pilot, lambda: deck.focused is last.editor)
+        await until(pilot, lambda: last.region.bottom == about.region.y)
+        form = deck.screen
+        assert isinstance(form, NewJobScreen)
+        last.show_problem("word " * 60)
+        form.head.show_about(last)
+        await until(pilot, lambda: about.region.height > 3)
+        await until(pilot, lambda: last.region.bottom <= about.region.y)
+
+
+def test_no_help_takes_the_form_off_the_screen() -> None:
+    about = (("word " * 300, "dim"),)
+    lines = about_lines(about, *SMALL)
+    assert len(lines) == 8
+    assert plain(lines[-1]).endswith("…")
+    assert all(line_width(line) <= 80 for line in lines)
+    assert len(about_lines(about, 80, 5)) == 2
+    assert [plain(line) for line in about_lines((("a word", "dim"),), *SMALL)] == ["  a word", ""]
 
 
 async def test_hints_are_cut_to_the_width_there_is(home: Path, project: Path) -> None:

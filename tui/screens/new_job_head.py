@@ -17,8 +17,19 @@ if TYPE_CHECKING:
 
 PREVIEW = "preview"
 _ABOUT = 2
-"""Lines for what is to be known of a field."""
+"""Lines for what is to be known of a field, at least."""
+_ABOUT_PART = 3
+"""One part in so many of the screen's height is the most."""
 PARTS = (*(section.value.lower() for section in Section), PREVIEW)
+
+
+def about_lines(about: Line, width: int, height: int) -> tuple[Line, ...]:
+    """What is to be known of a field in as many lines as it takes, or as there are to spare."""
+    told = wrap((("  ", ""), *about), max(20, width - 2)) if about else []
+    most = max(_ABOUT, height // _ABOUT_PART)
+    if len(told) > most:
+        told = [*told[: most - 1], (*told[most - 1], ("…", "dim"))]
+    return (*told, *([()] * (_ABOUT - len(told))))
 
 
 class FormHead:
@@ -35,11 +46,7 @@ class FormHead:
         if form.useless != self._useless:
             self._useless = form.useless
             form.refresh_bindings()
-        told: list[Line] = []
-        if field is not None:
-            room = max(20, form.size.width - 2)
-            told = wrap((("  ", ""), *field.about), room)
-        lines = (*told, (), ())[:_ABOUT]
+        lines = about_lines(field.about if field is not None else (), *form.size)
         shown = ""
         for hint in form.editing.hints(field):
             longer = f"{shown} · {hint}" if shown else hint
@@ -47,7 +54,12 @@ class FormHead:
                 break
             shown = longer
         keys: Line = (("  ", ""), (shown, "accent"))
-        form.query_one("#about", LineBar).show(*lines, keys)
+        bar = form.query_one("#about", LineBar)
+        grown = len(lines) + 1 > len(bar.lines)
+        bar.show(*lines, keys)
+        if grown and field is not None:
+            # the field itself must not go behind what is told of it
+            form.call_after_refresh(field.scroll_visible, animate=False)
 
     def show_parts(self) -> None:
         """Show where one is, where something is wrong, and whether the job can be started."""
