@@ -1,7 +1,6 @@
 """Host: one node of a run: its connection, made again when it breaks, and what is wanted of it.
 
-Its thread connects, serves the conversation and reconnects. The session's thread says what is
-wanted; nothing that it calls waits.
+Its thread connects, serves the conversation and reconnects; what the session's calls never waits.
 """
 
 from __future__ import annotations
