@@ -248,6 +248,8 @@ class ShelfScreen(DeckScreen):
 
     def _read_file(self, kept: Kept, done: Callable[[tuple[Line, ...]], None]) -> None:
         def heard(text: str | None, error: UserError | None) -> None:
+            if not self.is_there:
+                return
             said = text if error is None and text is not None else ""
             done(file_lines(kept, said, error))
 

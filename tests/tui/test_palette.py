@@ -68,7 +68,7 @@ async def test_what_a_key_does_is_done_by_the_widget_that_has_the_key(home: Path
     write_run(home, "two")
     deck = make_deck(home)
     async with deck.run_test(size=(100, 30)) as pilot:
-        await until_shown(pilot, "one")
+        await until(pilot, lambda: len(deck.screen.query_one(RowTable).rows) == 2)
         await pilot.press("ctrl+p", *"mark all", "enter")
         table: RowTable[object] = deck.screen_stack[0].query_one(RowTable)
         await until(pilot, lambda: len(table.marked) == 2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from rankdeck.run.store import RunStore
 from tests.tui.fake_run import write_project, write_run
 from tests.tui.hostile import CORPUS
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
+from tests.tui.settled import threads_rest
 from tests.tui.test_hostile_screens import assert_plain
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.new_job import NewJobScreen
@@ -91,6 +93,28 @@ async def test_the_filter_is_fuzzy_and_knows_fields(home: Path, store: TemplateS
         assert isinstance(deck.screen, TemplatesScreen)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(deck.screen, TemplatesScreen))
+
+
+async def test_a_file_that_comes_when_its_list_has_been_left_harms_nothing(
+    home: Path, store: TemplateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, left = threading.Event(), threading.Event()
+
+    def late(_: object) -> str:
+        asked.set()
+        left.wait(90)
+        return "entry: train.py"
+
+    monkeypatch.setattr("tui.shelf_screen.text_of", late)
+    deck = make_deck(home)
+    async with deck.run_test(size=WIDE) as pilot:
+        await _open(pilot, deck)
+        await until(pilot, asked.is_set)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(deck.screen, TemplatesScreen))
+        left.set()
+        await until(pilot, threads_rest)
+        await until_shown(pilot, "no runs")
 
 
 @pytest.mark.parametrize("key", ["enter", "n", "e"])

@@ -76,7 +76,7 @@ class PaletteScreen(ModalScreen["Callable[[], object]"]):
 
         def read(runs: tuple[RunSummary, ...] | None, error: UserError | None) -> None:
             # the palette is of use without the runs, too; their screen says why they are missing
-            if runs and self.is_attached:
+            if runs and self.is_attached and not self._closing and not self._pruning:
                 self._choices += run_choices(deck, runs)
                 self._show()
 
