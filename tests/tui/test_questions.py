@@ -21,9 +21,11 @@ from tui.screens.secret import SecretScreen
 from tui.widgets.form_field import FormField
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from textual.pilot import Pilot
+    from textual.widget import Widget
 
     from tui.deck import Deck
 
@@ -122,6 +124,21 @@ async def test_leaving_is_no(home: Path, tmp_path: Path) -> None:
     wait_for(lambda: bool(AskingBackend.answers))
     assert AskingBackend.answers == (False, None)
     assert RunStore(home).list() == ()
+
+
+class _Gone(ConfirmScreen):
+    """A question that comes when the interface is being left: it gets no parts."""
+
+    def compose(self) -> Iterator[Widget]:
+        yield from ()
+
+
+async def test_a_question_that_comes_as_the_interface_is_left_harms_nothing(home: Path) -> None:
+    deck = make_deck(home)
+    async with deck.run_test(size=SMALL) as pilot:
+        await deck.push_screen(_Gone(((("Go on?", "title"),),)))
+        await pilot.press("n")
+        await until(pilot, lambda: not isinstance(deck.screen, _Gone))
 
 
 class _Nobody:

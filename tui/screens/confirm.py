@@ -36,16 +36,18 @@ class ConfirmScreen(ModalScreen[bool]):
     def __init__(self, lines: tuple[Line, ...]) -> None:
         super().__init__()
         self._lines = lines
+        self._text = TextLines()
 
     def compose(self) -> ComposeResult:
         """The question and its keys."""
         with Vertical():
-            yield TextLines()
+            yield self._text
             yield KeyBar(keys_of(Scope.CONFIRM))
 
     def on_mount(self) -> None:
         """Show the question; notices stand above it, once, so that they hide none of its keys."""
-        self.query_one(TextLines).show(self._lines)
+        # not looked for: where the interface is left just now, it has no parts any more
+        self._text.show(self._lines)
         for screen in self.app.screen_stack[:-1]:
             # shown again by its screen as soon as that is on top
             screen.query("ToastRack").set(display=False)
@@ -54,7 +56,7 @@ class ConfirmScreen(ModalScreen[bool]):
         """Say more, as soon as it is known."""
         self._lines = lines
         if self.is_mounted:
-            self.query_one(TextLines).show(lines)
+            self._text.show(lines)
 
     def on_key(self, event: events.Key) -> None:
         """Keys that agree to anything elsewhere do not here: say which ones answer."""
