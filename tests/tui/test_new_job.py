@@ -8,9 +8,11 @@ from rankdeck.run.state import RunPhase
 from rankdeck.run.store import RunStore
 from tests.tui.fake_run import write_project, write_run
 from tests.tui.pilot import SMALL, WIDE, make_deck, screen_text, until, until_shown
+from tui.looks import plain
 from tui.screens.new_job import NewJobScreen
 from tui.screens.run import RunScreen
 from tui.widgets.form_field import FormField
+from tui.widgets.form_plan import PlanView
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,3 +165,19 @@ async def test_many_keystrokes_end_in_the_last_text(home: Path, tmp_path: Path) 
         await pilot.press(*"abcdefghijklmnopqrstuvwxyz")
         await pilot.press("f6")
         await until_shown(pilot, "abcdefghijklmnopqrstuvwxyz")
+
+
+async def test_a_preview_that_cannot_be_worked_out_says_so_in_its_place(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_more: object) -> None:
+        raise OSError(5, "Input/output error", "/proj/[bold]x")
+
+    monkeypatch.setattr("tui.preview.preview_job", fail)
+    deck = make_deck(home, clock=None)
+    async with deck.run_test(size=WIDE) as pilot:
+        await pilot.press("n")
+        await until(pilot, lambda: bool(deck.screen.query(PlanView)))
+        plan = deck.screen.query_one(PlanView)
+        await until(pilot, lambda: "[bold]x" in plain(plan.rows[0].line))
+        assert plain(plan.rows[0].line) == "✖ [Errno 5] Input/output error: '/proj/[bold]x'"

@@ -183,6 +183,8 @@ class NewJobScreen(DeckScreen):
             if error is not None:
                 self._next = None
                 self.deck.tell(error)
+                if self.preview is None:
+                    self.planning.show_failed(error)
             if preview is not None and asked == self._asked:
                 self._told = asked
                 self._show(preview)

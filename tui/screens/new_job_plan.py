@@ -46,6 +46,11 @@ class FormPlan:
         """Say that it is being worked out."""
         self._view.show(_WORKING)
 
+    def show_failed(self, error: UserError) -> None:
+        """Say that it cannot be worked out, for as long as that is so."""
+        lines = [(f"✖ {error.message}", "error"), *([(error.hint, "dim")] if error.hint else [])]
+        self._view.show(tuple(PlanRow(((safe(text), look),)) for text, look in lines))
+
     def show(self, rows: Sequence[PlanRow]) -> None:
         """Show these rows."""
         self._view.show(rows)
