@@ -91,6 +91,8 @@ class FormPlan:
         plan = preview.plan
 
         def done(rows: tuple[PlanRow, ...] | None, error: UserError | None) -> None:
+            if not self._form.is_there:
+                return
             if error is not None:
                 self._form.deck.tell(error)
             elif rows is not None and self._form.preview is preview and in_full is self.in_full:

@@ -37,19 +37,19 @@ class PageScreen(ModalScreen[None]):
         super().__init__()
         self._title = title
         self._lines = lines
+        self._page = TextLines()
 
     def compose(self) -> ComposeResult:
         """The title and the page."""
         with Vertical():
             yield LineBar(id="page-title")
-            yield TextLines()
+            yield self._page
 
     def on_mount(self) -> None:
         """Show what there is."""
         self.query_one(LineBar).show(((f" {self._title}", "title"), ("  esc closes", "dim")))
-        page = self.query_one(TextLines)
-        page.show(self._lines)
-        page.focus()
+        self._page.show(self._lines)
+        self._page.focus()
 
     def action_close(self) -> None:
         """Go back to what lies below."""
@@ -59,4 +59,5 @@ class PageScreen(ModalScreen[None]):
         """Show other lines, as soon as they are known."""
         self._lines = lines
         if self.is_mounted:
-            self.query_one(TextLines).show(lines)
+            # not looked for: one that has been closed has no parts any more
+            self._page.show(lines)

@@ -95,6 +95,9 @@ class TemplatesScreen(ShelfScreen):
             return
 
         def planned(plan: str | None, error: UserError | None) -> None:
+            # a question over whatever is looked at by then would be answered by its keys
+            if not (self.is_there and self.on_top):
+                return
             if error is not None:
                 self.deck.tell(error)
             elif plan is not None:
