@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.settled import settle
+from tests.tui.settled import forget_threads, settle
 from tui.environment import prepare_environment
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def pilots_wait_for_what_they_set_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is pressed has been done when `press` comes back, on the slowest machine, too."""
+    forget_threads()
     wait = Pilot._wait_for_screen
 
     async def wait_longer(self: Pilot[object], timeout: float = 90.0) -> bool:

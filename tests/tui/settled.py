@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -20,6 +21,7 @@ _TURNS = 4
 """So many turns of the loop in a row nothing may be waiting to be done."""
 _PATIENCE = 10.0
 """Seconds after which it is one of the screens on which there is always something to do."""
+_earlier: WeakSet[threading.Thread] = WeakSet()
 _OURS = ("clipboard", "deck-", "log-")
 
 
@@ -58,10 +60,17 @@ def has_to_do(app: App[Any]) -> bool:
     )
 
 
+def forget_threads() -> None:
+    """Threads that are there are of earlier tests; one on a hung disk never rests."""
+    _earlier.clear()
+    _earlier.update(threading.enumerate())
+
+
 def threads_rest() -> bool:
-    """Whether every thread of the interface waits for something to do."""
+    """Whether every thread of the interface of this test waits for something to do."""
     frames = sys._current_frames()
-    ours = [one for one in threading.enumerate() if one.name.startswith(_OURS)]
+    threads = set(threading.enumerate()) - set(_earlier)
+    ours = [one for one in threads if one.name.startswith(_OURS)]
     return all(_waits(frames.get(one.ident or 0)) for one in ours)
 
 

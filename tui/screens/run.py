@@ -56,8 +56,7 @@ class RunScreen(RunHang, RunDoing, DeckScreen):
     SCOPES = (
         Scope.RUN,
         Scope.RANKS,
-        Scope.LOG,
-        Scope.LOG_PROMPT,
+        *(Scope.LOG, Scope.LOG_PROMPT),
         Scope.CURVES,
         Scope.NODE_LOAD,
         Scope.EVENTS,
