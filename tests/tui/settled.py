@@ -6,6 +6,7 @@ Textual's pilot goes by processor time: a program that gets none looks as if it 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread as executor
 import sys
 import threading
 import time
@@ -75,8 +76,8 @@ def threads_rest() -> bool:
 
 
 def _waits(frame: FrameType | None) -> bool:
-    return (
-        frame is not None
-        and frame.f_code.co_filename == threading.__file__
-        and frame.f_code.co_name == "wait"
-    )
+    if frame is None:
+        return False
+    where = (frame.f_code.co_filename, frame.f_code.co_name)
+    # the second is a thread of an executor: the queue it takes its work from is no Python
+    return where in ((threading.__file__, "wait"), (executor.__file__, "_worker"))
