@@ -78,7 +78,10 @@ def catches(pid: int, number: int) -> bool:
 
 
 def holds_back(pid: int, number: int) -> bool:
-    """Whether a process has a signal blocked, as one that waits for it by `sigwait` does."""
+    """Whether a process has a signal blocked, as where a thread waits for it by `sigwait`.
+
+    The kernel shows a thread's signals as free while that thread itself waits for them.
+    """
     return _in_mask(pid, b"SigBlk:", number)
 
 

@@ -34,10 +34,12 @@ while True:
 """
 
 ONCE_WARNED = """
-import signal
+import signal, threading
+def wait():
+    print("warned", signal.sigwait([signal.SIGUSR1]).value, flush=True)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+threading.Thread(target=wait).start()
 print("up", flush=True)
-print("warned", signal.sigwait([signal.SIGUSR1]).value, flush=True)
 """
 SLOW_TO_LISTEN = (
     """

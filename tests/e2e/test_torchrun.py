@@ -62,7 +62,9 @@ def test_exception_of_one_rank_is_told_apart_from_its_victim(
     assert "bad batch 17" in failure["summary"]
     assert any("work.py" in line for line in failure["evidence"])
     assert failure["collateral_ranks"] == [0]
-    assert show["ranks"][1]["exit_code"] == 1
+    # gloo may abort a process that leaves with an exception while its peer still sends to it
+    ended = (show["ranks"][1]["exit_code"], show["ranks"][1]["signal"])
+    assert ended in ((1, None), (None, signal.SIGABRT))
     assert_nothing_left(show["id"])
 
 
