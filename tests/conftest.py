@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SESSION_VARIABLE = "RANKDECK_TEST_SESSION"
+_AT_A_TERMINAL = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+# in the background of a script, or behind nohup, they are ignored, and would be in all that is
+# started here
+for _number, _handler in _AT_A_TERMINAL.items():
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 _FOREIGN_PREFIXES = (
     "COLORTERM",

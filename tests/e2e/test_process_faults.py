@@ -124,9 +124,6 @@ def test_interrupt_stops_and_a_second_one_kills(cli: Cli, program: Callable[...,
 
 INTERRUPTED = """
 import os, signal
-# as at a terminal: whoever runs the tests may have these ignored
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import rankdeck.run.launch as launch
 write = launch._write_for_people
 def interrupted(*arguments):
